@@ -1,0 +1,49 @@
+# Everything works on a machine with Python 3.11+, make and a package index.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+
+.DEFAULT_GOAL := help
+.PHONY: help run test fuzz bench lint format proto clean
+
+help: ## Show what can be made
+	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
+
+# A venv that was moved or made by another Python is made anew.
+$(STAMP): pyproject.toml clients/python/pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit("Python 3.11 or later is needed, this is " + sys.version.split()[0] if sys.version_info < (3, 11) else 0)'
+	@test -x $(BIN)/python || { echo "making $(VENV) ..."; $(PYTHON) -m venv --clear $(VENV); }
+	@echo "installing into $(VENV) (a minute or so the first time) ..."
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e './clients/python' -e '.[dev]'
+	@touch $@
+
+run: $(STAMP) ## Serve with demo accounts on an embedded PostgreSQL in .data
+	@$(BIN)/policy-service serve --demo
+
+test: $(STAMP) ## Run every test
+	@$(BIN)/python -m pytest $(ARGS)
+
+fuzz: $(STAMP) ## Compare the service with two oracles for long (FUZZ_DECISIONS=N, default 2000000)
+	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} $(BIN)/python -m pytest tests/integration/test_differential.py -s --timeout=0 $(ARGS)
+
+bench: $(STAMP) ## Measure, side by side in one run
+	@$(BIN)/python -m tests.benchmarks $(ARGS)
+
+lint: $(STAMP) ## Check style, types, imports and generated code
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/python proto/generate.py --check
+	@$(BIN)/policy-service seed test
+
+format: $(STAMP) ## Format the code
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+proto: $(STAMP) ## Write the generated code anew from proto/
+	@$(BIN)/python proto/generate.py
+
+clean: ## Remove what was built (not .data)
+	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -1,0 +1,294 @@
+"""One account's rows → Casbin → decisions, each remembered for as long as its rows hold.
+
+A ``Basis`` is the model and the built-in rules; an ``Account`` is one
+physician's rows on a basis. Neither ever changes: a change of rows makes a new
+object, so that there is nothing to invalidate and a remembered answer equals a
+fresh one. Nothing here awaits or reads the database.
+"""
+
+import threading
+from bisect import bisect_left
+from collections import OrderedDict, deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Final
+
+import casbin
+
+from policy_service.model import Model
+from policy_service.vocabulary import (
+    ANY,
+    SYSTEM_DOMAIN,
+    Action,
+    Channel,
+    Effect,
+    Outcome,
+    Physician,
+    Reason,
+    Role,
+    Row,
+    User,
+    domain_of,
+    name_in,
+    subject_of_role,
+    subject_of_service,
+    subject_of_user,
+)
+
+Grants = tuple[tuple[str, str], ...]
+Rules = tuple[tuple[str, str, str], ...]
+
+_SLOTS: Final = {
+    (action, channel): place for place, (action, channel) in enumerate((a, c) for a in Action for c in Channel)
+}
+_STRANGER: Final = "user:?"  # Outside the grammar of usernames, so nobody's name.
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """A line of policy, as explained to people: names without Casbin's domain prefix."""
+
+    subject: str
+    physician: str
+    action: str
+    effect: Effect
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Missing:
+    """What would have to be there: an action, and the roles that would bring it."""
+
+    action: Action
+    roles: tuple[Role, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Explanation:
+    """An outcome with what decided it, or what was missing."""
+
+    outcome: Outcome
+    roles: tuple[Role, ...] = ()
+    path: tuple[tuple[str, Role], ...] = ()
+    rule: Rule | None = None
+    missing: Missing | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Verdict:
+    """Casbin's answer to one question, and the rule that it named."""
+
+    allowed: bool
+    rule: tuple[str, str, str, str] | None
+
+
+class Basis:
+    """The vetted model and the built-in rows; keeps the enforcers of accounts asked about lately."""
+
+    def __init__(self, model: Model, rows: Iterable[Row], *, most_enforcers: int = 2_000) -> None:
+        """Take the rows of domains ``*`` and ``system``."""
+        self.rows = tuple(rows)
+        self._model = model
+        self._rules = [list(row.values) for row in self.rows if row.ptype == "p" and row.domain == ANY]
+        self.roles = tuple(sorted({Role(name_in(rule[0])) for rule in self._rules if rule[0].startswith("role:")}))
+        # One lock for all of Casbin: an enforcer's role manager is not safe to share, and asking is pure Python.
+        self._asking = threading.Lock()
+        self._most_enforcers = most_enforcers
+        self._enforcers: OrderedDict[Account, casbin.Enforcer] = OrderedDict()
+        self._outcomes: dict[Outcome, Outcome] = {}
+        self._callers = self._system_enforcer()
+        self._caller_rights: dict[tuple[str, str], bool] = {}
+
+    def ask(self, account: "Account", subject: str, action: str) -> _Verdict:
+        """Ask Casbin, making the account's enforcer if it is not at hand."""
+        with self._asking:
+            enforcer = self._enforcers.get(account)
+            if enforcer is None:
+                enforcer = self._enforcers[account] = self._account_enforcer(account)
+                if len(self._enforcers) > self._most_enforcers:
+                    self._enforcers.popitem(last=False)
+            else:
+                self._enforcers.move_to_end(account)
+            allowed, rule = enforcer.enforce_ex(subject, account.domain, action)
+        return _Verdict(allowed is True, tuple(rule) if rule else None)
+
+    def shared(self, outcome: Outcome) -> Outcome:
+        """The one object for all equal outcomes, so that remembering costs a pointer."""
+        return self._outcomes.setdefault(outcome, outcome)
+
+    def caller_may(self, service: str, method: str) -> bool:
+        """May this calling service call ``Service/Method``? Casbin decides, in domain system.
+
+        ``method`` must be one that exists, and ``service`` authenticated, so
+        that the remembered answers are few.
+        """
+        remembered = self._caller_rights.get((service, method))
+        if remembered is None:
+            with self._asking:
+                remembered = self._callers.enforce(subject_of_service(service), SYSTEM_DOMAIN, method) is True
+            self._caller_rights[service, method] = remembered
+        return remembered
+
+    def _account_enforcer(self, account: "Account") -> casbin.Enforcer:
+        own = [[subject, account.domain, action, effect] for subject, action, effect in account.rules]
+        grants = [[subject, role, account.domain] for subject, role in account.grants]
+        return self._enforcer(self._rules + own, grants)
+
+    def _system_enforcer(self) -> casbin.Enforcer:
+        system = [row for row in self.rows if row.domain == SYSTEM_DOMAIN]
+        return self._enforcer(
+            [list(row.values) for row in system if row.ptype == "p"],
+            [list(row.values) for row in system if row.ptype == "g"],
+        )
+
+    def _enforcer(self, rules: list[list[str]], grants: list[list[str]]) -> casbin.Enforcer:
+        if not rules:
+            raise ValueError("an enforcer without rules would allow the empty question")
+        model = self._model.fresh()
+        # Set, not added one by one: Casbin's add_policy looks through all rows for each row.
+        model["p"]["p"].policy = rules
+        model["g"]["g"].policy = grants
+        enforcer = casbin.Enforcer(model)
+        enforcer.build_role_links()
+        return enforcer
+
+
+class Account:
+    """One physician's rows: grants (subject, role) and rules (subject, action, effect), in Casbin's spelling."""
+
+    __slots__ = ("_basis", "_remembered", "grants", "physician", "rules")
+
+    def __init__(self, basis: Basis, physician: Physician, grants: Grants, rules: Rules) -> None:
+        """``grants`` and ``rules`` must be sorted and without repeats, as ``of_rows`` makes them."""
+        self._basis = basis
+        self.physician = physician
+        self.grants = grants
+        self.rules = rules
+        self._remembered: dict[User | None, list[Outcome | None]] = {}
+
+    @classmethod
+    def of_rows(cls, basis: Basis, physician: Physician, rows: Iterable[Row]) -> "Account":
+        """An account from its rows in any order."""
+        grants, rules = set(), set()
+        for row in rows:
+            if row.ptype == "g":
+                grants.add((row.values[0], row.values[1]))
+            else:
+                rules.add((row.values[0], row.values[2], row.values[3]))
+        return cls(basis, physician, tuple(sorted(grants)), tuple(sorted(rules)))
+
+    def on(self, basis: Basis) -> "Account":
+        """The same rows on another basis, nothing remembered."""
+        return Account(basis, self.physician, self.grants, self.rules)
+
+    @property
+    def domain(self) -> str:
+        """The account's Casbin domain."""
+        return domain_of(self.physician)
+
+    def outcome(self, user: User, action: Action, channel: Channel) -> Outcome:
+        """May the user do this here? Remembered, or asked of Casbin once."""
+        remembered = self._remembered.get(user)
+        if remembered is None:
+            # All strangers share one memory: the vetted model sees names only through g() and equality
+            # with policy values, so Casbin's answer about one name without rows is that about another.
+            key = user if self._is_named(subject_of_user(user)) else None
+            remembered = self._remembered.setdefault(key, [None] * len(_SLOTS))
+        slot = _SLOTS[action, channel]
+        outcome = remembered[slot]
+        if outcome is None:
+            outcome = remembered[slot] = self._basis.shared(self._decide(user, action, channel).outcome)
+        return outcome
+
+    def explain(self, user: User, action: Action, channel: Channel) -> Explanation:
+        """The outcome with its grounds, or with what was missing, asked of Casbin now."""
+        found = self._decide(user, action, channel)
+        if found.outcome.allowed or found.rule is not None:
+            return found
+        wanted = Action.APP_MOBILE if found.outcome.reason is Reason.CHANNEL_NOT_ALLOWED else action
+        roles = sorted({*self._basis.roles, *self.custom_roles()})
+        able = tuple(role for role in roles if self._basis.ask(self, subject_of_role(role), wanted).allowed)
+        return replace(found, missing=Missing(action=wanted, roles=able))
+
+    def roles_of(self, user: User) -> tuple[Role, ...]:
+        """Every role that the user holds directly here."""
+        return self._held_by(subject_of_user(user))
+
+    def subjects(self) -> list[str]:
+        """Everyone whom a grant or a rule here names, in Casbin's spelling and byte order: users, not roles."""
+        named = {subject for subject, *_ in (*self.grants, *self.rules)}
+        return sorted(subject for subject in named if subject.startswith("user:"))
+
+    def users(self) -> Iterator[User]:
+        """The same in plain names."""
+        return (User(name_in(subject)) for subject in self.subjects())
+
+    def custom_roles(self) -> tuple[Role, ...]:
+        """The roles that have rules or included roles of their own here, in byte order."""
+        named = {subject for subject, *_ in (*self.grants, *self.rules)}
+        return tuple(Role(name_in(subject)) for subject in sorted(named) if subject.startswith("role:"))
+
+    def _decide(self, user: User, action: Action, channel: Channel) -> Explanation:
+        subject = subject_of_user(user)
+        if not self._is_named(subject):
+            subject = _STRANGER
+        verdict = self._basis.ask(self, subject, action)
+        if not verdict.allowed:
+            if verdict.rule is not None:
+                return self._explanation(subject, Reason.DENIED_BY_RULE, verdict)
+            return self._explanation(
+                subject, Reason.NOT_GRANTED if self._held_by(subject) else Reason.NOT_A_MEMBER, verdict
+            )
+        if channel is Channel.MOBILE:
+            mobile = self._basis.ask(self, subject, Action.APP_MOBILE)
+            if not mobile.allowed:
+                return self._explanation(subject, Reason.CHANNEL_NOT_ALLOWED, mobile)
+        return self._explanation(subject, Reason.GRANTED, verdict)
+
+    def _explanation(self, subject: str, reason: Reason, verdict: _Verdict) -> Explanation:
+        rule, path = None, ()
+        if verdict.rule is not None:
+            target, domain, action, effect = verdict.rule
+            place = ANY if domain == ANY else name_in(domain)
+            rule = Rule(subject=target, physician=place, action=action, effect=Effect(effect))
+            path = self._path(subject, target)
+        return Explanation(
+            outcome=Outcome(allowed=reason is Reason.GRANTED, reason=reason, role=path[0][1] if path else None),
+            roles=self._held_by(subject),
+            path=path,
+            rule=rule,
+        )
+
+    def _path(self, subject: str, target: str) -> tuple[tuple[str, Role], ...]:
+        """The shortest chain of grants from subject to target; empty where they are the same."""
+        came_from: dict[str, str] = {}
+        waiting = deque([subject])
+        while waiting and target not in came_from:
+            here = waiting.popleft()
+            for role in self._held_by(here):
+                there = subject_of_role(role)
+                if there not in came_from and there != subject:
+                    came_from[there] = here
+                    waiting.append(there)
+        steps: list[tuple[str, Role]] = []
+        while target in came_from:
+            steps.append((came_from[target], Role(name_in(target))))
+            target = came_from[target]
+        return tuple(reversed(steps))
+
+    def _held_by(self, subject: str) -> tuple[Role, ...]:
+        start = bisect_left(self.grants, (subject,))
+        held = []
+        for holder, role in self.grants[start:]:
+            if holder != subject:
+                break
+            held.append(Role(name_in(role)))
+        return tuple(held)
+
+    def _is_named(self, subject: str) -> bool:
+        return _begins(self.grants, subject) or _begins(self.rules, subject)
+
+
+def _begins(rows: tuple[tuple[str, ...], ...], subject: str) -> bool:
+    """Does a sorted table have a row of this subject?"""
+    place = bisect_left(rows, (subject,))
+    return place < len(rows) and rows[place][0] == subject

@@ -1,0 +1,200 @@
+"""Everything that can be refused. An error's docstring is its sentence, its facts are fields."""
+
+from dataclasses import dataclass, fields
+from enum import StrEnum
+
+
+class Kind(StrEnum):
+    """How the caller should take an error; ``rpc/status.py`` gives each its gRPC status."""
+
+    INVALID = "invalid"
+    NOT_FOUND = "not found"
+    EXISTS = "exists"
+    PRECONDITION = "precondition"
+    NOT_ALLOWED = "not allowed"
+    CHANGED = "changed"
+    EXHAUSTED = "exhausted"
+    UNAVAILABLE = "unavailable"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InvalidField:
+    """One field of a request and what is wrong with it."""
+
+    field: str
+    description: str
+
+
+@dataclass(kw_only=True)
+class PolicyError(Exception):
+    """The request was refused."""
+
+    kind = Kind.PRECONDITION
+    reason = "REFUSED"
+
+    def __str__(self) -> str:
+        """The sentence, then the facts."""
+        sentence = (type(self).__doc__ or "").partition("\n")[0]
+        facts = ", ".join(f"{field.name}: {getattr(self, field.name)}" for field in fields(self))
+        return f"{sentence} ({facts})" if facts else sentence
+
+
+@dataclass(kw_only=True)
+class InvalidRequest(PolicyError):
+    """The request has fields that cannot be read."""
+
+    kind = Kind.INVALID
+    reason = "INVALID_REQUEST"
+    violations: tuple[InvalidField, ...]
+
+    def __str__(self) -> str:
+        """Each fault in words."""
+        return "; ".join(violation.description for violation in self.violations)
+
+
+@dataclass(kw_only=True)
+class UnknownPhysician(PolicyError):
+    """No such physician account is registered."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_PHYSICIAN"
+    physician: str
+
+
+@dataclass(kw_only=True)
+class UnknownAction(PolicyError):
+    """No such action exists."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_ACTION"
+    action: str
+
+
+@dataclass(kw_only=True)
+class UnknownRole(PolicyError):
+    """No such role exists in this account."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_ROLE"
+    role: str
+    physician: str
+
+
+@dataclass(kw_only=True)
+class NotGranted(PolicyError):
+    """The user does not hold this role in this account."""
+
+    kind = Kind.NOT_FOUND
+    reason = "NOT_GRANTED"
+    user: str
+    role: str
+    physician: str
+
+
+@dataclass(kw_only=True)
+class PhysicianExists(PolicyError):
+    """This physician account is registered already."""
+
+    kind = Kind.EXISTS
+    reason = "PHYSICIAN_EXISTS"
+    physician: str
+
+
+@dataclass(kw_only=True)
+class BuiltInRole(PolicyError):
+    """A built-in role belongs to the policy seed and cannot be redefined in one account."""
+
+    reason = "BUILT_IN_ROLE"
+    role: str
+
+
+@dataclass(kw_only=True)
+class OwnerOnly(PolicyError):
+    """Only an account's owner may hold this; it cannot be given to an invited user."""
+
+    reason = "OWNER_ONLY"
+    action: str
+
+
+@dataclass(kw_only=True)
+class LastOwner(PolicyError):
+    """An account keeps its owner."""
+
+    reason = "LAST_OWNER"
+    physician: str
+
+
+@dataclass(kw_only=True)
+class RoleInUse(PolicyError):
+    """The role is still held or included by others."""
+
+    reason = "ROLE_IN_USE"
+    role: str
+    physician: str
+    held_by: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class RoleChainTooLong(PolicyError):
+    """Roles include each other in a circle or through too many steps to be followed safely."""
+
+    reason = "ROLE_CHAIN_TOO_LONG"
+    physician: str
+    chain: tuple[str, ...]
+    longest: int
+
+
+@dataclass(kw_only=True)
+class ListChanged(PolicyError):
+    """The list has changed since its first page was answered, or the token is not one of this list; begin again."""
+
+    kind = Kind.CHANGED
+    reason = "LIST_CHANGED"
+
+
+@dataclass(kw_only=True)
+class RevisionNotReached(PolicyError):
+    """This replica has not reached the revision asked for; try again or ask another."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "REVISION_NOT_REACHED"
+    wanted: int
+    reached: int
+
+
+@dataclass(kw_only=True)
+class ReplicaStale(PolicyError):
+    """This replica has not heard from its database for too long to answer safely."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "REPLICA_STALE"
+
+
+@dataclass(kw_only=True)
+class StoreUnavailable(PolicyError):
+    """The database cannot be reached or did not answer in time; nothing was changed."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "STORE_UNAVAILABLE"
+
+
+@dataclass(kw_only=True)
+class RateLimited(PolicyError):
+    """This caller asks faster than it may."""
+
+    kind = Kind.EXHAUSTED
+    reason = "RATE_LIMITED"
+
+
+@dataclass(kw_only=True)
+class CallerNotAllowed(PolicyError):
+    """The calling service has no right to call this method."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "CALLER_NOT_ALLOWED"
+    caller: str
+    method: str
+
+
+class StartError(Exception):
+    """The service cannot start as configured; the message says what to mend."""

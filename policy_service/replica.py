@@ -1,0 +1,89 @@
+"""This process's copy of the policy: which snapshot holds, and whether it may still be used.
+
+Answers questions from memory. Never awaits, never reads the database; the
+follower hands it snapshots, and word that the store still agrees.
+"""
+
+import threading
+import time
+from collections.abc import Callable
+from typing import Final
+
+from policy_service.errors import ReplicaStale, RevisionNotReached
+from policy_service.snapshot import Snapshot
+
+_WAITERS: Final = 2
+"""Threads that may wait for a revision at once; more would keep other callers from being answered."""
+
+
+class Replica:
+    """The snapshot in force. Any thread may ask; the follower alone replaces."""
+
+    def __init__(
+        self,
+        snapshot: Snapshot,
+        *,
+        max_age: float,
+        longest_wait: float = 0.25,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        """``max_age`` and ``longest_wait`` are seconds; the first snapshot counts as confirmed now."""
+        self._snapshot = snapshot
+        self._max_age = max_age
+        self._longest_wait = longest_wait
+        self._clock = clock
+        self._confirmed = clock()
+        self._moved = threading.Condition()
+        self._waiters = threading.BoundedSemaphore(_WAITERS)
+
+    @property
+    def snapshot(self) -> Snapshot:
+        """The snapshot in force, however old."""
+        return self._snapshot
+
+    @property
+    def age(self) -> float:
+        """Seconds since the store last confirmed the snapshot."""
+        return self._clock() - self._confirmed
+
+    def is_fresh(self) -> bool:
+        """May answers still be given?"""
+        return self.age <= self._max_age
+
+    def at(self, min_revision: int = 0) -> Snapshot:
+        """The snapshot to answer from, at ``min_revision`` or later.
+
+        Waits a little for a revision that is on its way. Raises
+        RevisionNotReached if it does not come, and ReplicaStale when the store
+        has been silent for longer than the age set.
+        """
+        if self._clock() - self._confirmed > self._max_age:
+            raise ReplicaStale
+        snapshot = self._snapshot
+        if snapshot.revision >= min_revision:
+            return snapshot
+        if self._waiters.acquire(blocking=False):
+            try:
+                with self._moved:
+                    self._moved.wait_for(lambda: self._snapshot.revision >= min_revision, self._longest_wait)
+            finally:
+                self._waiters.release()
+        snapshot = self._snapshot
+        if snapshot.revision < min_revision:
+            raise RevisionNotReached(wanted=min_revision, reached=snapshot.revision)
+        return snapshot
+
+    def replace(self, snapshot: Snapshot, confirmed: float) -> None:
+        """Take a new snapshot, true of the store at ``confirmed`` (this replica's clock)."""
+        with self._moved:
+            self._snapshot = snapshot
+            self._confirmed = confirmed
+            self._moved.notify_all()
+
+    def confirm(self, confirmed: float) -> None:
+        """The store still stands at the snapshot's revision."""
+        self._confirmed = confirmed
+
+    def now(self) -> float:
+        """This replica's clock, for ``replace`` and ``confirm``."""
+        return self._clock()

@@ -1,0 +1,164 @@
+"""All physicians' rows at one revision, and every question about them.
+
+Never changes: the follower makes the next snapshot from this one, sharing all
+that stayed the same. So each answer, each batch and each list rests on one
+revision, whatever happens meanwhile.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Final, Self
+
+from policy_service.engine import Account, Basis, Explanation
+from policy_service.errors import UnknownPhysician
+from policy_service.vocabulary import (
+    Action,
+    Channel,
+    Outcome,
+    Physician,
+    Reason,
+    Role,
+    User,
+    subject_of_user,
+)
+
+_SHARDS: Final = 1024
+"""A change copies one shard, not everything: about 100 entries at 100,000 physicians."""
+
+UNKNOWN_ACTION: Final = Outcome(allowed=False, reason=Reason.UNKNOWN_ACTION)
+UNKNOWN_PHYSICIAN: Final = Outcome(allowed=False, reason=Reason.UNKNOWN_PHYSICIAN)
+
+Accounts = tuple[dict[Physician, Account], ...]
+Memberships = tuple[dict[str, tuple[Physician, ...]], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Access:
+    """One line of a list: somebody, somewhere, something."""
+
+    name: str
+    outcome: Outcome
+    roles: tuple[Role, ...] = ()
+    actions: tuple[Action, ...] = ()
+
+
+class Snapshot:
+    """The policy at ``revision``."""
+
+    __slots__ = ("_accounts", "_memberships", "basis", "revision")
+
+    def __init__(
+        self, revision: int, basis: Basis, accounts: Accounts, memberships: Memberships
+    ) -> None:
+        """Use ``of`` or ``after``."""
+        self.revision = revision
+        self.basis = basis
+        self._accounts = accounts
+        self._memberships = memberships
+
+    @classmethod
+    def of(cls, revision: int, basis: Basis, accounts: Iterable[Account]) -> Self:
+        """A snapshot of all accounts, each given once."""
+        shards: Accounts = tuple({} for _ in range(_SHARDS))
+        places: tuple[dict[str, list[Physician]], ...] = tuple({} for _ in range(_SHARDS))
+        for account in accounts:
+            shards[hash(account.physician) % _SHARDS][account.physician] = account
+            for subject in account.subjects():
+                places[hash(subject) % _SHARDS].setdefault(subject, []).append(account.physician)
+        memberships = tuple({subject: tuple(sorted(held)) for subject, held in shard.items()} for shard in places)
+        return cls(revision, basis, shards, memberships)
+
+    def after(self, revision: int, changed: Mapping[Physician, Account | None]) -> "Snapshot":
+        """The next snapshot: the changed accounts replaced, or removed where None."""
+        accounts, memberships = list(self._accounts), list(self._memberships)
+        copied: set[tuple[str, int]] = set()
+        for physician, account in changed.items():
+            shard = hash(physician) % _SHARDS
+            if ("account", shard) not in copied:
+                copied.add(("account", shard))
+                accounts[shard] = dict(accounts[shard])
+            before = accounts[shard].pop(physician, None)
+            if account is not None:
+                accounts[shard][physician] = account
+            old = set(before.subjects()) if before else set()
+            new = set(account.subjects()) if account else set()
+            for subject in old ^ new:
+                place = hash(subject) % _SHARDS
+                if ("member", place) not in copied:
+                    copied.add(("member", place))
+                    memberships[place] = dict(memberships[place])
+                held = {*memberships[place].pop(subject, ())} ^ {physician}
+                if held:
+                    memberships[place][subject] = tuple(sorted(held))
+        return Snapshot(revision, self.basis, tuple(accounts), tuple(memberships))
+
+    def on(self, revision: int, basis: Basis) -> "Snapshot":
+        """The same accounts under other built-in rules."""
+        accounts = tuple({name: account.on(basis) for name, account in shard.items()} for shard in self._accounts)
+        return Snapshot(revision, basis, accounts, self._memberships)
+
+    def account(self, physician: str) -> Account | None:
+        """A registered physician's account."""
+        return self._accounts[hash(physician) % _SHARDS].get(physician)  # type: ignore[call-overload, no-any-return]
+
+    def physicians(self) -> Iterator[Physician]:
+        """Every registered physician, in no order."""
+        return (physician for shard in self._accounts for physician in shard)
+
+    def check(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Outcome:
+        """May the user do this there? An action of None is one that does not exist."""
+        account = self.account(physician)
+        if account is None:
+            return UNKNOWN_PHYSICIAN
+        if action is None:
+            return UNKNOWN_ACTION
+        return account.outcome(user, action, channel)
+
+    def explain(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Explanation:
+        """The answer of ``check`` with its grounds."""
+        account = self.account(physician)
+        if account is None:
+            return Explanation(outcome=UNKNOWN_PHYSICIAN)
+        if action is None:
+            return Explanation(outcome=UNKNOWN_ACTION, roles=account.roles_of(user))
+        return account.explain(user, action, channel)
+
+    def actions(self, user: User, physician: Physician, channel: Channel) -> tuple[Access, ...]:
+        """Every action, allowed or not, in the vocabulary's order."""
+        return tuple(
+            Access(name=action, outcome=self.check(user, physician, action, channel)) for action in Action
+        )
+
+    def roles(self, user: User, physician: Physician) -> tuple[Role, ...]:
+        """Every role that the user holds directly there."""
+        account = self.account(physician)
+        return account.roles_of(user) if account else ()
+
+    def users(self, physician: Physician, action: Action, channel: Channel) -> tuple[Access, ...]:
+        """Everyone who may do this there, in byte order. Raises UnknownPhysician."""
+        account = self.account(physician)
+        if account is None:
+            raise UnknownPhysician(physician=physician)
+        outcomes = ((user, account.outcome(user, action, channel)) for user in account.users())
+        return tuple(Access(name=user, outcome=outcome) for user, outcome in outcomes if outcome.allowed)
+
+    def places(self, user: User, actions: Iterable[Action], channel: Channel) -> tuple[Access, ...]:
+        """Everywhere the user may do any of these, with what they may do there, in byte order."""
+        subject, wanted = subject_of_user(user), tuple(actions)
+        found = []
+        for physician in self._memberships[hash(subject) % _SHARDS].get(subject, ()):
+            account = self.account(physician)
+            if account is None:
+                continue
+            outcomes = {action: account.outcome(user, action, channel) for action in wanted}
+            allowed = tuple(action for action, outcome in outcomes.items() if outcome.allowed)
+            if allowed:
+                found.append(
+                    Access(
+                        name=physician,
+                        outcome=outcomes[allowed[0]],
+                        roles=account.roles_of(user),
+                        actions=allowed,
+                    )
+                )
+        return tuple(found)

@@ -1,0 +1,18 @@
+"""PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
+
+from policy_service.store.connection import Store, connect_store
+from policy_service.store.embedded import embedded_postgres
+from policy_service.store.migrate import migrate, schema_is_current
+from policy_service.store.rules import Rows
+from policy_service.store.transaction import Transaction, Written
+
+__all__ = [
+    "Rows",
+    "Store",
+    "Transaction",
+    "Written",
+    "connect_store",
+    "embedded_postgres",
+    "migrate",
+    "schema_is_current",
+]

@@ -1,0 +1,136 @@
+"""Opens the database: pool, timeouts, and the border where driver errors become ours."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, Final
+
+import asyncpg
+
+from policy_service.errors import StoreUnavailable
+from policy_service.store import rules
+from policy_service.store.transaction import Transaction, begin
+
+CHANNEL: Final = "policy_revision"
+
+_TIMEOUTS: Final = {
+    "application_name": "policy-service",
+    "statement_timeout": "15s",
+    "lock_timeout": "5s",
+    "idle_in_transaction_session_timeout": "15s",
+    "tcp_user_timeout": "10000",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "3",
+    "tcp_keepalives_count": "3",
+}
+_CONNECT_SECONDS: Final = 10.0
+_COMMAND_SECONDS: Final = 20.0
+
+_AWAY = (
+    OSError,
+    TimeoutError,
+    asyncpg.PostgresConnectionError,
+    asyncpg.CannotConnectNowError,
+    asyncpg.AdminShutdownError,
+    asyncpg.CrashShutdownError,
+    asyncpg.TooManyConnectionsError,
+    asyncpg.QueryCanceledError,
+    asyncpg.LockNotAvailableError,
+    asyncpg.DeadlockDetectedError,
+    asyncpg.ReadOnlySQLTransactionError,
+    asyncpg.InsufficientResourcesError,
+    asyncpg.InterfaceError,
+    asyncpg.IdleInTransactionSessionTimeoutError,
+)
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """The border: a database that is away, full or too slow becomes StoreUnavailable.
+
+    The driver's own words stay in ``__cause__`` for the log of the operator;
+    they never reach a caller, since they may name hosts and addresses.
+    """
+    try:
+        yield
+    except _AWAY as fault:
+        raise StoreUnavailable from fault
+
+
+class Store:
+    """The database as the rest of the service sees it."""
+
+    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
+        """Use ``connect_store``."""
+        self._pool = pool
+        self._dsn = dsn
+
+    @asynccontextmanager
+    async def transaction(self, *, caller: str, actor: str, reason: str = "") -> AsyncIterator[Transaction]:
+        """One story: all of it happens at one revision with its entry in the change log, or none of it.
+
+        Writers follow one another: the revision's row is locked first, so what
+        is read inside is current and stays so. Nothing is written if the block
+        raises, or makes no change. Raises StoreUnavailable.
+        """
+        with translated():
+            async with self._pool.acquire() as connection, begin(connection, caller, actor, reason) as transaction:
+                yield transaction
+
+    async def revision(self) -> int:
+        """The revision that holds now. Raises StoreUnavailable."""
+        with translated():
+            return await rules.revision(self._pool)
+
+    async def rows_at(self, revision: int, domain: str | None = None) -> rules.Rows:
+        """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""
+        with translated():
+            return await rules.at(self._pool, revision, domain)
+
+    @asynccontextmanager
+    async def listening(self, wake: Callable[[], None]) -> AsyncIterator[asyncpg.Connection]:
+        """A connection of its own that calls ``wake`` after each commit by anyone. Raises StoreUnavailable."""
+        with translated():
+            connection = await _connect(self._dsn)
+            try:
+                # NOTIFY fires at commit, so no follower sees half a change.
+                await connection.add_listener(CHANNEL, lambda *_: wake())
+                connection.add_termination_listener(lambda *_: wake())
+                yield connection
+            finally:
+                connection.terminate()
+
+
+async def _connect(dsn: str) -> asyncpg.Connection:
+    return await asyncpg.connect(
+        dsn, timeout=_CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS, server_settings=_TIMEOUTS
+    )
+
+
+@asynccontextmanager
+async def connect_store(dsn: str, *, pool_size: int = 8) -> AsyncIterator[Store]:
+    """Open a pool on a migrated database, and close it. Raises StoreUnavailable."""
+    with translated():
+        pool = await asyncpg.create_pool(
+            dsn,
+            min_size=1,
+            max_size=pool_size,
+            timeout=_CONNECT_SECONDS,
+            command_timeout=_COMMAND_SECONDS,
+            server_settings=_TIMEOUTS,
+        )
+    try:
+        yield Store(pool, dsn)
+    finally:
+        await _close(pool)
+
+
+async def _close(pool: asyncpg.Pool, *, seconds: float = 5.0) -> None:
+    try:
+        await asyncio.wait_for(pool.close(), seconds)
+    except TimeoutError:
+        pool.terminate()
+
+
+Connection = Any
+"""An asyncpg connection or pool, for modules that only run statements."""

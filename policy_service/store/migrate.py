@@ -1,0 +1,68 @@
+"""Brings a database's schema to this release's version, by alembic."""
+
+import asyncio
+
+import asyncpg
+from alembic import command
+from alembic.config import Config
+from alembic.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy import Connection, text
+from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
+from sqlalchemy.pool import NullPool
+
+from policy_service.store.connection import translated
+
+_LOCK = 4_019_715_206
+"""Any fixed number: two migrations at once wait for each other on it."""
+
+
+def _engine(dsn: str) -> AsyncEngine:
+    # asyncpg itself reads the address, so that it means the same here as for the service's own connections.
+    return create_async_engine(
+        "postgresql+asyncpg://", async_creator=lambda: asyncpg.connect(dsn, timeout=10), poolclass=NullPool
+    )
+
+
+def _config() -> Config:
+    config = Config()
+    config.set_main_option("script_location", "policy_service:store/migrations")
+    return config
+
+
+async def migrate(dsn: str) -> tuple[str | None, str]:
+    """Apply what is missing; the schema versions before and after. Safe to run twice, and at once."""
+    engine = _engine(dsn)
+    with translated():
+        async with engine.connect() as connection:
+            try:
+                await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+                await connection.commit()
+                return await connection.run_sync(_upgrade)
+            finally:
+                await engine.dispose()
+
+
+def _upgrade(connection: Connection) -> tuple[str | None, str]:
+    config = _config()
+    before = MigrationContext.configure(connection).get_current_revision()
+    # The look above opened a transaction; alembic begins its own only where there is none.
+    connection.rollback()
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")
+    after = MigrationContext.configure(connection).get_current_revision()
+    connection.rollback()
+    return before, str(after)
+
+
+async def schema_is_current(dsn: str) -> bool:
+    """Is the schema at this release's version?"""
+    engine = _engine(dsn)
+    with translated():
+        async with engine.connect() as connection:
+            try:
+                found = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+            finally:
+                await engine.dispose()
+    head = await asyncio.to_thread(lambda: ScriptDirectory.from_config(_config()).get_current_head())
+    return found == head

@@ -1,0 +1,76 @@
+"""The policy with its history, the change log, physicians and users."""
+
+from alembic import op
+
+revision = "0001"
+down_revision = None
+
+SQL = """
+-- One row. Whoever writes policy locks and raises it first, so it orders all
+-- changes, and no follower can see a later change without an earlier one.
+CREATE TABLE policy_revision (
+    single boolean PRIMARY KEY DEFAULT true CHECK (single),
+    revision bigint NOT NULL CHECK (revision >= 0)
+);
+INSERT INTO policy_revision (revision) VALUES (0);
+
+-- Rows of policy in the standard Casbin columns, each with the revisions in
+-- which it holds: from_revision <= revision < until_revision.
+CREATE TABLE rules (
+    id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
+    ptype text COLLATE "C" NOT NULL CHECK (ptype IN ('p', 'g')),
+    v0 text COLLATE "C" NOT NULL,
+    v1 text COLLATE "C" NOT NULL,
+    v2 text COLLATE "C" NOT NULL,
+    v3 text COLLATE "C" NOT NULL DEFAULT '',
+    v4 text COLLATE "C" NOT NULL DEFAULT '',
+    v5 text COLLATE "C" NOT NULL DEFAULT '',
+    origin text COLLATE "C" NOT NULL CHECK (origin IN ('seed', 'api')),
+    domain text COLLATE "C" GENERATED ALWAYS AS (CASE ptype WHEN 'p' THEN v1 ELSE v2 END) STORED,
+    from_revision bigint NOT NULL,
+    until_revision bigint CHECK (until_revision > from_revision)
+);
+-- A grant stored twice would survive its removal.
+CREATE UNIQUE INDEX rules_current ON rules (domain, ptype, v0, v1, v2, v3, v4, v5) WHERE until_revision IS NULL;
+-- What changed since a revision.
+CREATE INDEX rules_from ON rules (from_revision);
+CREATE INDEX rules_until ON rules (until_revision) WHERE until_revision IS NOT NULL;
+
+-- The current policy as the common Casbin adapters expect it.
+CREATE VIEW casbin_rule AS
+SELECT id, ptype, v0, v1, v2, nullif(v3, '') AS v3, nullif(v4, '') AS v4, nullif(v5, '') AS v5
+FROM rules
+WHERE until_revision IS NULL;
+
+-- One entry for each revision: no entry, no change.
+CREATE TABLE changes (
+    revision bigint PRIMARY KEY,
+    at timestamptz NOT NULL DEFAULT now(),
+    caller text COLLATE "C" NOT NULL,
+    actor text COLLATE "C" NOT NULL,
+    reason text NOT NULL,
+    kind text COLLATE "C" NOT NULL,
+    physician text COLLATE "C",
+    before jsonb NOT NULL,
+    after jsonb NOT NULL
+);
+CREATE INDEX changes_of_physician ON changes (physician, revision) WHERE physician IS NOT NULL;
+
+CREATE TABLE users (
+    username text COLLATE "C" PRIMARY KEY,
+    email text COLLATE "C" UNIQUE,
+    created_at_revision bigint NOT NULL
+);
+
+CREATE TABLE physicians (
+    physician text COLLATE "C" PRIMARY KEY,
+    owner text COLLATE "C" NOT NULL REFERENCES users (username),
+    display_name text NOT NULL,
+    registered_at_revision bigint NOT NULL
+);
+"""
+
+
+def upgrade() -> None:
+    """Create everything."""
+    op.execute(SQL)

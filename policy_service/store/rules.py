@@ -1,0 +1,93 @@
+"""The table of rules: what holds, what held, what changed."""
+
+from collections.abc import AsyncIterator, Iterable, Sequence
+from typing import Any
+
+from policy_service.vocabulary import Origin, Row
+
+Rows = list[tuple[Row, Origin]]
+
+_REVISION = "SELECT revision FROM policy_revision"
+
+_AT = """
+SELECT ptype, v0, v1, v2, v3, origin FROM rules
+WHERE from_revision <= $1 AND (until_revision IS NULL OR until_revision > $1) AND ($2::text IS NULL OR domain = $2)
+ORDER BY domain, ptype, v0, v1, v2, v3
+"""
+
+_CURRENT = """
+SELECT domain, ptype, v0, v1, v2, v3 FROM rules
+WHERE until_revision IS NULL
+ORDER BY domain, ptype, v0, v1, v2, v3
+"""
+
+_CURRENT_OF = """
+SELECT ptype, v0, v1, v2, v3 FROM rules
+WHERE until_revision IS NULL AND domain = ANY($1::text[])
+ORDER BY domain, ptype, v0, v1, v2, v3
+"""
+
+_CHANGED_DOMAINS = """
+SELECT DISTINCT domain FROM rules WHERE from_revision > $1
+UNION
+SELECT DISTINCT domain FROM rules WHERE until_revision > $1
+"""
+
+_INSERT = """
+INSERT INTO rules (ptype, v0, v1, v2, v3, origin, from_revision) VALUES ($1, $2, $3, $4, $5, $6, $7)
+"""
+
+_END = """
+UPDATE rules SET until_revision = $7
+WHERE until_revision IS NULL AND ptype = $1 AND v0 = $2 AND v1 = $3 AND v2 = $4 AND v3 = $5 AND origin = $6
+RETURNING id
+"""
+
+
+def row_of(record: Any) -> Row:
+    """A row from ``ptype, v0 … v3``."""
+    if record["ptype"] == "p":
+        return Row(ptype="p", values=(record["v0"], record["v1"], record["v2"], record["v3"]))
+    return Row(ptype="g", values=(record["v0"], record["v1"], record["v2"]))
+
+
+def _columns(row: Row) -> tuple[str, ...]:
+    return (row.ptype, *row.values, *[""] * (4 - len(row.values)))
+
+
+async def revision(connection: Any) -> int:
+    """The revision that holds now."""
+    return int(await connection.fetchval(_REVISION))
+
+
+async def at(connection: Any, wanted: int, domain: str | None) -> Rows:
+    """The rows that held at a revision, in Casbin's order of domain, type and values."""
+    return [(row_of(r), Origin(r["origin"])) for r in await connection.fetch(_AT, wanted, domain)]
+
+
+async def current_of(connection: Any, domains: Sequence[str]) -> list[Row]:
+    """The rows of some domains that hold now."""
+    return [row_of(record) for record in await connection.fetch(_CURRENT_OF, list(domains))]
+
+
+async def changed_domains(connection: Any, since: int) -> set[str]:
+    """Every domain of which a row began or ended after a revision."""
+    return {record["domain"] for record in await connection.fetch(_CHANGED_DOMAINS, since)}
+
+
+async def stream_current(connection: Any) -> AsyncIterator[tuple[str, str, str, str, str, str]]:
+    """All rows that hold now as (domain, ptype, v0 … v3), domain by domain; inside a transaction."""
+    async for record in connection.cursor(_CURRENT, prefetch=20_000, timeout=None):
+        yield record
+
+
+async def write(connection: Any, at_revision: int, ended: Iterable[Row], begun: Iterable[Row], origin: Origin) -> None:
+    """End and begin rows at a revision.
+
+    Raises LookupError if a row to end does not hold, and the driver's unique
+    violation if a row to begin holds already: callers look first, under the lock.
+    """
+    for row in ended:
+        if await connection.fetchval(_END, *_columns(row), origin, at_revision) is None:
+            raise LookupError(f"row to end does not hold: {row}")
+    await connection.executemany(_INSERT, [(*_columns(row), origin, at_revision) for row in begun])

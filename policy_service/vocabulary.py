@@ -1,0 +1,231 @@
+"""The words of the service: identifiers and their grammar, closed sets, frozen values.
+
+Refuses every identifier outside its grammar. The grammars are plain ASCII
+without wildcards or separators, so that no name can be a pattern, break a
+line of CSV, merge with another under case folding, or carry Casbin's type
+prefix. Casbin's own spelling of names is made and read here and nowhere else.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Literal, NewType
+
+from policy_service.errors import InvalidField, InvalidRequest
+
+User = NewType("User", str)
+Physician = NewType("Physician", str)
+Role = NewType("Role", str)
+
+
+class Action(StrEnum):
+    """Everything that can be asked about, in the order in which lists show it."""
+
+    CLAIM_VIEW = "claim:view"
+    CLAIM_SAVE = "claim:save"
+    CLAIM_SUBMIT = "claim:submit"
+    CLAIM_DELETE = "claim:delete"
+    REPORT_GENERATE = "report:generate"
+    REPORT_PATIENT_DETAILS = "report:patient_details"
+    INVOICE_VIEW = "invoice:view"
+    INVOICE_PAY = "invoice:pay"
+    USER_LIST = "user:list"
+    USER_INVITE = "user:invite"
+    USER_EDIT = "user:edit"
+    USER_REVOKE = "user:revoke"
+    APP_MOBILE = "app:mobile"
+
+    # Enum hashes by name, in Python; these are looked up on every Check.
+    __hash__ = str.__hash__
+
+
+OWNER_ONLY: Final = frozenset({Action.USER_INVITE, Action.USER_EDIT, Action.USER_REVOKE, Action.APP_MOBILE})
+"""What no invited user may hold (the "Manage Users" page)."""
+
+
+class Channel(StrEnum):
+    """The way the user came in."""
+
+    WEB = "web"
+    MOBILE = "mobile"
+
+    __hash__ = str.__hash__
+
+
+class Reason(StrEnum):
+    """Why a question was answered as it was."""
+
+    GRANTED = "granted"
+    NOT_A_MEMBER = "not a member"
+    NOT_GRANTED = "not granted"
+    DENIED_BY_RULE = "denied by rule"
+    CHANNEL_NOT_ALLOWED = "channel not allowed"
+    UNKNOWN_ACTION = "unknown action"
+    UNKNOWN_PHYSICIAN = "unknown physician"
+
+
+class Effect(StrEnum):
+    """What a rule does where it matches."""
+
+    ALLOW = "allow"
+    DENY = "deny"
+
+
+class Origin(StrEnum):
+    """Where a row of policy came from; each side changes only its own."""
+
+    SEED = "seed"
+    API = "api"
+
+
+OWNER: Final = Role("owner")
+ANY: Final = "*"
+SYSTEM_DOMAIN: Final = "system"
+MAX_ROLE_CHAIN: Final = 8
+"""Longest chain user → role → role …, counted in grants. Casbin stops following
+silently after nine (its role manager's maximum hierarchy level is ten)."""
+
+_USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+_PHYSICIAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
+_SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_ACTION = re.compile(r"(?=.{3,64}\Z)[a-z][a-z0-9_]*:[a-z][a-z0-9_]*", re.ASCII)
+_METHOD = re.compile(r"[A-Za-z]{1,64}/[A-Za-z]{1,64}", re.ASCII)
+
+
+def _parse(grammar: re.Pattern[str], text: str, field: str, wanted: str) -> str:
+    if grammar.fullmatch(text):
+        return text
+    fault = "is empty" if not text else f"is not {wanted}"
+    raise InvalidRequest(violations=(InvalidField(field=field, description=f"{field} {fault}"),))
+
+
+def parse_user(text: str, field: str = "user") -> User:
+    """Read a username; raises InvalidRequest."""
+    return User(_parse(_USER, text, field, "1 to 64 of A-Z a-z 0-9 . _ @ + -, beginning with a letter or digit"))
+
+
+def parse_physician(text: str, field: str = "physician") -> Physician:
+    """Read a physician account's name; raises InvalidRequest."""
+    return Physician(_parse(_PHYSICIAN, text, field, "1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit"))
+
+
+def parse_role(text: str, field: str = "role") -> Role:
+    """Read a role's name; raises InvalidRequest."""
+    return Role(_parse(_ROLE, text, field, "1 to 64 of a-z 0-9 _ -, beginning with a letter"))
+
+
+def parse_action(text: str, field: str = "action") -> Action | None:
+    """Read an action; None for a well-formed one that does not exist. Raises InvalidRequest."""
+    return ACTIONS.get(_parse(_ACTION, text, field, 'two words of a-z 0-9 _ joined by a colon, as "claim:submit"'))
+
+
+ACTIONS: Final = {str(action): action for action in Action}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Outcome:
+    """What an answer says, apart from when. Shared between questions; see engine."""
+
+    allowed: bool
+    reason: Reason
+    role: Role | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    """One row of policy in the standard Casbin columns: ``p`` is a rule, ``g`` a grant."""
+
+    ptype: Literal["p", "g"]
+    values: tuple[str, ...]
+
+    @property
+    def domain(self) -> str:
+        """The Casbin domain: ``*``, ``system`` or ``physician:NAME``."""
+        return self.values[1] if self.ptype == "p" else self.values[2]
+
+
+def subject_of_user(user: User) -> str:
+    """Casbin's name of a user."""
+    return f"user:{user}"
+
+
+def subject_of_role(role: Role) -> str:
+    """Casbin's name of a role."""
+    return f"role:{role}"
+
+
+def subject_of_service(service: str) -> str:
+    """Casbin's name of a caller."""
+    return f"service:{service}"
+
+
+def domain_of(physician: Physician) -> str:
+    """Casbin's domain of a physician's account."""
+    return f"physician:{physician}"
+
+
+def grant_row(subject: str, role: Role, domain: str) -> Row:
+    """The row that says: subject has role in domain."""
+    return Row(ptype="g", values=(subject, subject_of_role(role), domain))
+
+
+def rule_row(role: Role, domain: str, action: str, effect: Effect) -> Row:
+    """The row that says: role may (not) do action in domain."""
+    return Row(ptype="p", values=(subject_of_role(role), domain, action, effect))
+
+
+def name_in(prefixed: str) -> str:
+    """The plain name in ``user:alice``, ``role:owner`` or ``physician:dr-osei``."""
+    return prefixed.partition(":")[2]
+
+
+def row_fault(ptype: str, values: tuple[str, ...]) -> str | None:
+    """What is wrong with a row of policy, in words, or None.
+
+    The same rule guards every way into the store: seed files, demo data and
+    the service's own writes.
+    """
+    if ptype == "p":
+        if len(values) != 4:
+            return f"a p row has 4 fields after the p (subject, domain, action, effect), this one has {len(values)}"
+        subject, domain, action, effect = values
+        if fault := _subject_fault(subject, allowed=("user", "role")) or _domain_fault(domain):
+            return fault
+        if effect not in (Effect.ALLOW, Effect.DENY):
+            return f"effect {effect!r} is neither allow nor deny"
+        return _action_fault(action, domain)
+    if ptype == "g":
+        if len(values) != 3:
+            return f"a g row has 3 fields after the g (subject, role, domain), this one has {len(values)}"
+        subject, role, domain = values
+        kinds = ("service", "role") if domain == SYSTEM_DOMAIN else ("user", "role")
+        if domain == ANY:
+            return "a grant belongs to one domain, not to *"
+        return _subject_fault(subject, allowed=kinds) or _subject_fault(role, allowed=("role",)) or _domain_fault(domain)
+    return f"row type {ptype!r} is neither p nor g"
+
+
+_SUBJECTS: Final = {"user": _USER, "role": _ROLE, "service": _SERVICE}
+
+
+def _subject_fault(text: str, allowed: tuple[str, ...]) -> str | None:
+    kind, _, name = text.partition(":")
+    if kind in allowed and _SUBJECTS[kind].fullmatch(name):
+        return None
+    return f"{text!r} is not " + " or ".join(f"{kind}:NAME" for kind in allowed)
+
+
+def _domain_fault(text: str) -> str | None:
+    if text in (ANY, SYSTEM_DOMAIN):
+        return None
+    kind, _, name = text.partition(":")
+    return None if kind == "physician" and _PHYSICIAN.fullmatch(name) else f"{text!r} is not *, system or physician:NAME"
+
+
+def _action_fault(text: str, domain: str) -> str | None:
+    if domain == SYSTEM_DOMAIN:
+        return None if text == ANY or _METHOD.fullmatch(text) else f"{text!r} is not * or Service/Method"
+    if text in ACTIONS or (text == ANY and domain == ANY):
+        return None
+    return f"{text!r} is not an action" + ("" if domain == ANY else " (and * is for built-in rules only)")
