@@ -6,6 +6,7 @@ object, so that there is nothing to invalidate and a remembered answer equals a
 fresh one. Nothing here awaits or reads the database.
 """
 
+import itertools
 import threading
 from bisect import bisect_left
 from collections import OrderedDict, deque
@@ -38,9 +39,7 @@ from policy_service.vocabulary import (
 Grants = tuple[tuple[str, str], ...]
 Rules = tuple[tuple[str, str, str], ...]
 
-_SLOTS: Final = {
-    (action, channel): place for place, (action, channel) in enumerate((a, c) for a in Action for c in Channel)
-}
+_SLOTS: Final = {question: place for place, question in enumerate(itertools.product(Action, Channel))}
 _STRANGER: Final = "user:?"  # Outside the grammar of usernames, so nobody's name.
 
 
@@ -123,6 +122,8 @@ class Basis:
         """
         remembered = self._caller_rights.get((service, method))
         if remembered is None:
+            if self._callers is None:
+                return False
             with self._asking:
                 remembered = self._callers.enforce(subject_of_service(service), SYSTEM_DOMAIN, method) is True
             self._caller_rights[service, method] = remembered
@@ -133,12 +134,10 @@ class Basis:
         grants = [[subject, role, account.domain] for subject, role in account.grants]
         return self._enforcer(self._rules + own, grants)
 
-    def _system_enforcer(self) -> casbin.Enforcer:
+    def _system_enforcer(self) -> casbin.Enforcer | None:
         system = [row for row in self.rows if row.domain == SYSTEM_DOMAIN]
-        return self._enforcer(
-            [list(row.values) for row in system if row.ptype == "p"],
-            [list(row.values) for row in system if row.ptype == "g"],
-        )
+        rules = [list(row.values) for row in system if row.ptype == "p"]
+        return self._enforcer(rules, [list(row.values) for row in system if row.ptype == "g"]) if rules else None
 
     def _enforcer(self, rules: list[list[str]], grants: list[list[str]]) -> casbin.Enforcer:
         if not rules:
@@ -198,6 +197,12 @@ class Account:
         if outcome is None:
             outcome = remembered[slot] = self._basis.shared(self._decide(user, action, channel).outcome)
         return outcome
+
+    def remembered(self, user: str, action: str, channel: Channel | None) -> Outcome | None:
+        """The outcome, if asked before; takes any strings."""
+        slots = self._remembered.get(user)  # type: ignore[call-overload]
+        slot = _SLOTS.get((action, channel))  # type: ignore[call-overload]
+        return None if slots is None or slot is None else slots[slot]
 
     def explain(self, user: User, action: Action, channel: Channel) -> Explanation:
         """The outcome with its grounds, or with what was missing, asked of Casbin now."""

@@ -109,6 +109,14 @@ class BuiltInRole(PolicyError):
 
 
 @dataclass(kw_only=True)
+class RoleNameTaken(PolicyError):
+    """Some account has a custom role of this name, which a built-in role would change."""
+
+    reason = "ROLE_NAME_TAKEN"
+    roles: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
 class OwnerOnly(PolicyError):
     """Only an account's owner may hold this; it cannot be given to an invited user."""
 

@@ -13,7 +13,7 @@ from pathlib import Path
 import casbin
 from casbin.util import has_eval
 
-from policy_service.seeds import BrokenPolicy, Fault
+from policy_service.policy_files import BrokenPolicy, Fault
 
 _SECTIONS = {"r": "request_definition", "p": "policy_definition", "g": "role_definition"}
 _DEFINITIONS = {"r": ["sub", "dom", "act"], "p": ["sub", "dom", "act", "eft"], "g": ["_", "_", "_"]}

@@ -114,6 +114,11 @@ class Snapshot:
             return UNKNOWN_ACTION
         return account.outcome(user, action, channel)
 
+    def remembered(self, user: str, physician: str, action: str, channel: Channel | None) -> Outcome | None:
+        """The answer, if this very question was answered before; takes names that nobody has read yet."""
+        account = self.account(physician)
+        return account.remembered(user, action, channel) if account is not None else None
+
     def explain(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Explanation:
         """The answer of ``check`` with its grounds."""
         account = self.account(physician)

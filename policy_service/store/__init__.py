@@ -1,13 +1,14 @@
 """PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
 
-from policy_service.store.connection import Store, connect_store
+from policy_service.store.connection import Listener, Store, connect_store
 from policy_service.store.embedded import embedded_postgres
 from policy_service.store.migrate import migrate, schema_is_current
-from policy_service.store.rules import Rows
+from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction, Written
 
 __all__ = [
-    "Rows",
+    "Listener",
+    "Reading",
     "Store",
     "Transaction",
     "Written",

@@ -3,12 +3,13 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from typing import Any, Final
+from typing import Final
 
 import asyncpg
 
 from policy_service.errors import StoreUnavailable
 from policy_service.store import rules
+from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import Transaction, begin
 
 CHANNEL: Final = "policy_revision"
@@ -88,7 +89,7 @@ class Store:
             return await rules.at(self._pool, revision, domain)
 
     @asynccontextmanager
-    async def listening(self, wake: Callable[[], None]) -> AsyncIterator[asyncpg.Connection]:
+    async def listening(self, wake: Callable[[], None]) -> AsyncIterator["Listener"]:
         """A connection of its own that calls ``wake`` after each commit by anyone. Raises StoreUnavailable."""
         with translated():
             connection = await _connect(self._dsn)
@@ -96,9 +97,29 @@ class Store:
                 # NOTIFY fires at commit, so no follower sees half a change.
                 await connection.add_listener(CHANNEL, lambda *_: wake())
                 connection.add_termination_listener(lambda *_: wake())
-                yield connection
+                yield Listener(connection)
             finally:
                 connection.terminate()
+
+
+class Listener:
+    """A listening connection, and looks at the policy through it."""
+
+    def __init__(self, connection: asyncpg.Connection) -> None:
+        """Use ``Store.listening``."""
+        self._connection = connection
+
+    async def revision(self) -> int:
+        """The revision that holds now. Raises StoreUnavailable."""
+        with translated():
+            return await rules.revision(self._connection)
+
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reading]:
+        """A consistent look at the policy. Raises StoreUnavailable."""
+        with translated():
+            async with reading(self._connection) as look:
+                yield look
 
 
 async def _connect(dsn: str) -> asyncpg.Connection:
@@ -130,7 +151,3 @@ async def _close(pool: asyncpg.Pool, *, seconds: float = 5.0) -> None:
         await asyncio.wait_for(pool.close(), seconds)
     except TimeoutError:
         pool.terminate()
-
-
-Connection = Any
-"""An asyncpg connection or pool, for modules that only run statements."""

@@ -16,6 +16,10 @@ _LOG = """
 INSERT INTO changes (revision, caller, actor, reason, kind, physician, before, after)
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
 """
+_HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
+_CUSTOM_NAMED = """
+SELECT DISTINCT v0 FROM rules WHERE until_revision IS NULL AND origin = 'api' AND v0 = ANY($1::text[])
+"""
 _ADD_USER = "INSERT INTO users (username, created_at_revision) VALUES ($1, $2) ON CONFLICT (username) DO NOTHING"
 _ADD_PHYSICIAN = """
 INSERT INTO physicians (physician, owner, display_name, registered_at_revision) VALUES ($1, $2, $3, $4)
@@ -59,6 +63,14 @@ class Transaction:
         """The rows of origin seed that hold now."""
         held = await rules.at(self._connection, self._revision - 1, None)
         return [row for row, origin in held if origin is Origin.SEED]
+
+    async def has_physicians(self) -> bool:
+        """Is any account registered?"""
+        return bool(await self._connection.fetchval(_HAS_PHYSICIANS))
+
+    async def custom_roles_among(self, subjects: Iterable[str]) -> set[str]:
+        """Which of these role subjects some account has defined for itself."""
+        return {record["v0"] for record in await self._connection.fetch(_CUSTOM_NAMED, list(subjects))}
 
     async def add_user(self, user: User) -> None:
         """Note a user, who may be known already."""

@@ -73,4 +73,6 @@ CREATE TABLE physicians (
 
 def upgrade() -> None:
     """Create everything."""
-    op.execute(SQL)
+    # The driver takes one statement at a time.
+    for statement in SQL.strip().split(";\n"):
+        op.execute(statement.rstrip(";"))

@@ -1,0 +1,129 @@
+"""The composition root: opens, wires and closes everything."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from policy_service import demo, metrics, seeds
+from policy_service.errors import PolicyError, StartError
+from policy_service.follower import Follower
+from policy_service.model import Model, read_model
+from policy_service.policy_files import read_file, read_seed
+from policy_service.replica import Replica
+from policy_service.rpc import Planes, serving
+from policy_service.settings import Settings, policies_dir
+from policy_service.store import Store, connect_store, embedded_postgres, migrate, schema_is_current
+from policy_service.vocabulary import Row
+
+log = structlog.get_logger(__name__)
+
+_WATCH_SECONDS = 0.5
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class App:
+    """A running service."""
+
+    store: Store
+    replica: Replica
+    planes: Planes
+    follower: Follower
+
+
+@asynccontextmanager
+async def open_store(settings: Settings, *, migrating: bool = False) -> AsyncIterator[Store]:
+    """The database, migrated and seeded if it is our own or ``migrating`` says so.
+
+    Raises StartError when it cannot be used as it is.
+    """
+    _, seed = read_policy(settings)
+    async with AsyncExitStack() as stack:
+        if settings.database_url is None:
+            dsn = await stack.enter_async_context(embedded_postgres(settings.data_dir))
+            migrating = True
+        else:
+            dsn = settings.database_url.get_secret_value()
+        try:
+            if migrating:
+                before, after = await migrate(dsn)
+                if before != after:
+                    log.info("schema migrated", before=before, after=after)
+            elif not await schema_is_current(dsn):
+                raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
+            store = await stack.enter_async_context(connect_store(dsn))
+            if migrating:
+                await seeds.install_first(store, seed)
+        except PolicyError as fault:
+            raise StartError(_unreachable(settings, fault)) from fault
+        except ValueError as fault:
+            # The driver's words would repeat the address, and with it the password.
+            raise StartError("POLICY_DATABASE_URL is not an address of the form postgresql://…") from fault
+        yield store
+
+
+@asynccontextmanager
+async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncIterator[App]:
+    """A service that answers on both planes until the block ends. Raises StartError."""
+    model, seed = read_policy(settings)
+    async with open_store(settings) as store:
+        if with_demo:
+            await demo.load(store, read_file(policies_dir() / "demo.csv"))
+        follower = Follower(store, model, most_enforcers=settings.max_warm_physicians)
+        try:
+            replica = await follower.start(max_age=settings.max_staleness_seconds)
+        except PolicyError as fault:
+            raise StartError(_unreachable(settings, fault)) from fault
+        if set(replica.snapshot.basis.rows) != set(seed):
+            log.warning("seed file differs from the policy in force", file=str(settings.seed_file))
+        if settings.metrics_address:
+            _listen_for_metrics(settings.metrics_address)
+        async with serving(settings, store, replica) as planes, asyncio.TaskGroup() as tasks:
+            # In the group, so that an unexpected end of either ends the service instead of letting it go stale.
+            watching = [tasks.create_task(follower.run(replica)), tasks.create_task(_watch(replica, planes))]
+            log.info(
+                "serving",
+                decision=settings.decision_address,
+                management=settings.management_address,
+                tls=settings.has_tls,
+                revision=replica.snapshot.revision,
+            )
+            try:
+                yield App(store=store, replica=replica, planes=planes, follower=follower)
+            finally:
+                for task in watching:
+                    task.cancel()
+
+
+def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
+    """The model and the seed; raises BrokenPolicy, naming file, line and fault."""
+    return read_model(settings.model_file), read_seed(settings.seed_file)
+
+
+async def _watch(replica: Replica, planes: Planes) -> None:
+    """Tell load balancers and metrics how the replica stands."""
+    fresh = True
+    while True:
+        metrics.revision.set(replica.snapshot.revision)
+        metrics.age.set(replica.age)
+        if replica.is_fresh() != fresh:
+            fresh = not fresh
+            log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
+            await planes.say_serving(fresh)
+        await asyncio.sleep(_WATCH_SECONDS)
+
+
+def _listen_for_metrics(address: str) -> None:
+    try:
+        metrics.listen(address)
+    except OSError as fault:
+        raise StartError(f"POLICY_METRICS_ADDRESS {address} cannot be listened on: {fault.strerror}") from fault
+
+
+def _unreachable(settings: Settings, fault: PolicyError) -> str:
+    place = "the embedded database" if settings.database_url is None else "the database of POLICY_DATABASE_URL"
+    cause: Any = fault.__cause__
+    return f"{place} cannot be used: {type(cause).__name__ if cause else fault}"

@@ -1,0 +1,5 @@
+"""The ``policy-service`` command."""
+
+from policy_service.cli.main import main
+
+__all__ = ["main"]

@@ -1,0 +1,180 @@
+"""Commands that run the service or look at its files."""
+
+import asyncio
+import logging
+import os
+import signal
+import sys
+from collections import Counter
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import structlog
+import typer
+
+from policy_service import __version__
+from policy_service.cli import questions
+from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table, yes_no
+from policy_service.errors import StartError
+from policy_service.settings import PREFIX, Settings, policies_dir, read_settings
+
+app = typer.Typer(
+    help="Who may do what in which physician's account.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+seed = typer.Typer(help="The built-in policy.", no_args_is_help=True)
+app.add_typer(seed, name="seed")
+questions.add_to(app)
+
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+@app.callback(invoke_without_command=True)
+def _root(
+    *,
+    version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+) -> None:
+    if version:
+        out.print(__version__)
+        raise typer.Exit
+
+
+@app.command()
+def serve(
+    *,
+    demo: Annotated[bool, typer.Option("--demo", help="Load demo accounts into a store without physicians.")] = False,
+) -> None:
+    """Answer on both planes until interrupted. Settings are environment variables: see 'settings'."""
+    settings = read_settings()
+    _configure_logging(settings.log_level)
+    _run(_serve(settings, demo=demo))
+
+
+@app.command()
+def migrate() -> None:
+    """Bring the database's schema up to date, and install the seed if there is no policy yet."""
+    from policy_service.app import open_store  # noqa: PLC0415 - starts gRPC and more, which --help need not.
+
+    settings = read_settings()
+    _configure_logging(settings.log_level)
+
+    async def migrated() -> int:
+        async with open_store(settings, migrating=True) as store:
+            return await store.revision()
+
+    out.print(f"The database is up to date, at revision {_run(migrated())}.")
+
+
+@app.command("settings")
+def show_settings(*, as_json: AsJson = False) -> None:
+    """List every setting with its value now; secrets are not shown."""
+    settings = read_settings()
+    rows = [
+        (PREFIX + name.upper(), str(getattr(settings, name)), field.description or "")
+        for name, field in Settings.model_fields.items()
+    ]
+    if as_json:
+        print_json({name: value for name, value, _ in rows})
+    else:
+        print_table(["setting", "value", "meaning"], rows, caption="Set them in the environment.")
+
+
+@seed.command("test")
+def seed_test(
+    files: Annotated[list[Path] | None, typer.Argument(help="Expectation files; default: those shipped.")] = None,
+    *,
+    seed_file: Annotated[Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Run expectation files against a seed, offline. Exits with 1 if a decision is not as expected."""
+    from policy_service.model import read_model  # noqa: PLC0415 - as above.
+    from policy_service.policy_files import read_seed  # noqa: PLC0415
+    from policy_service.policy_tests import run  # noqa: PLC0415
+
+    settings = read_settings()
+    paths = files or sorted((policies_dir() / "tests").glob("*.yaml"))
+    results = list(run(read_model(settings.model_file), read_seed(seed_file or settings.seed_file), paths))
+    failed = [result for result in results if not result.passed]
+    if as_json:
+        fields = ("file", "why", "user", "physician", "channel", "action", "expected", "found", "reason")
+        print_json(
+            {
+                "decisions": len(results),
+                "failed": [{name: getattr(result, name) for name in fields} for result in failed],
+            }
+        )
+    else:
+        if failed:
+            print_table(
+                ["file", "user", "physician", "channel", "action", "expected", "found", "why"],
+                [
+                    (r.file, r.user, r.physician, r.channel, r.action, yes_no(r.expected), yes_no(r.found), r.why)
+                    for r in failed
+                ],
+                caption="Decisions that are not as expected.",
+            )
+        for name, count in Counter(result.file for result in results).items():
+            bad = sum(result.file == name for result in failed)
+            out.print(f"{name}: {count} decisions, {f'[red]{bad} not as expected[/red]' if bad else 'all as expected'}")
+    raise typer.Exit(Exit.DENIED if failed else Exit.OK)
+
+
+async def _serve(settings: Settings, *, demo: bool) -> None:
+    from policy_service.app import open_app  # noqa: PLC0415 - as above.
+
+    loop, done = asyncio.get_running_loop(), asyncio.Event()
+    for name in (signal.SIGINT, signal.SIGTERM):
+        loop.add_signal_handler(name, done.set)
+    async with open_app(settings, with_demo=demo):
+        if sys.stderr.isatty():
+            err.print(
+                f"[green]serving[/green] checks on {settings.decision_address}, management on "
+                f"{settings.management_address}; stop with Ctrl-C"
+            )
+        await done.wait()
+        structlog.get_logger(__name__).info("stopping")
+
+
+def _run(coroutine: Any) -> Any:
+    """Run on uvloop where there is one."""
+    try:
+        import uvloop  # noqa: PLC0415 - not made for every system.
+    except ImportError:
+        return asyncio.run(coroutine)
+    return uvloop.run(coroutine)
+
+
+def _configure_logging(level: str) -> None:
+    """JSON lines on standard error; on a terminal, readable ones. Values are quoted, so none can forge a line."""
+    terminal = sys.stderr.isatty()
+    render: Callable[..., Any] = (
+        structlog.dev.ConsoleRenderer(repr_native_str=True) if terminal else structlog.processors.JSONRenderer()
+    )
+    structlog.configure(
+        processors=[
+            structlog.processors.add_log_level,
+            structlog.processors.TimeStamper(fmt="iso", utc=True),
+            *([] if terminal else [structlog.processors.dict_tracebacks]),
+            render,
+        ],
+        wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def main() -> None:
+    """Run the command; what cannot start says why in a line and exits with 2."""
+    # gRPC's fork handlers are for programs that fork without exec; here they only print when PostgreSQL is started.
+    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+    try:
+        app()
+    except StartError as fault:
+        for line in str(fault).splitlines():
+            print_error(line)
+        sys.exit(Exit.ERROR)

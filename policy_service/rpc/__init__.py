@@ -1,0 +1,5 @@
+"""gRPC: the two planes, their messages, and the border where our errors become statuses."""
+
+from policy_service.rpc.server import Planes, serving
+
+__all__ = ["Planes", "serving"]

@@ -1,0 +1,228 @@
+"""DecisionService: decode, decide from memory, encode."""
+
+import itertools
+from functools import partial
+from typing import Final, assert_never
+
+from policy_service import metrics
+from policy_service.engine import Explanation
+from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
+from policy_service.listing import page
+from policy_service.pb import decision_pb2 as pb
+from policy_service.replica import Replica
+from policy_service.rpc.fields import Fields, invalid, is_text, parse_text
+from policy_service.snapshot import Snapshot
+from policy_service.vocabulary import (
+    ANY,
+    Action,
+    Channel,
+    Outcome,
+    Physician,
+    Reason,
+    User,
+    parse_action,
+    parse_physician,
+    parse_user,
+)
+
+MOST_QUESTIONS: Final = 1_000
+MOST_RESOURCE: Final = 256
+MOST_CORRELATION: Final = 128
+
+_CHANNELS: Final = {
+    pb.CHANNEL_UNSPECIFIED: Channel.WEB,
+    pb.CHANNEL_WEB: Channel.WEB,
+    pb.CHANNEL_MOBILE: Channel.MOBILE,
+}
+_REASONS: Final = {reason: pb.Reason.Value(f"REASON_{reason.name}") for reason in Reason}
+
+
+class DecisionService:
+    """The methods of the decision plane, as functions from request and caller to response."""
+
+    def __init__(self, replica: Replica, replica_id: str) -> None:
+        """``replica_id`` must be this process's alone: decision ids begin with it."""
+        self._replica = replica
+        self._id_start = f"{replica_id}-"
+        self._count = itertools.count(1)
+
+    def check(self, request: pb.CheckRequest, caller: str) -> pb.CheckResponse:  # noqa: ARG002
+        """See DecisionService.Check in decision.proto."""
+        snapshot = self._replica.at(request.min_revision)
+        return self._answer(_outcome(snapshot, request), snapshot.revision)
+
+    def batch_check(self, request: pb.BatchCheckRequest, caller: str) -> pb.BatchCheckResponse:  # noqa: ARG002
+        """See DecisionService.BatchCheck in decision.proto."""
+        checks = request.checks
+        if not 1 <= len(checks) <= MOST_QUESTIONS:
+            raise invalid("checks", f"checks has {len(checks)} questions; it takes 1 to {MOST_QUESTIONS}")
+        snapshot = self._replica.at(max(check.min_revision for check in checks))
+        revision, answer = snapshot.revision, self._answer
+        answers, faults = [], []
+        for place, check in enumerate(checks):
+            try:
+                answers.append(answer(_outcome(snapshot, check), revision))
+            except InvalidRequest as fault:
+                faults += [
+                    InvalidField(field=f"checks[{place}].{at.field}", description=f"checks[{place}].{at.description}")
+                    for at in fault.violations
+                ]
+        if faults:
+            raise InvalidRequest(violations=tuple(faults))
+        return pb.BatchCheckResponse(answers=answers, revision=revision)
+
+    def explain(self, request: pb.ExplainRequest, caller: str) -> pb.ExplainResponse:  # noqa: ARG002
+        """See DecisionService.Explain in decision.proto."""
+        check = request.check
+        snapshot = self._replica.at(check.min_revision)
+        user, physician, action, channel = _parsed(check)
+        found = snapshot.explain(user, physician, action, channel)
+        missing = found.missing and pb.Missing(action=found.missing.action, roles=found.missing.roles)
+        rule = found.rule and pb.Rule(
+            subject=found.rule.subject,
+            physician=found.rule.physician,
+            action=found.rule.action,
+            effect=found.rule.effect,
+        )
+        return pb.ExplainResponse(
+            decision=self._answer(found.outcome, snapshot.revision),
+            sentence=_sentence(check, channel, found),
+            roles=found.roles,
+            path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
+            rule=rule,
+            missing=missing,
+        )
+
+    def list_actions(self, request: pb.ListActionsRequest, caller: str) -> pb.ListActionsResponse:  # noqa: ARG002
+        """See DecisionService.ListActions in decision.proto."""
+        with Fields() as fields:
+            user = fields.read(parse_user, request.user)
+            physician = fields.read(parse_physician, request.physician)
+            channel = fields.read(_channel, request.channel)
+        snapshot = self._replica.at(request.min_revision)
+        return pb.ListActionsResponse(
+            actions=[
+                pb.ActionAccess(
+                    action=access.name,
+                    shown=access.outcome.allowed,
+                    reason=_REASONS[access.outcome.reason],
+                    role=access.outcome.role,
+                )
+                for access in snapshot.actions(user, physician, channel)
+            ],
+            revision=snapshot.revision,
+            roles=snapshot.roles(user, physician),
+        )
+
+    def list_users(self, request: pb.ListUsersRequest, caller: str) -> pb.ListUsersResponse:  # noqa: ARG002
+        """See DecisionService.ListUsers in decision.proto."""
+        with Fields() as fields:
+            physician = fields.read(parse_physician, request.physician)
+            action = fields.read(parse_action, request.action)
+            channel = fields.read(_channel, request.channel)
+        if action is None:
+            raise UnknownAction(action=request.action)
+        snapshot = self._replica.at(request.min_revision)
+        found = page(
+            snapshot.users(physician, action, channel),
+            question=("users", physician, action, channel),
+            revision=snapshot.revision,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListUsersResponse(
+            users=[pb.UserAccess(user=access.name, role=access.outcome.role) for access in found.items],
+            revision=found.revision,
+            next_page_token=found.next_token,
+        )
+
+    def list_physicians(self, request: pb.ListPhysiciansRequest, caller: str) -> pb.ListPhysiciansResponse:  # noqa: ARG002
+        """See DecisionService.ListPhysicians in decision.proto."""
+        with Fields() as fields:
+            user = fields.read(parse_user, request.user)
+            action = fields.read(parse_action, request.action) if request.action else None
+            channel = fields.read(_channel, request.channel)
+        if request.action and action is None:
+            raise UnknownAction(action=request.action)
+        snapshot = self._replica.at(request.min_revision)
+        found = page(
+            snapshot.places(user, [action] if action else list(Action), channel),
+            question=("physicians", user, action or "", channel),
+            revision=snapshot.revision,
+            size=request.page_size,
+            token=request.page_token,
+        )
+        return pb.ListPhysiciansResponse(
+            physicians=[
+                pb.PhysicianAccess(physician=access.name, roles=access.roles, actions=access.actions)
+                for access in found.items
+            ],
+            revision=found.revision,
+            next_page_token=found.next_token,
+        )
+
+    def _answer(self, outcome: Outcome, revision: int) -> pb.CheckResponse:
+        reason = outcome.reason
+        metrics.by_reason[reason].inc()
+        return pb.CheckResponse(
+            allowed=outcome.allowed,
+            reason=_REASONS[reason],
+            revision=revision,
+            decision_id=f"{self._id_start}{next(self._count)}",
+            role=outcome.role,
+        )
+
+
+def _outcome(snapshot: Snapshot, check: pb.CheckRequest) -> Outcome:
+    channel = _CHANNELS.get(check.channel)
+    # What is remembered was once read whole, so its names need no second look.
+    known = snapshot.remembered(check.user, check.physician, check.action, channel)
+    if known is not None and is_text(check.resource, MOST_RESOURCE) and is_text(check.correlation_id, MOST_CORRELATION):
+        return known
+    return snapshot.check(*_parsed(check))
+
+
+def _parsed(check: pb.CheckRequest) -> tuple[User, Physician, Action | None, Channel]:
+    with Fields() as fields:
+        user = fields.read(parse_user, check.user)
+        physician = fields.read(parse_physician, check.physician)
+        action = fields.read(parse_action, check.action)
+        channel = fields.read(_channel, check.channel)
+        fields.read(partial(parse_text, field="resource", most=MOST_RESOURCE), check.resource)
+        fields.read(partial(parse_text, field="correlation_id", most=MOST_CORRELATION), check.correlation_id)
+    return user, physician, action, channel
+
+
+def _channel(number: int) -> Channel:
+    if (channel := _CHANNELS.get(number)) is None:
+        raise invalid("channel", f"channel {number} is none of CHANNEL_WEB (1) and CHANNEL_MOBILE (2)")
+    return channel
+
+
+def _sentence(check: pb.CheckRequest, channel: Channel, found: Explanation) -> str:
+    """The explanation for a person, in one sentence."""
+    who, where, what = check.user, check.physician, check.action
+    via = " in the mobile app" if channel is Channel.MOBILE else ""
+    rule, outcome = found.rule, found.outcome
+    held = f"{who} is {' and '.join(found.roles)} for {where}" if found.roles else f"{who} has no role for {where}"
+    chain = "".join(f", which includes {role}" for _, role in found.path[1:])
+    match outcome.reason:
+        case Reason.GRANTED:
+            through = f"as {outcome.role}{chain}" if outcome.role else "by a rule of their own"
+            scope = "everything" if rule is not None and rule.action == ANY else what
+            return f"{who} may {what} for {where}{via}: {through}, {scope} is allowed."
+        case Reason.DENIED_BY_RULE:
+            through = f"as {outcome.role}{chain}" if outcome.role else "by a rule of their own"
+            return f"{who} may not {what} for {where}{via}: {through}, a rule denies it, and a deny always wins."
+        case Reason.NOT_A_MEMBER:
+            return f"{who} may not {what} for {where}{via}: {held}."
+        case Reason.NOT_GRANTED:
+            return f"{who} may not {what} for {where}{via}: {held}, and that does not allow {what}."
+        case Reason.CHANNEL_NOT_ALLOWED:
+            return f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow {Action.APP_MOBILE}."
+        case Reason.UNKNOWN_ACTION:
+            return f"{who} may not {what} for {where}: there is no such action."
+        case Reason.UNKNOWN_PHYSICIAN:
+            return f"{who} may not {what} for {where}: no physician is registered under that name."
+        case _:
+            assert_never(outcome.reason)

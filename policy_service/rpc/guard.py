@@ -1,0 +1,117 @@
+"""Stands before every method: who calls, may they, how fast; and what may leave as an error."""
+
+import secrets
+import threading
+import time
+from collections.abc import Callable
+from typing import Any, Final
+
+import grpc
+import structlog
+from google.protobuf.message import Message
+
+from policy_service import metrics
+from policy_service.errors import CallerNotAllowed, PolicyError, RateLimited
+from policy_service.replica import Replica
+from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
+
+LOCAL_CALLER: Final = "local"
+
+log = structlog.get_logger(__name__)
+
+
+class Guard:
+    """What the handlers of both planes share. Rights and limits hold for each caller."""
+
+    def __init__(self, replica: Replica, *, tls: bool, questions_per_second: float) -> None:
+        """Without ``tls`` the listeners are on loopback, and everyone there is the caller ``local``."""
+        self._replica = replica
+        self._tls = tls
+        self._bucket = _Buckets(questions_per_second) if questions_per_second else None
+
+    def admit(self, context: Any, method: str, weight: int) -> str:
+        """The caller, if it may call the method now. Raises CallerNotAllowed and RateLimited."""
+        caller = _identity(context, method) if self._tls else LOCAL_CALLER
+        if not self._replica.snapshot.basis.caller_may(caller, method):
+            raise CallerNotAllowed(caller=caller, method=method)
+        if self._bucket is not None and not self._bucket.take(caller, weight):
+            raise RateLimited
+        return caller
+
+    def wrap(self, service: str, name: str, decide: Callable[[Any, str], Message]) -> Callable[[Any, Any], Message]:
+        """A handler for the thread-pool server."""
+        method = f"{service}/{name}"
+
+        def handle(request: Any, context: grpc.ServicerContext) -> Message:
+            try:
+                return decide(request, self.admit(context, method, _weight(request)))
+            except PolicyError as error:
+                refused = refusal(error)
+            except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
+                refused = _incident(method, fault)
+            metrics.refusals.labels(method, refused[0].name).inc()
+            context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
+            context.abort(refused[0], refused[1])
+            raise AssertionError("abort raises")
+
+        return handle
+
+    def wrap_async(self, service: str, name: str, decide: Callable[[Any, str], Any]) -> Callable[[Any, Any], Any]:
+        """A handler for the asyncio server."""
+        method = f"{service}/{name}"
+
+        async def handle(request: Any, context: Any) -> Message:
+            try:
+                return await decide(request, self.admit(context, method, 1))  # type: ignore[no-any-return]
+            except PolicyError as error:
+                refused = refusal(error)
+                if error.__cause__ is not None:
+                    log.warning("refused", method=method, reason=error.reason, cause=repr(error.__cause__))
+            except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
+                refused = _incident(method, fault)
+            metrics.refusals.labels(method, refused[0].name).inc()
+            context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
+            await context.abort(refused[0], refused[1])
+            raise AssertionError("abort raises")
+
+        return handle
+
+
+def _weight(request: Any) -> int:
+    checks = getattr(request, "checks", None)
+    return 1 if checks is None else len(checks)
+
+
+def _incident(method: str, fault: Exception) -> Refusal:
+    incident = secrets.token_hex(6)
+    log.error("internal error", method=method, incident=incident, exc_info=fault)
+    return internal(incident)
+
+
+def _identity(context: Any, method: str) -> str:
+    """The one name in the caller's verified certificate; two names are nobody."""
+    peer = context.auth_context()
+    names = set(peer.get("x509_subject_alternative_name", ())) or set(peer.get("x509_common_name", ()))
+    if len(names) != 1:
+        raise CallerNotAllowed(caller="", method=method)
+    return str(names.pop().decode("utf-8", "replace"))
+
+
+class _Buckets:
+    """A token bucket for each caller, filled at a rate, holding one second's worth (at least one batch)."""
+
+    def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
+        self._rate = rate
+        self._most = max(rate, 1_000.0)
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._levels: dict[str, tuple[float, float]] = {}
+
+    def take(self, caller: str, weight: int) -> bool:
+        with self._lock:
+            now = self._clock()
+            level, then = self._levels.get(caller, (self._most, now))
+            level = min(self._most, level + (now - then) * self._rate)
+            enough = level >= weight
+            self._levels[caller] = (level - weight if enough else level, now)
+        return enough

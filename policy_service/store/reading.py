@@ -1,0 +1,36 @@
+"""A consistent look at the policy: everything read in it is of one revision."""
+
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+from policy_service.store import rules
+from policy_service.vocabulary import Row
+
+
+class Reading:
+    """The policy as of one revision, for as long as the look lasts."""
+
+    def __init__(self, connection: Any, revision: int) -> None:
+        """Use ``reading``."""
+        self._connection = connection
+        self.revision = revision
+
+    async def rows(self, domains: Sequence[str]) -> list[Row]:
+        """The rows of some domains."""
+        return await rules.current_of(self._connection, domains)
+
+    async def changed_domains(self, since: int) -> set[str]:
+        """Every domain of which a row began or ended after ``since``."""
+        return await rules.changed_domains(self._connection, since)
+
+    def every_row(self) -> AsyncIterator[tuple[str, str, str, str, str, str]]:
+        """All rows as (domain, ptype, v0 … v3), domain by domain."""
+        return rules.stream_current(self._connection)
+
+
+@asynccontextmanager
+async def reading(connection: Any) -> AsyncIterator[Reading]:
+    """Look through a connection."""
+    async with connection.transaction(isolation="repeatable_read", readonly=True):
+        yield Reading(connection, await rules.revision(connection))

@@ -1,0 +1,109 @@
+"""One real PostgreSQL for the whole run; each test has a database of its own, cloned from a migrated one."""
+
+import asyncio
+import itertools
+import os
+import shutil
+import tempfile
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+# Before grpc is imported: the embedded server is started by fork and exec.
+os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+
+import asyncpg
+import pytest
+
+from policy_service.app import App, open_app
+from policy_service.model import Model, read_model
+from policy_service.policy_files import read_seed
+from policy_service.settings import Settings, policies_dir
+from policy_service.store import Store, connect_store, embedded_postgres, migrate
+from policy_service.vocabulary import Row
+
+TEMPLATE = "migrated"
+_names = itertools.count()
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The address of a running server; the database in it is ``postgres``."""
+    folder = Path(tempfile.mkdtemp(prefix="policy-"))
+    loop = asyncio.new_event_loop()
+    server = embedded_postgres(folder)
+    dsn = loop.run_until_complete(server.__aenter__())
+    loop.run_until_complete(_make_template(dsn))
+    yield dsn
+    loop.run_until_complete(server.__aexit__(None, None, None))
+    loop.close()
+    shutil.rmtree(folder)
+
+
+async def _make_template(dsn: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    await connection.execute(f"CREATE DATABASE {TEMPLATE}")
+    await connection.close()
+    await migrate(in_database(dsn, TEMPLATE))
+
+
+def in_database(dsn: str, name: str) -> str:
+    """The same server's address for another database."""
+    return dsn.replace("/postgres?", f"/{name}?")
+
+
+@pytest.fixture
+async def database(postgres: str) -> AsyncIterator[str]:
+    """The address of a migrated database without policy."""
+    name = f"test_{os.getpid()}_{next(_names)}"
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    yield in_database(postgres, name)
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+
+
+@pytest.fixture
+async def store(database: str) -> AsyncIterator[Store]:
+    """A store on that database."""
+    async with connect_store(database) as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(database: str) -> Settings:
+    """Settings for a service on that database, on free ports."""
+    return settings_for(database)
+
+
+def settings_for(dsn: str, **more: object) -> Settings:
+    """Settings for a service on free loopback ports."""
+    fields = {
+        "database_url": dsn,
+        "decision_address": "127.0.0.1:0",
+        "management_address": "127.0.0.1:0",
+        "metrics_address": "",
+        "log_level": "error",
+    }
+    return Settings(**{**fields, **more})
+
+
+@pytest.fixture
+async def app(store: Store, settings: Settings, seed: tuple[Row, ...]) -> AsyncIterator[App]:
+    """A service with the shipped seed, listening."""
+    from policy_service import seeds
+
+    await seeds.install_first(store, seed)
+    async with open_app(settings) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="session")
+def model() -> Model:
+    """The shipped model."""
+    return read_model(policies_dir() / "model.conf")
+
+
+@pytest.fixture(scope="session")
+def seed() -> tuple[Row, ...]:
+    """The shipped seed."""
+    return read_seed(policies_dir() / "seed.csv")

@@ -1,0 +1,81 @@
+"""A bare gRPC client for tests: nothing between the test and the wire."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import grpc
+from google.protobuf.message import Message
+from google.rpc import error_details_pb2, status_pb2
+
+from policy_service.pb import decision_pb2 as pb
+from policy_service.pb import manage_users_pb2 as mu
+
+METHODS = {
+    method.name: (service, method)
+    for service in (pb.DESCRIPTOR.services_by_name["DecisionService"], mu.DESCRIPTOR.services_by_name["ManageUsersService"])
+    for method in service.methods
+}
+
+
+@dataclass(frozen=True)
+class Refused(Exception):
+    """An error as it came over the wire."""
+
+    code: grpc.StatusCode
+    details: str
+    reason: str
+    fields: dict[str, str]
+
+
+class Wire:
+    """Calls methods by name on one channel."""
+
+    def __init__(self, port: int, channel: grpc.aio.Channel | None = None) -> None:
+        self.channel = channel or grpc.aio.insecure_channel(
+            f"127.0.0.1:{port}", options=(("grpc.use_local_subchannel_pool", 1),)
+        )
+
+    async def __call__(self, method: str, request: Message, *, timeout: float = 10, **options: Any) -> Any:
+        from google.protobuf import message_factory
+
+        service, descriptor = METHODS[method]
+        call = self.channel.unary_unary(
+            f"/{service.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=message_factory.GetMessageClass(descriptor.output_type).FromString,
+        )
+        try:
+            return await call(request, timeout=timeout, **options)
+        except grpc.aio.AioRpcError as error:
+            raise refused(error) from None
+
+    async def check(self, user: str, physician: str, action: str, channel: int = 0, **more: Any) -> pb.CheckResponse:
+        return await self("Check", question(user, physician, action, channel, **more))
+
+    async def close(self) -> None:
+        await self.channel.close()
+
+    async def __aenter__(self) -> "Wire":
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.close()
+
+
+def question(user: str, physician: str, action: str, channel: int = 0, **more: Any) -> pb.CheckRequest:
+    return pb.CheckRequest(user=user, physician=physician, action=action, channel=channel, **more)
+
+
+def refused(error: grpc.aio.AioRpcError) -> Refused:
+    status = status_pb2.Status()
+    reason, fields = "", {}
+    for key, value in error.trailing_metadata() or ():
+        if key == "grpc-status-details-bin":
+            status.ParseFromString(value)
+    for detail in status.details:
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            reason = info.reason
+        elif detail.Unpack(bad):
+            fields = {violation.field: violation.description for violation in bad.field_violations}
+    return Refused(code=error.code(), details=error.details() or "", reason=reason, fields=fields)
