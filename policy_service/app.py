@@ -86,8 +86,8 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             watching = [tasks.create_task(follower.run(replica)), tasks.create_task(_watch(replica, planes))]
             log.info(
                 "serving",
-                decision=settings.decision_address,
-                management=settings.management_address,
+                decision_port=planes.decision_port,
+                management_port=planes.management_port,
                 tls=settings.has_tls,
                 revision=replica.snapshot.revision,
             )

@@ -201,7 +201,7 @@ class Account:
     def remembered(self, user: str, action: str, channel: Channel | None) -> Outcome | None:
         """The outcome, if asked before; takes any strings."""
         slots = self._remembered.get(user)  # type: ignore[call-overload]
-        slot = _SLOTS.get((action, channel))  # type: ignore[call-overload]
+        slot = _SLOTS.get((action, channel))  # type: ignore[arg-type]
         return None if slots is None or slot is None else slots[slot]
 
     def explain(self, user: User, action: Action, channel: Channel) -> Explanation:
@@ -250,7 +250,8 @@ class Account:
         return self._explanation(subject, Reason.GRANTED, verdict)
 
     def _explanation(self, subject: str, reason: Reason, verdict: _Verdict) -> Explanation:
-        rule, path = None, ()
+        rule: Rule | None = None
+        path: tuple[tuple[str, Role], ...] = ()
         if verdict.rule is not None:
             target, domain, action, effect = verdict.rule
             place = ANY if domain == ANY else name_in(domain)

@@ -19,7 +19,18 @@ _SECTIONS = {"r": "request_definition", "p": "policy_definition", "g": "role_def
 _DEFINITIONS = {"r": ["sub", "dom", "act"], "p": ["sub", "dom", "act", "eft"], "g": ["_", "_", "_"]}
 _EFFECTS = ("some(where (p_eft == allow))", "some(where (p_eft == allow)) && !some(where (p_eft == deny))")
 _NAMES = frozenset({"r_sub", "r_dom", "r_act", "p_sub", "p_dom", "p_act"})
-_HARMLESS = (ast.Expression, ast.BoolOp, ast.And, ast.Or, ast.UnaryOp, ast.Not, ast.Compare, ast.Eq, ast.NotEq, ast.Load)
+_HARMLESS = (
+    ast.Expression,
+    ast.BoolOp,
+    ast.And,
+    ast.Or,
+    ast.UnaryOp,
+    ast.Not,
+    ast.Compare,
+    ast.Eq,
+    ast.NotEq,
+    ast.Load,
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +70,7 @@ def _faults(model: casbin.Model) -> list[tuple[str, str]]:
     """Each fault with the key of the definition that it is in."""
     faults = []
     for section, title in (*_SECTIONS.items(), ("e", "policy_effect"), ("m", "matchers")):
-        found = sorted(model[section] or {}) if section in model.keys() else []
+        found = sorted(model[section]) if model[section] else []
         if found != [section]:
             faults.append((section, f"section [{title}] must define {section}, and nothing else; it defines {found}"))
         elif section in _DEFINITIONS:
@@ -86,7 +97,9 @@ def _matcher_faults(matcher: str) -> list[str]:
     calls = [node for node in ast.walk(tree) if isinstance(node, ast.Call)]
     for call in calls:
         if not (isinstance(call.func, ast.Name) and call.func.id == "g" and len(call.args) == 3 and not call.keywords):
-            faults.append(f"only g(subject, role, domain) may be called, not {ast.unparse(call)}: a pattern opens accounts")
+            faults.append(
+                f"only g(subject, role, domain) may be called, not {ast.unparse(call)}: a pattern opens accounts"
+            )
     called = {id(call.func) for call in calls}
     for node in ast.walk(tree):
         if isinstance(node, ast.Name) and id(node) not in called:

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         0.0, ge=0, description="Most questions a second from one caller; 0: no limit"
     )
     max_warm_physicians: int = Field(2_000, ge=1, description="Casbin enforcers kept, about 30 KB each")
-    reflection: bool = Field(True, description="Let grpcurl and the like read the contract")
+    reflection: bool = Field(default=True, description="Let grpcurl and the like read the contract")
     tls_cert_file: Path | None = Field(None, description="The server's certificate chain, PEM")
     tls_key_file: Path | None = Field(None, description="Its key, PEM")
     tls_client_ca_file: Path | None = Field(None, description="Who signs the callers' certificates, PEM")

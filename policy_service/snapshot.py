@@ -47,9 +47,7 @@ class Snapshot:
 
     __slots__ = ("_accounts", "_memberships", "basis", "revision")
 
-    def __init__(
-        self, revision: int, basis: Basis, accounts: Accounts, memberships: Memberships
-    ) -> None:
+    def __init__(self, revision: int, basis: Basis, accounts: Accounts, memberships: Memberships) -> None:
         """Use ``of`` or ``after``."""
         self.revision = revision
         self.basis = basis
@@ -130,9 +128,7 @@ class Snapshot:
 
     def actions(self, user: User, physician: Physician, channel: Channel) -> tuple[Access, ...]:
         """Every action, allowed or not, in the vocabulary's order."""
-        return tuple(
-            Access(name=action, outcome=self.check(user, physician, action, channel)) for action in Action
-        )
+        return tuple(Access(name=action, outcome=self.check(user, physician, action, channel)) for action in Action)
 
     def roles(self, user: User, physician: Physician) -> tuple[Role, ...]:
         """Every role that the user holds directly there."""

@@ -202,7 +202,9 @@ def row_fault(ptype: str, values: tuple[str, ...]) -> str | None:
         kinds = ("service", "role") if domain == SYSTEM_DOMAIN else ("user", "role")
         if domain == ANY:
             return "a grant belongs to one domain, not to *"
-        return _subject_fault(subject, allowed=kinds) or _subject_fault(role, allowed=("role",)) or _domain_fault(domain)
+        return (
+            _subject_fault(subject, allowed=kinds) or _subject_fault(role, allowed=("role",)) or _domain_fault(domain)
+        )
     return f"row type {ptype!r} is neither p nor g"
 
 
@@ -220,7 +222,9 @@ def _domain_fault(text: str) -> str | None:
     if text in (ANY, SYSTEM_DOMAIN):
         return None
     kind, _, name = text.partition(":")
-    return None if kind == "physician" and _PHYSICIAN.fullmatch(name) else f"{text!r} is not *, system or physician:NAME"
+    return (
+        None if kind == "physician" and _PHYSICIAN.fullmatch(name) else f"{text!r} is not *, system or physician:NAME"
+    )
 
 
 def _action_fault(text: str, domain: str) -> str | None:

@@ -58,7 +58,7 @@ def serve(
 @app.command()
 def migrate() -> None:
     """Bring the database's schema up to date, and install the seed if there is no policy yet."""
-    from policy_service.app import open_store  # noqa: PLC0415 - starts gRPC and more, which --help need not.
+    from policy_service.app import open_store
 
     settings = read_settings()
     _configure_logging(settings.log_level)
@@ -88,13 +88,15 @@ def show_settings(*, as_json: AsJson = False) -> None:
 def seed_test(
     files: Annotated[list[Path] | None, typer.Argument(help="Expectation files; default: those shipped.")] = None,
     *,
-    seed_file: Annotated[Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")] = None,
+    seed_file: Annotated[
+        Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Run expectation files against a seed, offline. Exits with 1 if a decision is not as expected."""
-    from policy_service.model import read_model  # noqa: PLC0415 - as above.
-    from policy_service.policy_files import read_seed  # noqa: PLC0415
-    from policy_service.policy_tests import run  # noqa: PLC0415
+    from policy_service.model import read_model
+    from policy_service.policy_files import read_seed
+    from policy_service.policy_tests import run
 
     settings = read_settings()
     paths = files or sorted((policies_dir() / "tests").glob("*.yaml"))
@@ -125,7 +127,7 @@ def seed_test(
 
 
 async def _serve(settings: Settings, *, demo: bool) -> None:
-    from policy_service.app import open_app  # noqa: PLC0415 - as above.
+    from policy_service.app import open_app
 
     loop, done = asyncio.get_running_loop(), asyncio.Event()
     for name in (signal.SIGINT, signal.SIGTERM):
@@ -143,7 +145,7 @@ async def _serve(settings: Settings, *, demo: bool) -> None:
 def _run(coroutine: Any) -> Any:
     """Run on uvloop where there is one."""
     try:
-        import uvloop  # noqa: PLC0415 - not made for every system.
+        import uvloop
     except ImportError:
         return asyncio.run(coroutine)
     return uvloop.run(coroutine)

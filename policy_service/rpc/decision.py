@@ -2,7 +2,7 @@
 
 import itertools
 from functools import partial
-from typing import Final, assert_never
+from typing import Final, assert_never, cast
 
 from policy_service import metrics
 from policy_service.engine import Explanation
@@ -29,12 +29,14 @@ MOST_QUESTIONS: Final = 1_000
 MOST_RESOURCE: Final = 256
 MOST_CORRELATION: Final = 128
 
-_CHANNELS: Final = {
+_CHANNELS: Final[dict[int, Channel]] = {
     pb.CHANNEL_UNSPECIFIED: Channel.WEB,
     pb.CHANNEL_WEB: Channel.WEB,
     pb.CHANNEL_MOBILE: Channel.MOBILE,
 }
-_REASONS: Final = {reason: pb.Reason.Value(f"REASON_{reason.name}") for reason in Reason}
+_REASONS: Final[dict[Reason, pb.Reason]] = {
+    reason: cast(pb.Reason, pb.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
+}
 
 
 class DecisionService:
@@ -77,20 +79,16 @@ class DecisionService:
         snapshot = self._replica.at(check.min_revision)
         user, physician, action, channel = _parsed(check)
         found = snapshot.explain(user, physician, action, channel)
-        missing = found.missing and pb.Missing(action=found.missing.action, roles=found.missing.roles)
-        rule = found.rule and pb.Rule(
-            subject=found.rule.subject,
-            physician=found.rule.physician,
-            action=found.rule.action,
-            effect=found.rule.effect,
-        )
+        rule, missing = found.rule, found.missing
         return pb.ExplainResponse(
             decision=self._answer(found.outcome, snapshot.revision),
             sentence=_sentence(check, channel, found),
             roles=found.roles,
             path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
-            rule=rule,
-            missing=missing,
+            rule=pb.Rule(subject=rule.subject, physician=rule.physician, action=rule.action, effect=rule.effect)
+            if rule
+            else None,
+            missing=pb.Missing(action=missing.action, roles=missing.roles) if missing else None,
         )
 
     def list_actions(self, request: pb.ListActionsRequest, caller: str) -> pb.ListActionsResponse:  # noqa: ARG002

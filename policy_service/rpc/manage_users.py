@@ -27,10 +27,6 @@ class ManageUsersService:
             actor = fields.read(partial(parse_user, field="actor"), request.actor)
             physician = fields.read(parse_physician, request.physician)
             owner = fields.read(partial(parse_user, field="owner"), request.owner)
-            name = fields.read(
-                partial(parse_title, field="display_name", most=MOST_DISPLAY_NAME), request.display_name
-            )
-        written = await manage_users.register_physician(
-            self._store, physician, owner, name, caller=caller, actor=actor
-        )
+            name = fields.read(partial(parse_title, field="display_name", most=MOST_DISPLAY_NAME), request.display_name)
+        written = await manage_users.register_physician(self._store, physician, owner, name, caller=caller, actor=actor)
         return pb.RegisterPhysicianResponse(revision=written.revision)

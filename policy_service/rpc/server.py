@@ -74,7 +74,7 @@ async def serving(settings: Settings, store: Store, replica: Replica) -> AsyncIt
     management = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
     users = ManageUsersService(store)
     management.add_generic_rpc_handlers((_handlers(MANAGE_USERS, users, guard.wrap_async),))
-    management_health = health.aio.HealthServicer()
+    management_health = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(management_health, management)
 
     if settings.reflection:
@@ -82,8 +82,7 @@ async def serving(settings: Settings, store: Store, replica: Replica) -> AsyncIt
         reflection.enable_server_reflection((DECISION.full_name, *common), decision)
         reflection.enable_server_reflection((MANAGE_USERS.full_name, *common), management)
 
-    async def say_serving(yes: bool) -> None:
-        state = _SERVING if yes else _NOT_SERVING
+    async def say(state: int) -> None:
         for name in ("", DECISION.full_name):
             decision_health.set(name, state)
         for name in ("", MANAGE_USERS.full_name):
@@ -91,20 +90,26 @@ async def serving(settings: Settings, store: Store, replica: Replica) -> AsyncIt
 
     decision_port = _listen(decision, settings.decision_address, credentials)
     management_port = _listen(management, settings.management_address, credentials)
-    await say_serving(True)
+    await say(_SERVING)
     decision.start()
     await management.start()
     try:
-        yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say_serving)
+        yield Planes(
+            decision_port=decision_port,
+            management_port=management_port,
+            say_serving=lambda yes: say(_SERVING if yes else _NOT_SERVING),
+        )
     finally:
-        await say_serving(False)
+        await say(_NOT_SERVING)
         stopped = decision.stop(_GRACE_SECONDS)
         await management.stop(_GRACE_SECONDS)
         await asyncio.to_thread(stopped.wait)
         threads.shutdown(wait=False)
 
 
-def _handlers(descriptor: ServiceDescriptor, service: object, wrap: Callable[..., Any]) -> grpc.GenericRpcHandler:
+def _handlers(
+    descriptor: ServiceDescriptor, service: object, wrap: Callable[..., Any]
+) -> grpc.GenericRpcHandler[Any, Any]:
     """A handler for every method of the contract; a method without one fails here, at the start."""
     handlers = {}
     for method in descriptor.methods:
@@ -129,9 +134,7 @@ def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
         except OSError as fault:
             raise StartError(f"{file} cannot be read: {fault.strerror}") from fault
     key, certificate, authority = contents
-    return grpc.ssl_server_credentials(
-        [(key, certificate)], root_certificates=authority, require_client_auth=True
-    )
+    return grpc.ssl_server_credentials([(key, certificate)], root_certificates=authority, require_client_auth=True)
 
 
 def _listen(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int:

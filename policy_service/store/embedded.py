@@ -44,7 +44,8 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
             "shorter folder."
         )
     try:
-        data_dir.mkdir(parents=True, exist_ok=True)
+        # Blocking, but nothing else runs yet.
+        data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
         with _sole_use(data_dir / "lock", data_dir):
             # The library counts the processes that use a server, and one that was killed would count for ever.
             (folder / ".handle_pids.json").unlink(missing_ok=True)

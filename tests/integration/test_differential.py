@@ -30,9 +30,7 @@ PHYSICIANS = ("dr-x", "dr-y", "dr-z")
 CUSTOM = ("c1", "c2", "c3")
 ROLES = ("owner", "financial_viewer", "data_entry", "administrator", *CUSTOM)
 
-ASKED = list(
-    itertools.product((*USERS, "stranger"), (*PHYSICIANS, "dr-nobody"), (*ACTIONS, "claim:frame"), (0, 1, 2))
-)
+ASKED = list(itertools.product((*USERS, "stranger"), (*PHYSICIANS, "dr-nobody"), (*ACTIONS, "claim:frame"), (0, 1, 2)))
 
 _physician = st.sampled_from(PHYSICIANS).map("physician:{}".format)
 _grants = st.builds(
@@ -110,10 +108,10 @@ class World:
                     allowed = answers[user, physician, action, channel].allowed
                     assert allowed == plain_allows(plain, user, physician, action, channel == 2), (user, physician)
         self.decisions += len(answers)
-        await self._lists_agree(answers, oracle, revision)
+        await self._lists_agree(answers, oracle)
         await self._singles_agree(answers, revision)
 
-    async def _lists_agree(self, answers: dict, oracle: Oracle, revision: int) -> None:
+    async def _lists_agree(self, answers: dict, oracle: Oracle) -> None:
         for channel in (1, 2):
             for user, physician in itertools.product((*USERS, "stranger"), (*PHYSICIANS, "dr-nobody")):
                 listed = await self.wire(

@@ -3,10 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import dataclass
 
-ACTIONS = (
-    "claim:view claim:save claim:submit claim:delete report:generate report:patient_details invoice:view invoice:pay "
-    "user:list user:invite user:edit user:revoke app:mobile"
-).split()
+ACTIONS = [
+    "claim:view",
+    "claim:save",
+    "claim:submit",
+    "claim:delete",
+    "report:generate",
+    "report:patient_details",
+    "invoice:view",
+    "invoice:pay",
+    "user:list",
+    "user:invite",
+    "user:edit",
+    "user:revoke",
+    "app:mobile",
+]
 
 # The table of DESIGN, written out by hand.
 TABLE = {

@@ -12,7 +12,10 @@ from policy_service.pb import manage_users_pb2 as mu
 
 METHODS = {
     method.name: (service, method)
-    for service in (pb.DESCRIPTOR.services_by_name["DecisionService"], mu.DESCRIPTOR.services_by_name["ManageUsersService"])
+    for service in (
+        pb.DESCRIPTOR.services_by_name["DecisionService"],
+        mu.DESCRIPTOR.services_by_name["ManageUsersService"],
+    )
     for method in service.methods
 }
 

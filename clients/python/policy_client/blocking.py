@@ -1,0 +1,209 @@
+"""The blocking clients."""
+
+from collections.abc import Iterable
+from types import TracebackType
+from typing import ClassVar, Self, TypeVar
+
+import grpc
+
+from policy_client import calls
+from policy_client.answers import Channel, Decision, Explanation, Permissions, Places, Question, Users
+from policy_client.calls import LIST_ATTEMPTS, Call, Listing
+from policy_client.channel import (
+    DECISION_TARGET,
+    MANAGEMENT_TARGET,
+    TIMEOUT,
+    Options,
+    channel_options,
+    refuse_plain_text_abroad,
+)
+from policy_client.errors import AccessDenied, ListChanged, error_from
+
+Answer = TypeVar("Answer")
+
+
+class _Client:
+    """A blocking channel; safe to share between threads."""
+
+    default_target: ClassVar[str]
+
+    def __init__(
+        self,
+        target: str | None = None,
+        *,
+        timeout: float = TIMEOUT,
+        credentials: grpc.ChannelCredentials | None = None,
+        options: Options = (),
+    ) -> None:
+        """``timeout`` is seconds for a whole call, retries included; each method can set its own.
+
+        Raises ValueError for plain text beyond this machine.
+        """
+        target = target or self.default_target
+        refuse_plain_text_abroad(target, credentials)
+        self._timeout = timeout
+        if credentials is None:
+            self._channel = grpc.insecure_channel(target, channel_options(options))
+        else:
+            self._channel = grpc.secure_channel(target, credentials, channel_options(options))
+
+    def _run(self, call: Call[Answer], timeout: float | None) -> Answer:
+        method = self._channel.unary_unary(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )
+        try:
+            response = method(call.request, timeout=self._timeout if timeout is None else timeout)
+        except grpc.RpcError as failed:
+            raise error_from(failed) from failed
+        return call.read(response)
+
+    def _list(self, listing: Listing[Answer], timeout: float | None) -> Answer:
+        for attempt in range(1, LIST_ATTEMPTS + 1):
+            try:
+                pages = [self._run(listing.first, timeout)]
+                while pages[-1].next_page_token:
+                    pages.append(self._run(listing.page(pages[-1].next_page_token), timeout))
+            except ListChanged:
+                if attempt == LIST_ATTEMPTS:
+                    raise
+            else:
+                return listing.read(pages)
+        raise AssertionError("the last attempt returns or raises")
+
+    def close(self) -> None:
+        """Close the channel; calls in hand are cancelled."""
+        self._channel.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, fault: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+
+class PolicyClient(_Client):
+    """Asks the decision plane. Every method raises a PolicyError if there is no answer."""
+
+    default_target = DECISION_TARGET
+
+    def check(
+        self,
+        user: str,
+        physician: str,
+        action: str,
+        *,
+        channel: Channel = Channel.WEB,
+        min_revision: int = 0,
+        resource: str = "",
+        correlation_id: str = "",
+        timeout: float | None = None,
+    ) -> Decision:
+        """May this user do this in this physician's account? A deny is a falsy Decision, not an error."""
+        question = Question(
+            user=user,
+            physician=physician,
+            action=action,
+            channel=channel,
+            min_revision=min_revision,
+            resource=resource,
+            correlation_id=correlation_id,
+        )
+        return self._run(calls.check(question), timeout)
+
+    def require(
+        self,
+        user: str,
+        physician: str,
+        action: str,
+        *,
+        channel: Channel = Channel.WEB,
+        min_revision: int = 0,
+        resource: str = "",
+        correlation_id: str = "",
+        timeout: float | None = None,
+    ) -> Decision:
+        """As ``check``, but a deny raises AccessDenied: what follows runs only when allowed."""
+        decision = self.check(
+            user,
+            physician,
+            action,
+            channel=channel,
+            min_revision=min_revision,
+            resource=resource,
+            correlation_id=correlation_id,
+            timeout=timeout,
+        )
+        if not decision:
+            raise AccessDenied(user, physician, action, decision)
+        return decision
+
+    def check_many(self, questions: Iterable[Question], *, timeout: float | None = None) -> list[Decision]:
+        """Up to 1,000 questions, answered in order, all at one revision. Raises ValueError over 1,000."""
+        call = calls.batch_check(questions)
+        return self._run(call, timeout) if call.request.checks else []
+
+    def what_can(
+        self,
+        user: str,
+        physician: str,
+        *,
+        channel: Channel = Channel.WEB,
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> Permissions:
+        """Every action, shown or hidden for this user here."""
+        return self._run(calls.list_actions(user, physician, channel, min_revision), timeout)
+
+    def who_can(
+        self,
+        action: str,
+        physician: str,
+        *,
+        channel: Channel = Channel.WEB,
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> Users:
+        """Everyone who may do this here: the whole list, at one revision. ``timeout`` is for each page."""
+        return self._list(calls.list_users(action, physician, channel, min_revision), timeout)
+
+    def where_can(
+        self,
+        user: str,
+        *,
+        action: str | None = None,
+        channel: Channel = Channel.WEB,
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> Places:
+        """Every account where this user may act: the whole list, at one revision. ``timeout`` is for each page."""
+        return self._list(calls.list_physicians(user, action, channel, min_revision), timeout)
+
+    def explain(
+        self,
+        user: str,
+        physician: str,
+        action: str,
+        *,
+        channel: Channel = Channel.WEB,
+        min_revision: int = 0,
+        timeout: float | None = None,
+    ) -> Explanation:
+        """The answer of ``check``, with what decided it or what was missing."""
+        question = Question(user=user, physician=physician, action=action, channel=channel, min_revision=min_revision)
+        return self._run(calls.explain(question), timeout)
+
+
+class ManageUsersClient(_Client):
+    """Calls the management plane. Every method raises a PolicyError if nothing was done."""
+
+    default_target = MANAGEMENT_TARGET
+
+    def register_physician(
+        self, actor: str, physician: str, owner: str, *, display_name: str = "", timeout: float | None = None
+    ) -> int:
+        """Open an account with its owner; the revision to ask for in checks. Raises AlreadyExists."""
+        return self._run(calls.register_physician(actor, physician, owner, display_name), timeout)

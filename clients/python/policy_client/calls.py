@@ -1,0 +1,118 @@
+"""What each method sends and how its reply is read: once, for the blocking and the asyncio client."""
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from policy_client import answers
+from policy_client._pb import decision_pb2 as pb
+from policy_client._pb import manage_users_pb2 as mu
+from policy_client.answers import Channel, Decision, Explanation, Permissions, Places, Question, Users
+
+MOST_QUESTIONS = 1_000
+LIST_ATTEMPTS = 5
+"""How often a list is begun again because it changed between two of its pages."""
+
+Answer = TypeVar("Answer")
+
+
+@dataclass(frozen=True, slots=True)
+class Call(Generic[Answer]):
+    """One call: its path, its request, and the reading of its reply."""
+
+    path: str
+    request: Any
+    response_type: Any
+    read: Callable[[Any], Answer]
+
+
+@dataclass(frozen=True, slots=True)
+class Listing(Generic[Answer]):
+    """A list that comes in pages: a call for the first, and the reading of all."""
+
+    first: Call[Any]
+    read: Callable[[list[Any]], Answer]
+
+    def page(self, token: str) -> Call[Any]:
+        """The call for a page."""
+        request = type(self.first.request)()
+        request.CopyFrom(self.first.request)
+        request.page_token = token
+        return Call(self.first.path, request, self.first.response_type, _as_it_is)
+
+
+def _as_it_is(response: Any) -> Any:
+    return response
+
+
+def check(question: Question) -> Call[Decision]:
+    """DecisionService.Check."""
+    return Call(
+        "/policy.v1.DecisionService/Check",
+        answers.check_request(question),
+        pb.CheckResponse,
+        answers.decision_from,
+    )
+
+
+def batch_check(questions: Iterable[Question]) -> Call[list[Decision]]:
+    """DecisionService.BatchCheck; raises ValueError over the limit, since one call is one revision."""
+    asked = list(questions)
+    if len(asked) > MOST_QUESTIONS:
+        raise ValueError(f"{len(asked)} questions; one call answers at most {MOST_QUESTIONS}, all at one revision")
+    return Call(
+        "/policy.v1.DecisionService/BatchCheck",
+        pb.BatchCheckRequest(checks=[answers.check_request(question) for question in asked]),
+        pb.BatchCheckResponse,
+        lambda response: answers.decisions_from(response, len(asked)),
+    )
+
+
+def explain(question: Question) -> Call[Explanation]:
+    """DecisionService.Explain."""
+    return Call(
+        "/policy.v1.DecisionService/Explain",
+        pb.ExplainRequest(check=answers.check_request(question)),
+        pb.ExplainResponse,
+        answers.explanation_from,
+    )
+
+
+def list_actions(user: str, physician: str, channel: Channel, min_revision: int) -> Call[Permissions]:
+    """DecisionService.ListActions."""
+    return Call(
+        "/policy.v1.DecisionService/ListActions",
+        pb.ListActionsRequest(
+            user=user, physician=physician, channel=answers.channel_number(channel), min_revision=min_revision
+        ),
+        pb.ListActionsResponse,
+        answers.permissions_from,
+    )
+
+
+def list_users(action: str, physician: str, channel: Channel, min_revision: int) -> Listing[Users]:
+    """DecisionService.ListUsers."""
+    request = pb.ListUsersRequest(
+        action=action, physician=physician, channel=answers.channel_number(channel), min_revision=min_revision
+    )
+    first = Call("/policy.v1.DecisionService/ListUsers", request, pb.ListUsersResponse, _as_it_is)
+    return Listing(first, answers.users_from)
+
+
+def list_physicians(user: str, action: str | None, channel: Channel, min_revision: int) -> Listing[Places]:
+    """DecisionService.ListPhysicians."""
+    request = pb.ListPhysiciansRequest(
+        user=user, action=action or "", channel=answers.channel_number(channel), min_revision=min_revision
+    )
+    first = Call("/policy.v1.DecisionService/ListPhysicians", request, pb.ListPhysiciansResponse, _as_it_is)
+    return Listing(first, answers.places_from)
+
+
+def register_physician(actor: str, physician: str, owner: str, display_name: str) -> Call[int]:
+    """ManageUsersService.RegisterPhysician."""
+    return Call(
+        "/policy.v1.ManageUsersService/RegisterPhysician",
+        mu.RegisterPhysicianRequest(actor=actor, physician=physician, owner=owner, display_name=display_name),
+        mu.RegisterPhysicianResponse,
+        lambda response: int(response.revision),
+    )

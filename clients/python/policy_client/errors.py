@@ -1,0 +1,124 @@
+"""What can go wrong, one class for each way of handling it. None of them is ever an allow."""
+
+from typing import TYPE_CHECKING, Any, cast
+
+import grpc
+from google.rpc import error_details_pb2, status_pb2
+
+if TYPE_CHECKING:
+    from policy_client.answers import Decision
+
+_DETAILS = "grpc-status-details-bin"
+
+
+class PolicyError(Exception):
+    """The question was not answered.
+
+    ``reason`` is the service's stable word for the cause (google.rpc.ErrorInfo),
+    ``fields`` the fields at fault with what is wrong with each, ``code`` the
+    gRPC status. Each may be empty.
+    """
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: str = "",
+        fields: dict[str, str] | None = None,
+        code: grpc.StatusCode | None = None,
+    ) -> None:
+        """Keep the facts."""
+        super().__init__(message)
+        self.reason = reason
+        self.fields = fields or {}
+        self.code = code
+
+
+class InvalidRequest(PolicyError):
+    """A field cannot be read; ``fields`` names it. Asking again will not help."""
+
+
+class ServiceUnavailable(PolicyError):
+    """The service could not be reached, or could not answer safely, after retries."""
+
+
+class DeadlineExceeded(PolicyError):
+    """No answer came in time."""
+
+
+class CallerNotAllowed(PolicyError):
+    """This service may not call that method, or has no valid certificate."""
+
+
+class NotFound(PolicyError):
+    """What was asked about does not exist."""
+
+
+class AlreadyExists(PolicyError):
+    """What was to be made is there already."""
+
+
+class Refused(PolicyError):
+    """The service's rules do not allow this; ``reason`` says which."""
+
+
+class ResourceExhausted(PolicyError):
+    """Too much at once: a rate, size or concurrency limit."""
+
+
+class ListChanged(PolicyError):
+    """The list kept changing while its pages were read."""
+
+
+class ProtocolError(PolicyError):
+    """The answer contradicts itself or does not fit the question; it was thrown away."""
+
+
+class AccessDenied(Exception):
+    """The answer was no. Not a PolicyError: the service worked."""
+
+    def __init__(self, user: str, physician: str, action: str, decision: "Decision") -> None:
+        """Keep the question and the answer."""
+        super().__init__(f"{user} may not {action} for {physician}: {decision.reason.value}")
+        self.user = user
+        self.physician = physician
+        self.action = action
+        self.decision = decision
+
+
+_BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
+    grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
+    grpc.StatusCode.UNAVAILABLE: ServiceUnavailable,
+    grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
+    grpc.StatusCode.PERMISSION_DENIED: CallerNotAllowed,
+    grpc.StatusCode.UNAUTHENTICATED: CallerNotAllowed,
+    grpc.StatusCode.NOT_FOUND: NotFound,
+    grpc.StatusCode.ALREADY_EXISTS: AlreadyExists,
+    grpc.StatusCode.FAILED_PRECONDITION: Refused,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
+    grpc.StatusCode.ABORTED: ListChanged,
+}
+
+
+def error_from(failed: grpc.RpcError) -> PolicyError:
+    """A typed error from what gRPC raised."""
+    # Both the blocking and the asyncio call errors are calls too, with these methods.
+    call = cast(Any, failed)
+    code: grpc.StatusCode = call.code()
+    message: str = call.details() or code.name
+    reason, fields = "", dict[str, str]()
+    for key, value in call.trailing_metadata() or ():
+        if key == _DETAILS:
+            reason, fields = _read_details(value)
+    return _BY_CODE.get(code, PolicyError)(message, reason=reason, fields=fields, code=code)
+
+
+def _read_details(value: bytes) -> tuple[str, dict[str, str]]:
+    reason, fields = "", dict[str, str]()
+    for detail in status_pb2.Status.FromString(value).details:
+        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        if detail.Unpack(info):
+            reason = info.reason
+        elif detail.Unpack(bad):
+            fields = {violation.field: violation.description for violation in bad.field_violations}
+    return reason, fields

@@ -1,0 +1,48 @@
+"""A service with one account, and a client at its door."""
+
+from collections.abc import AsyncIterator
+
+import pytest
+
+from policy_service import manage_users
+from policy_service.app import App
+from policy_service.vocabulary import Physician, Role, User
+from tests.support.rpc import Wire
+
+
+@pytest.fixture
+async def wire(app: App) -> AsyncIterator[Wire]:
+    """The decision plane."""
+    async with Wire(app.planes.decision_port) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def management(app: App) -> AsyncIterator[Wire]:
+    """The management plane."""
+    async with Wire(app.planes.management_port) as opened:
+        yield opened
+
+
+async def register(app: App, physician: str, owner: str) -> int:
+    """Open an account; the revision."""
+    written = await manage_users.register_physician(
+        app.store, Physician(physician), User(owner), "", caller="test", actor=User(owner)
+    )
+    return written.revision
+
+
+async def grant(app: App, physician: str, user: str, role: str) -> int:
+    """Give a role; the revision."""
+    written = await manage_users.grant(
+        app.store, Physician(physician), User(user), Role(role), caller="test", actor="test"
+    )
+    return written.revision
+
+
+async def revoke(app: App, physician: str, user: str, role: str) -> int:
+    """Take a role; the revision."""
+    written = await manage_users.revoke(
+        app.store, Physician(physician), User(user), Role(role), caller="test", actor="test"
+    )
+    return written.revision

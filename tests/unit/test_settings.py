@@ -1,0 +1,49 @@
+"""Settings: a wrong one stops the start and names itself, never its value."""
+
+import pytest
+
+from policy_service.errors import StartError
+from policy_service.settings import is_loopback, read_settings
+
+
+@pytest.fixture(autouse=True)
+def _clean(monkeypatch):
+    import os
+
+    for name in list(os.environ):
+        if name.startswith("POLICY_"):
+            monkeypatch.delenv(name)
+
+
+def test_defaults_stay_on_this_machine():
+    settings = read_settings()
+    for address in (settings.decision_address, settings.management_address, settings.metrics_address):
+        assert is_loopback(address)
+
+
+@pytest.mark.parametrize(
+    ("name", "value", "word"),
+    [
+        ("POLICY_DATABSE_URL", "x", "POLICY_DATABSE_URL"),
+        ("POLICY_DECISION_ADDRESS", "127.0.0.1", "POLICY_DECISION_ADDRESS"),
+        ("POLICY_DECISION_ADDRESS", "127.0.0.1:99999", "HOST:PORT"),
+        ("POLICY_DECISION_ADDRESS", "0.0.0.0:50051", "needs transport security"),
+        ("POLICY_MANAGEMENT_ADDRESS", "10.0.0.7:50052", "needs transport security"),
+        ("POLICY_DECISION_ADDRESS", "[::]:50051", "needs transport security"),
+        ("POLICY_DECISION_ADDRESS", "policy.internal:50051", "needs transport security"),
+        ("POLICY_MAX_STALENESS_SECONDS", "0", "POLICY_MAX_STALENESS_SECONDS"),
+        ("POLICY_MAX_STALENESS_SECONDS", "soon", "POLICY_MAX_STALENESS_SECONDS"),
+        ("POLICY_TLS_CERT_FILE", "cert.pem", "or none"),
+        ("POLICY_LOG_LEVEL", "loud", "POLICY_LOG_LEVEL"),
+    ],
+)
+def test_a_wrong_setting_is_named(monkeypatch, name, value, word):
+    monkeypatch.setenv(name, value)
+    with pytest.raises(StartError, match=word.replace("[", r"\[")):
+        read_settings()
+
+
+@pytest.mark.parametrize("address", ["127.0.0.1:1", "127.9.9.9:1", "[::1]:1", "localhost:1"])
+def test_loopback_needs_no_transport_security(monkeypatch, address):
+    monkeypatch.setenv("POLICY_DECISION_ADDRESS", address)
+    assert read_settings().decision_address == address
