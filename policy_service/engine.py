@@ -132,23 +132,12 @@ class Basis:
     def _account_enforcer(self, account: "Account") -> casbin.Enforcer:
         own = [[subject, account.domain, action, effect] for subject, action, effect in account.rules]
         grants = [[subject, role, account.domain] for subject, role in account.grants]
-        return self._enforcer(self._rules + own, grants)
+        return self._model.enforcer(self._rules + own, grants)
 
     def _system_enforcer(self) -> casbin.Enforcer | None:
         system = [row for row in self.rows if row.domain == SYSTEM_DOMAIN]
         rules = [list(row.values) for row in system if row.ptype == "p"]
-        return self._enforcer(rules, [list(row.values) for row in system if row.ptype == "g"]) if rules else None
-
-    def _enforcer(self, rules: list[list[str]], grants: list[list[str]]) -> casbin.Enforcer:
-        if not rules:
-            raise ValueError("an enforcer without rules would allow the empty question")
-        model = self._model.fresh()
-        # Set, not added one by one: Casbin's add_policy looks through all rows for each row.
-        model["p"]["p"].policy = rules
-        model["g"]["g"].policy = grants
-        enforcer = casbin.Enforcer(model)
-        enforcer.build_role_links()
-        return enforcer
+        return self._model.enforcer(rules, [list(row.values) for row in system if row.ptype == "g"]) if rules else None
 
 
 class Account:

@@ -9,9 +9,10 @@ import ast
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import casbin
-from casbin.util import has_eval
+from casbin.util import SimpleEval, has_eval
 
 from policy_service.policy_files import BrokenPolicy, Fault
 
@@ -38,13 +39,37 @@ class Model:
     """A vetted model, kept as the definitions that Casbin's own reader found."""
 
     definitions: tuple[tuple[str, str, str], ...]
+    matcher: ast.expr
 
-    def fresh(self) -> casbin.Model:
-        """A Casbin model of its own, without policy."""
+    def enforcer(self, rules: list[list[str]], grants: list[list[str]]) -> casbin.Enforcer:
+        """An enforcer over some rows; there must be rules, or Casbin would allow the empty question."""
+        if not rules:
+            raise ValueError("an enforcer without rules would allow the empty question")
         model = casbin.Model()
         for section, key, value in self.definitions:
             model.add_def(section, key, value)
-        return model
+        # Set, not added one by one: Casbin's add_policy looks through all rows for each row.
+        model["p"]["p"].policy = rules
+        model["g"]["g"].policy = grants
+        enforcer = _Enforcer(model)
+        enforcer.matcher = self.matcher
+        enforcer.build_role_links()
+        return enforcer
+
+
+class _Enforcer(casbin.Enforcer):  # type: ignore[misc]
+    """Casbin's enforcer, but for parsing the matcher: once at the start, not for every question.
+
+    That is most of a question's time, and in CPython 3.11 parsing in two
+    threads at once can fail ("AST constructor recursion depth mismatch").
+    """
+
+    matcher: ast.expr
+
+    def _get_expression(self, expr: str, functions: Any = None) -> SimpleEval:  # noqa: ARG002
+        evaluator = SimpleEval("", functions)
+        evaluator.ast_parsed_value = self.matcher
+        return evaluator
 
 
 def read_model(path: Path) -> Model:
@@ -62,7 +87,8 @@ def read_model(path: Path) -> Model:
     if faults:
         raise BrokenPolicy(str(path), faults)
     return Model(
-        tuple((section, key, assertion.value) for section in "rpgem" for key, assertion in model[section].items())
+        tuple((section, key, assertion.value) for section in "rpgem" for key, assertion in model[section].items()),
+        casbin.Enforcer._get_expression(model["m"]["m"].value).ast_parsed_value,  # noqa: SLF001 - see _Enforcer.
     )
 
 

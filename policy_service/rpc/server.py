@@ -109,7 +109,7 @@ async def serving(settings: Settings, store: Store, replica: Replica) -> AsyncIt
 
 def _handlers(
     descriptor: ServiceDescriptor, service: object, wrap: Callable[..., Any]
-) -> grpc.GenericRpcHandler[Any, Any]:
+) -> "grpc.GenericRpcHandler[Any, Any]":
     """A handler for every method of the contract; a method without one fails here, at the start."""
     handlers = {}
     for method in descriptor.methods:
