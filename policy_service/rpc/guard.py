@@ -89,12 +89,13 @@ def _incident(method: str, fault: Exception) -> Refusal:
 
 
 def _identity(context: Any, method: str) -> str:
-    """The one name in the caller's verified certificate; two names are nobody."""
+    """The one name in the caller's verified certificate; two names are nobody, nor is the name of loopback."""
     peer = context.auth_context()
     names = set(peer.get("x509_subject_alternative_name", ())) or set(peer.get("x509_common_name", ()))
-    if len(names) != 1:
+    name = names.pop().decode("utf-8", "replace") if len(names) == 1 else LOCAL_CALLER
+    if name == LOCAL_CALLER:
         raise CallerNotAllowed(caller="", method=method)
-    return str(names.pop().decode("utf-8", "replace"))
+    return str(name)
 
 
 class _Buckets:

@@ -27,34 +27,25 @@ _TIMEOUTS: Final = {
 _CONNECT_SECONDS: Final = 10.0
 _COMMAND_SECONDS: Final = 20.0
 
-_AWAY = (
-    OSError,
-    TimeoutError,
-    asyncpg.PostgresConnectionError,
-    asyncpg.CannotConnectNowError,
-    asyncpg.AdminShutdownError,
-    asyncpg.CrashShutdownError,
-    asyncpg.TooManyConnectionsError,
-    asyncpg.QueryCanceledError,
-    asyncpg.LockNotAvailableError,
-    asyncpg.DeadlockDetectedError,
-    asyncpg.ReadOnlySQLTransactionError,
-    asyncpg.InsufficientResourcesError,
-    asyncpg.InterfaceError,
-    asyncpg.IdleInTransactionSessionTimeoutError,
-)
+_AWAY: Final = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
+"""Classes of SQLSTATE that say something of the server's state, not of our statement: connection, read-only,
+authorization, database missing, rollback, resources, not in the right state, shutdown or timeout, system, internal."""
 
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The border: a database that is away, full or too slow becomes StoreUnavailable.
+    """The border: a database that is away, full, read-only or too slow becomes StoreUnavailable.
 
-    The driver's own words stay in ``__cause__`` for the log of the operator;
-    they never reach a caller, since they may name hosts and addresses.
+    The driver's own words stay in ``__cause__`` for the operator's log; they
+    never reach a caller, since they may name hosts and addresses.
     """
     try:
         yield
-    except _AWAY as fault:
+    except (OSError, TimeoutError, asyncpg.InterfaceError) as fault:
+        raise StoreUnavailable from fault
+    except asyncpg.PostgresError as fault:
+        if (fault.sqlstate or "")[:2] not in _AWAY:
+            raise
         raise StoreUnavailable from fault
 
 
