@@ -16,7 +16,7 @@ from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
 from policy_service.rpc import Planes, serving
 from policy_service.settings import Settings, policies_dir
-from policy_service.store import Store, connect_store, embedded_postgres, migrate, schema_is_current
+from policy_service.store import Store, connect_store, embedded_postgres, migrate, probe, schema_is_current
 from policy_service.vocabulary import Row
 
 log = structlog.get_logger(__name__)
@@ -48,6 +48,7 @@ async def open_store(settings: Settings, *, migrating: bool = False) -> AsyncIte
         else:
             dsn = settings.database_url.get_secret_value()
         try:
+            await probe(dsn)
             if migrating:
                 before, after = await migrate(dsn)
                 if before != after:
@@ -59,9 +60,6 @@ async def open_store(settings: Settings, *, migrating: bool = False) -> AsyncIte
                 await seeds.install_first(store, seed)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
-        except ValueError as fault:
-            # The driver's words would repeat the address, and with it the password.
-            raise StartError("POLICY_DATABASE_URL is not an address of the form postgresql://…") from fault
         yield store
 
 

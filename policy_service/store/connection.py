@@ -119,6 +119,12 @@ async def _connect(dsn: str) -> asyncpg.Connection:
     )
 
 
+async def probe(dsn: str) -> None:
+    """Connect and disconnect: raises StoreUnavailable where the address or the server is at fault."""
+    with translated():
+        await (await _connect(dsn)).close()
+
+
 @asynccontextmanager
 async def connect_store(dsn: str, *, pool_size: int = 8) -> AsyncIterator[Store]:
     """Open a pool on a migrated database, and close it. Raises StoreUnavailable."""

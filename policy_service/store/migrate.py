@@ -8,10 +8,11 @@ from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, text
+from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from policy_service.store.connection import translated
+from policy_service.errors import StartError
 
 _LOCK = 4_019_715_206
 """Any fixed number: two migrations at once wait for each other on it."""
@@ -31,16 +32,20 @@ def _config() -> Config:
 
 
 async def migrate(dsn: str) -> tuple[str | None, str]:
-    """Apply what is missing; the schema versions before and after. Safe to run twice, and at once."""
+    """Apply what is missing; the schema versions before and after. Safe to run twice, and at once.
+
+    Raises StartError with the database's words where it refuses.
+    """
     engine = _engine(dsn)
-    with translated():
+    try:
         async with engine.connect() as connection:
-            try:
-                await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
-                await connection.commit()
-                return await connection.run_sync(_upgrade)
-            finally:
-                await engine.dispose()
+            await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
+            await connection.commit()
+            return await connection.run_sync(_upgrade)
+    except DBAPIError as fault:
+        raise StartError(f"The database's schema cannot be migrated: {fault.orig}") from fault
+    finally:
+        await engine.dispose()
 
 
 def _upgrade(connection: Connection) -> tuple[str | None, str]:
@@ -58,11 +63,10 @@ def _upgrade(connection: Connection) -> tuple[str | None, str]:
 async def schema_is_current(dsn: str) -> bool:
     """Is the schema at this release's version?"""
     engine = _engine(dsn)
-    with translated():
+    try:
         async with engine.connect() as connection:
-            try:
-                found = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
-            finally:
-                await engine.dispose()
+            found = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
+    finally:
+        await engine.dispose()
     head = await asyncio.to_thread(lambda: ScriptDirectory.from_config(_config()).get_current_head())
     return found == head

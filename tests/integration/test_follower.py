@@ -9,7 +9,7 @@ import pytest
 from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.engine import Account, Basis
-from policy_service.errors import ReplicaStale, RevisionNotReached
+from policy_service.errors import ReplicaStale, RevisionNotReached, StoreUnavailable
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
@@ -104,7 +104,7 @@ async def retried(write):
     for _ in range(20):
         try:
             return await write()
-        except Exception:  # noqa: BLE001
+        except StoreUnavailable:
             continue
     raise AssertionError("never written")
 
@@ -142,7 +142,9 @@ async def test_with_the_database_gone_checks_end_at_the_age_set_and_never_become
                 except Refused as refused:
                     assert (refused.code, refused.reason) == (grpc.StatusCode.UNAVAILABLE, "REPLICA_STALE")
                     break
-        assert await health(app) == "NOT_SERVING"
+        async with asyncio.timeout(20):
+            while await health(app) != "NOT_SERVING":
+                pass
         await execute(postgres, f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
         assert (await eventually(wire, "dan", revision)).allowed
         async with asyncio.timeout(20):

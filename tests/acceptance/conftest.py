@@ -1,0 +1,100 @@
+"""The real process, started as the README says, and the real command."""
+
+import contextlib
+import os
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import pytest
+
+BIN = Path(sys.executable).parent
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def environment(**more: str) -> dict[str, str]:
+    """This process's, without any POLICY_* of the developer's own."""
+    kept = {name: value for name, value in os.environ.items() if not name.startswith("POLICY_")}
+    return {**kept, **more}
+
+
+@dataclass
+class Service:
+    """A service in a process of its own, on a folder of its own."""
+
+    data_dir: Path
+    command: tuple[str, ...] = (str(BIN / "policy-service"), "serve", "--demo")
+    settings: dict[str, str] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.ports = {name: free_port() for name in ("DECISION", "MANAGEMENT", "METRICS")}
+        self.env = environment(
+            POLICY_DATA_DIR=str(self.data_dir),
+            **{f"POLICY_{name}_ADDRESS": f"127.0.0.1:{port}" for name, port in self.ports.items()},
+            **self.settings,
+        )
+
+    @contextlib.contextmanager
+    def running(self) -> Iterator[subprocess.Popen[str]]:
+        """Started and serving; killed at the end if it still runs."""
+        process = self.start()
+        try:
+            assert self.wait_for(process, '"serving"'), self.output
+            yield process
+        finally:
+            if process.poll() is None:
+                self.stop(process)
+
+    def start(self) -> subprocess.Popen[str]:
+        self.output = ""
+        return subprocess.Popen(
+            self.command,
+            env=self.env,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=True,
+        )
+
+    def wait_for(self, process: subprocess.Popen[str], word: str) -> bool:
+        """Read the log until a line has the word; False if the log ends first."""
+        assert process.stdout is not None
+        for line in process.stdout:
+            self.output += line
+            if word in line:
+                return True
+        return False
+
+    def stop(self, process: subprocess.Popen[str], how: int = signal.SIGINT) -> str:
+        """Ctrl-C: the signal goes to the whole group, as from a terminal."""
+        os.killpg(process.pid, how)
+        rest, _ = process.communicate(timeout=60)
+        self.output += rest
+        return self.output
+
+    def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [BIN / "policy-service", *arguments], env=self.env, capture_output=True, text=True, timeout=60
+        )
+
+
+@pytest.fixture
+def short_folder() -> Iterator[Path]:
+    """A new folder whose path is short enough for a socket."""
+    with tempfile.TemporaryDirectory(prefix="policy-") as folder:
+        yield Path(folder)
+
+
+@pytest.fixture
+def service(short_folder: Path) -> Service:
+    return Service(short_folder)
