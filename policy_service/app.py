@@ -48,7 +48,7 @@ async def open_store(settings: Settings, *, migrating: bool = False) -> AsyncIte
         else:
             dsn = settings.database_url.get_secret_value()
         try:
-            await probe(dsn)
+            await _probe(dsn)
             if migrating:
                 before, after = await migrate(dsn)
                 if before != after:
@@ -112,6 +112,14 @@ async def _watch(replica: Replica, planes: Planes) -> None:
             log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
             await planes.say_serving(fresh)
         await asyncio.sleep(_WATCH_SECONDS)
+
+
+async def _probe(dsn: str) -> None:
+    try:
+        await probe(dsn)
+    except ValueError:
+        # Not even as the cause: the driver's words repeat the address, and with it the password.
+        raise StartError("POLICY_DATABASE_URL is not an address of the form postgresql://…") from None
 
 
 def _listen_for_metrics(address: str) -> None:
