@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.benchmarks import batch, machine, unary, warm
+from tests.benchmarks import batch, cold, follower, machine, plain, startup, unary, warm
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
 from tests.benchmarks.quiet import keep_stdout_clean
@@ -16,6 +16,10 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "unary": unary.measure,
     "batch": batch.measure,
     "warm": warm.measure,
+    "cold": cold.measure,
+    "plain": plain.measure,
+    "startup": startup.measure,
+    "follower": follower.measure,
 }
 
 

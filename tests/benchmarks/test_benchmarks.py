@@ -1,0 +1,33 @@
+"""The benchmark itself works; how fast anything is, is not tested here."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+
+FIGURES = {
+    *("check", "check_cpu", "check_generator", "batch", "batch_cpu", "batch_generator"),
+    *("warm_check", "warm_batch", "warm_lookup", "cold_median", "cold_p99", "warm_latency"),
+    *("plain_first", "plain_warm", "load", "load_seconds", "load_memory", "change", "change_p99"),
+    *("follow", "follow_p99"),
+}
+
+
+def test_every_benchmark_gives_its_figures():
+    command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--json"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    assert run.returncode == 0, run.stderr
+    found = json.loads(run.stdout)["figures"]
+    assert set(found) == FIGURES
+    for name, figure in found.items():
+        assert figure["value"] > 0, name
+        assert figure["beside"] is None or figure["beside"] > 0, name
+
+
+def test_an_unknown_benchmark_is_named():
+    command = [sys.executable, "-m", "tests.benchmarks", "nonsense"]
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    assert run.returncode == 2
+    assert "no benchmark named nonsense" in run.stderr
