@@ -6,7 +6,6 @@ object, so that there is nothing to invalidate and a remembered answer equals a
 fresh one. Nothing here awaits or reads the database.
 """
 
-import itertools
 import threading
 from bisect import bisect_left
 from collections import OrderedDict, deque
@@ -39,7 +38,11 @@ from policy_service.vocabulary import (
 Grants = tuple[tuple[str, str], ...]
 Rules = tuple[tuple[str, str, str], ...]
 
-_SLOTS: Final = {question: place for place, question in enumerate(itertools.product(Action, Channel))}
+SLOTS: Final[dict[Channel, dict[str, int]]] = {
+    channel: {action: len(Channel) * place + number for place, action in enumerate(Action)}
+    for number, channel in enumerate(Channel)
+}
+"""Where an account keeps its answer to (action, channel)."""
 _STRANGER: Final = "user:?"  # Outside the grammar of usernames, so nobody's name.
 
 
@@ -143,7 +146,7 @@ class Basis:
 class Account:
     """One physician's rows: grants (subject, role) and rules (subject, action, effect), in Casbin's spelling."""
 
-    __slots__ = ("_basis", "_remembered", "grants", "physician", "rules")
+    __slots__ = ("_basis", "grants", "physician", "remembered", "rules")
 
     def __init__(self, basis: Basis, physician: Physician, grants: Grants, rules: Rules) -> None:
         """``grants`` and ``rules`` must be sorted and without repeats, as ``of_rows`` makes them."""
@@ -151,7 +154,8 @@ class Account:
         self.physician = physician
         self.grants = grants
         self.rules = rules
-        self._remembered: dict[User | None, list[Outcome | None]] = {}
+        self.remembered: dict[User | None, list[Outcome | None]] = {}
+        """For each user asked about, and for all strangers together (None), the outcome in each slot."""
 
     @classmethod
     def of_rows(cls, basis: Basis, physician: Physician, rows: Iterable[Row]) -> "Account":
@@ -175,23 +179,17 @@ class Account:
 
     def outcome(self, user: User, action: Action, channel: Channel) -> Outcome:
         """May the user do this here? Remembered, or asked of Casbin once."""
-        remembered = self._remembered.get(user)
+        remembered = self.remembered.get(user)
         if remembered is None:
             # All strangers share one memory: the vetted model sees names only through g() and equality
             # with policy values, so Casbin's answer about one name without rows is that about another.
             key = user if self._is_named(subject_of_user(user)) else None
-            remembered = self._remembered.setdefault(key, [None] * len(_SLOTS))
-        slot = _SLOTS[action, channel]
+            remembered = self.remembered.setdefault(key, [None] * (len(Action) * len(Channel)))
+        slot = SLOTS[channel][action]
         outcome = remembered[slot]
         if outcome is None:
             outcome = remembered[slot] = self._basis.shared(self._decide(user, action, channel).outcome)
         return outcome
-
-    def remembered(self, user: str, action: str, channel: Channel | None) -> Outcome | None:
-        """The outcome, if asked before; takes any strings."""
-        slots = self._remembered.get(user)  # type: ignore[call-overload]
-        slot = _SLOTS.get((action, channel))  # type: ignore[arg-type]
-        return None if slots is None or slot is None else slots[slot]
 
     def explain(self, user: User, action: Action, channel: Channel) -> Explanation:
         """The outcome with its grounds, or with what was missing, asked of Casbin now."""

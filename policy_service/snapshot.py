@@ -112,10 +112,12 @@ class Snapshot:
             return UNKNOWN_ACTION
         return account.outcome(user, action, channel)
 
-    def remembered(self, user: str, physician: str, action: str, channel: Channel | None) -> Outcome | None:
+    def remembered(self, user: str, physician: str, slot: int) -> Outcome | None:
         """The answer, if this very question was answered before; takes names that nobody has read yet."""
-        account = self.account(physician)
-        return account.remembered(user, action, channel) if account is not None else None
+        account = self._accounts[hash(physician) % _SHARDS].get(physician)  # type: ignore[call-overload]
+        if account is None or (slots := account.remembered.get(user)) is None:
+            return None
+        return slots[slot]  # type: ignore[no-any-return]
 
     def explain(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Explanation:
         """The answer of ``check`` with its grounds."""

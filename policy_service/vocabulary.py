@@ -63,6 +63,8 @@ class Reason(StrEnum):
     UNKNOWN_ACTION = "unknown action"
     UNKNOWN_PHYSICIAN = "unknown physician"
 
+    __hash__ = str.__hash__
+
 
 class Effect(StrEnum):
     """What a rule does where it matches."""

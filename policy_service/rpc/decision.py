@@ -1,11 +1,12 @@
 """DecisionService: decode, decide from memory, encode."""
 
 import itertools
+from collections import Counter
 from functools import partial
 from typing import Final, assert_never, cast
 
 from policy_service import metrics
-from policy_service.engine import Explanation
+from policy_service.engine import SLOTS, Explanation
 from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
 from policy_service.listing import page
 from policy_service.pb import decision_pb2 as pb
@@ -34,6 +35,7 @@ _CHANNELS: Final[dict[int, Channel]] = {
     pb.CHANNEL_WEB: Channel.WEB,
     pb.CHANNEL_MOBILE: Channel.MOBILE,
 }
+_SLOTS_OF: Final = {number: SLOTS[channel] for number, channel in _CHANNELS.items()}
 _REASONS: Final[dict[Reason, pb.Reason]] = {
     reason: cast(pb.Reason, pb.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
 }
@@ -55,15 +57,14 @@ class DecisionService:
 
     def batch_check(self, request: pb.BatchCheckRequest, caller: str) -> pb.BatchCheckResponse:  # noqa: ARG002
         """See DecisionService.BatchCheck in decision.proto."""
-        checks = request.checks
+        checks = list(request.checks)
         if not 1 <= len(checks) <= MOST_QUESTIONS:
             raise invalid("checks", f"checks has {len(checks)} questions; it takes 1 to {MOST_QUESTIONS}")
-        snapshot = self._replica.at(max(check.min_revision for check in checks))
-        revision, answer = snapshot.revision, self._answer
-        answers, faults = [], []
+        snapshot = self._replica.at(max([check.min_revision for check in checks]))
+        outcomes, faults = [], []
         for place, check in enumerate(checks):
             try:
-                answers.append(answer(_outcome(snapshot, check), revision))
+                outcomes.append(_outcome(snapshot, check))
             except InvalidRequest as fault:
                 faults += [
                     InvalidField(field=f"checks[{place}].{at.field}", description=f"checks[{place}].{at.description}")
@@ -71,7 +72,22 @@ class DecisionService:
                 ]
         if faults:
             raise InvalidRequest(violations=tuple(faults))
-        return pb.BatchCheckResponse(answers=answers, revision=revision)
+        revision, start, numbers = snapshot.revision, self._id_start, self._count
+        for reason, count in Counter([outcome.reason for outcome in outcomes]).items():
+            metrics.by_reason[reason].inc(count)
+        return pb.BatchCheckResponse(
+            answers=[
+                pb.CheckResponse(
+                    allowed=outcome.allowed,
+                    reason=_REASONS[outcome.reason],
+                    revision=revision,
+                    decision_id=f"{start}{number}",
+                    role=outcome.role,
+                )
+                for outcome, number in zip(outcomes, numbers, strict=False)
+            ],
+            revision=revision,
+        )
 
     def explain(self, request: pb.ExplainRequest, caller: str) -> pb.ExplainResponse:  # noqa: ARG002
         """See DecisionService.Explain in decision.proto."""
@@ -172,12 +188,19 @@ class DecisionService:
 
 
 def _outcome(snapshot: Snapshot, check: pb.CheckRequest) -> Outcome:
-    channel = _CHANNELS.get(check.channel)
-    # What is remembered was once read whole, so its names need no second look.
-    known = snapshot.remembered(check.user, check.physician, check.action, channel)
-    if known is not None and is_text(check.resource, MOST_RESOURCE) and is_text(check.correlation_id, MOST_CORRELATION):
-        return known
+    slot = _SLOTS_OF.get(check.channel, {}).get(check.action)
+    if slot is not None:
+        # What is remembered was once read whole, so its names need no second look.
+        known = snapshot.remembered(check.user, check.physician, slot)
+        if known is not None and _is_log_text(check.resource, check.correlation_id):
+            return known
     return snapshot.check(*_parsed(check))
+
+
+def _is_log_text(resource: str, correlation_id: str) -> bool:
+    if not resource and not correlation_id:
+        return True
+    return is_text(resource, MOST_RESOURCE) and is_text(correlation_id, MOST_CORRELATION)
 
 
 def _parsed(check: pb.CheckRequest) -> tuple[User, Physician, Action | None, Channel]:

@@ -29,12 +29,12 @@ class Guard:
         self._tls = tls
         self._bucket = _Buckets(questions_per_second) if questions_per_second else None
 
-    def admit(self, context: Any, method: str, weight: int) -> str:
+    def admit(self, context: Any, method: str, request: Any) -> str:
         """The caller, if it may call the method now. Raises CallerNotAllowed and RateLimited."""
         caller = _identity(context, method) if self._tls else LOCAL_CALLER
         if not self._replica.snapshot.basis.caller_may(caller, method):
             raise CallerNotAllowed(caller=caller, method=method)
-        if self._bucket is not None and not self._bucket.take(caller, weight):
+        if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
             raise RateLimited
         return caller
 
@@ -44,7 +44,7 @@ class Guard:
 
         def handle(request: Any, context: grpc.ServicerContext) -> Message:
             try:
-                return decide(request, self.admit(context, method, _weight(request)))
+                return decide(request, self.admit(context, method, request))
             except PolicyError as error:
                 refused = refusal(error)
             except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
@@ -62,7 +62,7 @@ class Guard:
 
         async def handle(request: Any, context: Any) -> Message:
             try:
-                return await decide(request, self.admit(context, method, 1))  # type: ignore[no-any-return]
+                return await decide(request, self.admit(context, method, request))  # type: ignore[no-any-return]
             except PolicyError as error:
                 refused = refusal(error)
                 if error.__cause__ is not None:
@@ -77,7 +77,7 @@ class Guard:
         return handle
 
 
-def _weight(request: Any) -> int:
+def _questions(request: Any) -> int:
     checks = getattr(request, "checks", None)
     return 1 if checks is None else len(checks)
 

@@ -167,7 +167,7 @@ def test_07_made_up_names_cost_no_memory(model, seed):
     flood(300_000, 1_000)
     gc.collect()
     assert len(gc.get_objects()) - before < 100
-    assert set(account._remembered) == {None}
+    assert set(account.remembered) == {None}
     assert len(basis._enforcers) == 1
 
 
