@@ -2,6 +2,7 @@
 
 from policy_client.answers import (
     Access,
+    AccessDenied,
     Channel,
     Decision,
     Explanation,
@@ -19,7 +20,6 @@ from policy_client.answers import (
 from policy_client.asynchronous import AsyncManageUsersClient, AsyncPolicyClient
 from policy_client.blocking import ManageUsersClient, PolicyClient
 from policy_client.errors import (
-    AccessDenied,
     AlreadyExists,
     CallerNotAllowed,
     DeadlineExceeded,

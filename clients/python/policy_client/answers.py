@@ -56,6 +56,18 @@ class Decision:
         return self.allowed
 
 
+class AccessDenied(Exception):
+    """The answer was no. Not a PolicyError: the service worked."""
+
+    def __init__(self, user: str, physician: str, action: str, decision: Decision) -> None:
+        """Keep the question and the answer."""
+        super().__init__(f"{user} may not {action} for {physician}: {decision.reason.value}")
+        self.user = user
+        self.physician = physician
+        self.action = action
+        self.decision = decision
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Permission:
     """One action of one user in one account."""

@@ -7,7 +7,7 @@ from typing import ClassVar, Self, TypeVar
 import grpc
 
 from policy_client import calls
-from policy_client.answers import Channel, Decision, Explanation, Permissions, Places, Question, Users
+from policy_client.answers import AccessDenied, Channel, Decision, Explanation, Permissions, Places, Question, Users
 from policy_client.calls import LIST_ATTEMPTS, Call, Listing
 from policy_client.channel import (
     DECISION_TARGET,
@@ -17,7 +17,7 @@ from policy_client.channel import (
     channel_options,
     refuse_plain_text_abroad,
 )
-from policy_client.errors import AccessDenied, ListChanged, error_from
+from policy_client.errors import ListChanged, error_from
 
 Answer = TypeVar("Answer")
 

@@ -1,12 +1,9 @@
 """What can go wrong, one class for each way of handling it. None of them is ever an allow."""
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
 import grpc
 from google.rpc import error_details_pb2, status_pb2
-
-if TYPE_CHECKING:
-    from policy_client.answers import Decision
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -72,18 +69,6 @@ class ListChanged(PolicyError):
 
 class ProtocolError(PolicyError):
     """The answer contradicts itself or does not fit the question; it was thrown away."""
-
-
-class AccessDenied(Exception):
-    """The answer was no. Not a PolicyError: the service worked."""
-
-    def __init__(self, user: str, physician: str, action: str, decision: "Decision") -> None:
-        """Keep the question and the answer."""
-        super().__init__(f"{user} may not {action} for {physician}: {decision.reason.value}")
-        self.user = user
-        self.physician = physician
-        self.action = action
-        self.decision = decision
 
 
 _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
