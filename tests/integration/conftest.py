@@ -1,11 +1,14 @@
 """A service with one account, and a client at its door."""
 
+import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 
 import pytest
 
 from policy_service import manage_users
 from policy_service.app import App
+from policy_service.errors import RevisionNotReached
 from policy_service.vocabulary import Physician, Role, User
 from tests.support.rpc import Wire
 
@@ -30,6 +33,14 @@ async def register(app: App, physician: str, owner: str) -> int:
         app.store, Physician(physician), User(owner), "", caller="test", actor=User(owner)
     )
     return written.revision
+
+
+async def reached(app: App, revision: int) -> None:
+    """Wait until the service answers at a revision."""
+    async with asyncio.timeout(20):
+        while app.replica.snapshot.revision < revision:
+            with contextlib.suppress(RevisionNotReached):
+                await asyncio.to_thread(app.replica.at, revision)
 
 
 async def grant(app: App, physician: str, user: str, role: str) -> int:

@@ -27,7 +27,7 @@ from policy_service.settings import policies_dir
 from policy_service.snapshot import Snapshot
 from policy_service.vocabulary import Action, Channel, Physician, Role, Row, User
 from tests.conftest import settings_for
-from tests.integration.conftest import grant, register, revoke
+from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.oracle import ACTIONS, Oracle, lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
 from tests.support.rpc import METHODS, Refused, Wire, question
@@ -395,7 +395,7 @@ async def test_17_a_method_without_a_right_is_refused(app, seed, method):
     assert len(rows) == len(seed) - 1
     revision = (await seeds.install(app.store, rows, caller="test", actor="ops")).revision
     port = app.planes.decision_port if service.name == "DecisionService" else app.planes.management_port
-    await asyncio.to_thread(app.replica.at, revision)
+    await reached(app, revision)
     async with Wire(port) as wire:
         from google.protobuf import message_factory
 
@@ -461,7 +461,7 @@ async def test_19_too_many_calls_at_once_are_refused_and_the_rest_answered(store
 
 async def test_19_calls_that_never_send_their_question_do_not_stop_the_others(app, wire):
     """Open calls without a message hold a thread each; there are threads for more."""
-    await register(app, "dr-a", "olive")
+    await reached(app, await register(app, "dr-a", "olive"))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{app.planes.decision_port}") as channel:
         stuck = [channel.stream_unary("/policy.v1.DecisionService/Check")() for _ in range(16)]
         try:

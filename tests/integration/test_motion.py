@@ -16,6 +16,7 @@ from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.vocabulary import Origin, Row
 from tests.conftest import settings_for
+from tests.integration.conftest import reached
 from tests.integration.test_differential import write
 from tests.support.oracle import ACTIONS, Oracle, lines_of
 from tests.support.rpc import question
@@ -126,7 +127,7 @@ async def test_every_answer_is_the_models_at_the_revision_it_names(store, databa
             changed = set(seed) - {chance.choice(removable)} if chance.random() < 0.3 else set(seed)
             await become(_random_rows(chance), changed)
         last = max(history)
-        await asyncio.to_thread(app.replica.at, last)
+        await reached(app, last)
         stop.set()
         for asker in askers:
             await asyncio.to_thread(asker.join)

@@ -9,7 +9,7 @@ from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from tests.conftest import settings_for
-from tests.integration.conftest import register
+from tests.integration.conftest import reached, register
 from tests.support.rpc import Refused, Wire
 
 
@@ -31,7 +31,7 @@ async def app(store, database, seed, authority, tmp_path):
         for name, file in (("cert", "cert"), ("key", "key"), ("client_ca", "ca"))
     }
     async with open_app(settings_for(database, **files)) as opened:
-        await register(opened, "dr-a", "olive")
+        await reached(opened, await register(opened, "dr-a", "olive"))
         yield opened
 
 
