@@ -22,19 +22,90 @@ _runtime_version.ValidateProtobufRuntimeVersion(
 _sym_db = _symbol_database.Default()
 
 
+from google.protobuf import timestamp_pb2 as google_dot_protobuf_dot_timestamp__pb2
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpolicy/v1/manage_users.proto\x12\tpolicy.v1\"a\n\x18RegisterPhysicianRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\"-\n\x19RegisterPhysicianResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x32t\n\x12ManageUsersService\x12^\n\x11RegisterPhysician\x12#.policy.v1.RegisterPhysicianRequest\x1a$.policy.v1.RegisterPhysicianResponseb\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x1cpolicy/v1/manage_users.proto\x12\tpolicy.v1\x1a\x1fgoogle/protobuf/timestamp.proto\"z\n\x18RegisterPhysicianRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\r\n\x05owner\x18\x03 \x01(\t\x12\x14\n\x0c\x64isplay_name\x18\x04 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"-\n\x19RegisterPhysicianResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"-\n\x0bPermissions\x12\r\n\x05roles\x18\x01 \x03(\t\x12\x0f\n\x07\x61\x63tions\x18\x02 \x03(\t\"\xb4\x01\n\x11InviteUserRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\r\n\x05\x65mail\x18\x03 \x01(\t\x12\x10\n\x08username\x18\x04 \x01(\t\x12+\n\x0bpermissions\x18\x05 \x01(\x0b\x32\x16.policy.v1.Permissions\x12\x16\n\x0ereuse_existing\x18\x06 \x01(\x08\x12\x17\n\x0fidempotency_key\x18\x07 \x01(\t\"j\n\x12InviteUserResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12)\n\ninvitation\x18\x02 \x01(\x0b\x32\x15.policy.v1.Invitation\x12\x17\n\x0fsuggested_email\x18\x03 \x01(\t\"\x80\x01\n\x08\x44\x65livery\x12\'\n\x05state\x18\x01 \x01(\x0e\x32\x18.policy.v1.DeliveryState\x12,\n\x08next_try\x18\x02 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12\r\n\x05words\x18\x03 \x01(\t\x12\x0e\n\x06\x61\x64vice\x18\x04 \x03(\t\"\xbf\x02\n\nInvitation\x12\n\n\x02id\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12+\n\x0bpermissions\x18\x05 \x01(\x0b\x32\x16.policy.v1.Permissions\x12)\n\x05state\x18\x06 \x01(\x0e\x32\x1a.policy.v1.InvitationState\x12\x12\n\ninvited_by\x18\x07 \x01(\t\x12.\n\ninvited_at\x18\x08 \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12.\n\nexpires_at\x18\t \x01(\x0b\x32\x1a.google.protobuf.Timestamp\x12%\n\x08\x64\x65livery\x18\n \x01(\x0b\x32\x13.policy.v1.Delivery\"\x8d\x01\n\x16ListInvitationsRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12*\n\x06states\x18\x03 \x03(\x0e\x32\x1a.policy.v1.InvitationState\x12\x11\n\tpage_size\x18\x04 \x01(\r\x12\x12\n\npage_token\x18\x05 \x01(\t\"^\n\x17ListInvitationsResponse\x12*\n\x0binvitations\x18\x01 \x03(\x0b\x32\x15.policy.v1.Invitation\x12\x17\n\x0fnext_page_token\x18\x02 \x01(\t\"z\n\x17ResendInvitationRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x15\n\rinvitation_id\x18\x03 \x01(\t\x12\r\n\x05\x65mail\x18\x04 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"p\n\x18ResendInvitationResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12)\n\ninvitation\x18\x02 \x01(\x0b\x32\x15.policy.v1.Invitation\x12\x17\n\x0fsuggested_email\x18\x03 \x01(\t\"k\n\x17\x43\x61ncelInvitationRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x15\n\rinvitation_id\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\",\n\x18\x43\x61ncelInvitationResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"A\n\x17\x41\x63\x63\x65ptInvitationRequest\x12\r\n\x05token\x18\x01 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x02 \x01(\t\"r\n\x18\x41\x63\x63\x65ptInvitationResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\x12\x10\n\x08username\x18\x02 \x01(\t\x12\x11\n\tphysician\x18\x03 \x01(\t\x12\x1f\n\x17must_set_up_credentials\x18\x04 \x01(\x08\"6\n\x12ListMembersRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\"J\n\x06Member\x12\x10\n\x08username\x18\x01 \x01(\t\x12\r\n\x05\x65mail\x18\x02 \x01(\t\x12\r\n\x05roles\x18\x03 \x03(\t\x12\x10\n\x08is_owner\x18\x04 \x01(\x08\"K\n\x13ListMembersResponse\x12\"\n\x07members\x18\x01 \x03(\x0b\x32\x11.policy.v1.Member\x12\x10\n\x08revision\x18\x02 \x01(\x04\"K\n\x15GetPermissionsRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\"9\n\nPermission\x12\x0e\n\x06\x61\x63tion\x18\x01 \x01(\t\x12\r\n\x05shown\x18\x02 \x01(\x08\x12\x0c\n\x04role\x18\x03 \x01(\t\"e\n\x16GetPermissionsResponse\x12*\n\x0bpermissions\x18\x01 \x03(\x0b\x32\x15.policy.v1.Permission\x12\r\n\x05roles\x18\x02 \x03(\t\x12\x10\n\x08revision\x18\x03 \x01(\x04\"\x94\x01\n\x18UpdatePermissionsRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12+\n\x0bpermissions\x18\x04 \x01(\x0b\x32\x16.policy.v1.Permissions\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"-\n\x19UpdatePermissionsResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"b\n\x13RevokeAccessRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x10\n\x08username\x18\x03 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x04 \x01(\t\"(\n\x14RevokeAccessResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"?\n\x0eRoleDefinition\x12\r\n\x05\x61llow\x18\x01 \x03(\t\x12\x0c\n\x04\x64\x65ny\x18\x02 \x03(\t\x12\x10\n\x08includes\x18\x03 \x03(\t\"\x8b\x01\n\x11\x43reateRoleRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12-\n\ndefinition\x18\x04 \x01(\x0b\x32\x19.policy.v1.RoleDefinition\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"&\n\x12\x43reateRoleResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"\x8b\x01\n\x11UpdateRoleRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12-\n\ndefinition\x18\x04 \x01(\x0b\x32\x19.policy.v1.RoleDefinition\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"&\n\x12UpdateRoleResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"q\n\x11\x44\x65leteRoleRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\x12\x0c\n\x04role\x18\x03 \x01(\t\x12\x13\n\x0breplacement\x18\x04 \x01(\t\x12\x17\n\x0fidempotency_key\x18\x05 \x01(\t\"&\n\x12\x44\x65leteRoleResponse\x12\x10\n\x08revision\x18\x01 \x01(\x04\"4\n\x10ListRolesRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\"{\n\x08RoleInfo\x12\x0c\n\x04role\x18\x01 \x01(\t\x12\x10\n\x08\x62uilt_in\x18\x02 \x01(\x08\x12-\n\ndefinition\x18\x03 \x01(\x0b\x32\x19.policy.v1.RoleDefinition\x12\x0f\n\x07\x61llowed\x18\x04 \x03(\t\x12\x0f\n\x07holders\x18\x05 \x01(\r\"I\n\x11ListRolesResponse\x12\"\n\x05roles\x18\x01 \x03(\x0b\x32\x13.policy.v1.RoleInfo\x12\x10\n\x08revision\x18\x02 \x01(\x04*\xce\x01\n\x0fInvitationState\x12 \n\x1cINVITATION_STATE_UNSPECIFIED\x10\x00\x12\x1c\n\x18INVITATION_STATE_PENDING\x10\x01\x12\x1d\n\x19INVITATION_STATE_ACCEPTED\x10\x02\x12\x1e\n\x1aINVITATION_STATE_CANCELLED\x10\x03\x12\x1c\n\x18INVITATION_STATE_EXPIRED\x10\x04\x12\x1e\n\x1aINVITATION_STATE_WITHDRAWN\x10\x05*\x9b\x01\n\rDeliveryState\x12\x1e\n\x1a\x44\x45LIVERY_STATE_UNSPECIFIED\x10\x00\x12\x19\n\x15\x44\x45LIVERY_STATE_QUEUED\x10\x01\x12\x17\n\x13\x44\x45LIVERY_STATE_SENT\x10\x02\x12\x1a\n\x16\x44\x45LIVERY_STATE_DELAYED\x10\x03\x12\x1a\n\x16\x44\x45LIVERY_STATE_BOUNCED\x10\x04\x32\xaf\t\n\x12ManageUsersService\x12^\n\x11RegisterPhysician\x12#.policy.v1.RegisterPhysicianRequest\x1a$.policy.v1.RegisterPhysicianResponse\x12I\n\nInviteUser\x12\x1c.policy.v1.InviteUserRequest\x1a\x1d.policy.v1.InviteUserResponse\x12X\n\x0fListInvitations\x12!.policy.v1.ListInvitationsRequest\x1a\".policy.v1.ListInvitationsResponse\x12[\n\x10ResendInvitation\x12\".policy.v1.ResendInvitationRequest\x1a#.policy.v1.ResendInvitationResponse\x12[\n\x10\x43\x61ncelInvitation\x12\".policy.v1.CancelInvitationRequest\x1a#.policy.v1.CancelInvitationResponse\x12[\n\x10\x41\x63\x63\x65ptInvitation\x12\".policy.v1.AcceptInvitationRequest\x1a#.policy.v1.AcceptInvitationResponse\x12L\n\x0bListMembers\x12\x1d.policy.v1.ListMembersRequest\x1a\x1e.policy.v1.ListMembersResponse\x12U\n\x0eGetPermissions\x12 .policy.v1.GetPermissionsRequest\x1a!.policy.v1.GetPermissionsResponse\x12^\n\x11UpdatePermissions\x12#.policy.v1.UpdatePermissionsRequest\x1a$.policy.v1.UpdatePermissionsResponse\x12O\n\x0cRevokeAccess\x12\x1e.policy.v1.RevokeAccessRequest\x1a\x1f.policy.v1.RevokeAccessResponse\x12I\n\nCreateRole\x12\x1c.policy.v1.CreateRoleRequest\x1a\x1d.policy.v1.CreateRoleResponse\x12I\n\nUpdateRole\x12\x1c.policy.v1.UpdateRoleRequest\x1a\x1d.policy.v1.UpdateRoleResponse\x12I\n\nDeleteRole\x12\x1c.policy.v1.DeleteRoleRequest\x1a\x1d.policy.v1.DeleteRoleResponse\x12\x46\n\tListRoles\x12\x1b.policy.v1.ListRolesRequest\x1a\x1c.policy.v1.ListRolesResponseb\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'policy.v1.manage_users_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_REGISTERPHYSICIANREQUEST']._serialized_start=43
-  _globals['_REGISTERPHYSICIANREQUEST']._serialized_end=140
-  _globals['_REGISTERPHYSICIANRESPONSE']._serialized_start=142
-  _globals['_REGISTERPHYSICIANRESPONSE']._serialized_end=187
-  _globals['_MANAGEUSERSSERVICE']._serialized_start=189
-  _globals['_MANAGEUSERSSERVICE']._serialized_end=305
+  _globals['_INVITATIONSTATE']._serialized_start=3481
+  _globals['_INVITATIONSTATE']._serialized_end=3687
+  _globals['_DELIVERYSTATE']._serialized_start=3690
+  _globals['_DELIVERYSTATE']._serialized_end=3845
+  _globals['_REGISTERPHYSICIANREQUEST']._serialized_start=76
+  _globals['_REGISTERPHYSICIANREQUEST']._serialized_end=198
+  _globals['_REGISTERPHYSICIANRESPONSE']._serialized_start=200
+  _globals['_REGISTERPHYSICIANRESPONSE']._serialized_end=245
+  _globals['_PERMISSIONS']._serialized_start=247
+  _globals['_PERMISSIONS']._serialized_end=292
+  _globals['_INVITEUSERREQUEST']._serialized_start=295
+  _globals['_INVITEUSERREQUEST']._serialized_end=475
+  _globals['_INVITEUSERRESPONSE']._serialized_start=477
+  _globals['_INVITEUSERRESPONSE']._serialized_end=583
+  _globals['_DELIVERY']._serialized_start=586
+  _globals['_DELIVERY']._serialized_end=714
+  _globals['_INVITATION']._serialized_start=717
+  _globals['_INVITATION']._serialized_end=1036
+  _globals['_LISTINVITATIONSREQUEST']._serialized_start=1039
+  _globals['_LISTINVITATIONSREQUEST']._serialized_end=1180
+  _globals['_LISTINVITATIONSRESPONSE']._serialized_start=1182
+  _globals['_LISTINVITATIONSRESPONSE']._serialized_end=1276
+  _globals['_RESENDINVITATIONREQUEST']._serialized_start=1278
+  _globals['_RESENDINVITATIONREQUEST']._serialized_end=1400
+  _globals['_RESENDINVITATIONRESPONSE']._serialized_start=1402
+  _globals['_RESENDINVITATIONRESPONSE']._serialized_end=1514
+  _globals['_CANCELINVITATIONREQUEST']._serialized_start=1516
+  _globals['_CANCELINVITATIONREQUEST']._serialized_end=1623
+  _globals['_CANCELINVITATIONRESPONSE']._serialized_start=1625
+  _globals['_CANCELINVITATIONRESPONSE']._serialized_end=1669
+  _globals['_ACCEPTINVITATIONREQUEST']._serialized_start=1671
+  _globals['_ACCEPTINVITATIONREQUEST']._serialized_end=1736
+  _globals['_ACCEPTINVITATIONRESPONSE']._serialized_start=1738
+  _globals['_ACCEPTINVITATIONRESPONSE']._serialized_end=1852
+  _globals['_LISTMEMBERSREQUEST']._serialized_start=1854
+  _globals['_LISTMEMBERSREQUEST']._serialized_end=1908
+  _globals['_MEMBER']._serialized_start=1910
+  _globals['_MEMBER']._serialized_end=1984
+  _globals['_LISTMEMBERSRESPONSE']._serialized_start=1986
+  _globals['_LISTMEMBERSRESPONSE']._serialized_end=2061
+  _globals['_GETPERMISSIONSREQUEST']._serialized_start=2063
+  _globals['_GETPERMISSIONSREQUEST']._serialized_end=2138
+  _globals['_PERMISSION']._serialized_start=2140
+  _globals['_PERMISSION']._serialized_end=2197
+  _globals['_GETPERMISSIONSRESPONSE']._serialized_start=2199
+  _globals['_GETPERMISSIONSRESPONSE']._serialized_end=2300
+  _globals['_UPDATEPERMISSIONSREQUEST']._serialized_start=2303
+  _globals['_UPDATEPERMISSIONSREQUEST']._serialized_end=2451
+  _globals['_UPDATEPERMISSIONSRESPONSE']._serialized_start=2453
+  _globals['_UPDATEPERMISSIONSRESPONSE']._serialized_end=2498
+  _globals['_REVOKEACCESSREQUEST']._serialized_start=2500
+  _globals['_REVOKEACCESSREQUEST']._serialized_end=2598
+  _globals['_REVOKEACCESSRESPONSE']._serialized_start=2600
+  _globals['_REVOKEACCESSRESPONSE']._serialized_end=2640
+  _globals['_ROLEDEFINITION']._serialized_start=2642
+  _globals['_ROLEDEFINITION']._serialized_end=2705
+  _globals['_CREATEROLEREQUEST']._serialized_start=2708
+  _globals['_CREATEROLEREQUEST']._serialized_end=2847
+  _globals['_CREATEROLERESPONSE']._serialized_start=2849
+  _globals['_CREATEROLERESPONSE']._serialized_end=2887
+  _globals['_UPDATEROLEREQUEST']._serialized_start=2890
+  _globals['_UPDATEROLEREQUEST']._serialized_end=3029
+  _globals['_UPDATEROLERESPONSE']._serialized_start=3031
+  _globals['_UPDATEROLERESPONSE']._serialized_end=3069
+  _globals['_DELETEROLEREQUEST']._serialized_start=3071
+  _globals['_DELETEROLEREQUEST']._serialized_end=3184
+  _globals['_DELETEROLERESPONSE']._serialized_start=3186
+  _globals['_DELETEROLERESPONSE']._serialized_end=3224
+  _globals['_LISTROLESREQUEST']._serialized_start=3226
+  _globals['_LISTROLESREQUEST']._serialized_end=3278
+  _globals['_ROLEINFO']._serialized_start=3280
+  _globals['_ROLEINFO']._serialized_end=3403
+  _globals['_LISTROLESRESPONSE']._serialized_start=3405
+  _globals['_LISTROLESRESPONSE']._serialized_end=3478
+  _globals['_MANAGEUSERSSERVICE']._serialized_start=3848
+  _globals['_MANAGEUSERSSERVICE']._serialized_end=5047
 # @@protoc_insertion_point(module_scope)
