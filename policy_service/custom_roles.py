@@ -1,17 +1,23 @@
 """Rules of one physician's custom roles: what they may hold, and how roles may include each other."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 
+from policy_service.authority import Standing, standing
+from policy_service.engine import Account
 from policy_service.errors import (
     BuiltInRole,
     OwnerOnly,
     RoleChainTooLong,
+    RoleExists,
     RoleInUse,
+    SelfEdit,
     UnknownPhysician,
     UnknownRole,
 )
+from policy_service.model import Model
 from policy_service.store import Store, Transaction, Written
+from policy_service.store import invitations as table
 from policy_service.vocabulary import (
     ANY,
     MAX_ROLE_CHAIN,
@@ -22,6 +28,7 @@ from policy_service.vocabulary import (
     Physician,
     Role,
     Row,
+    User,
     domain_of,
     grant_row,
     name_in,
@@ -42,44 +49,143 @@ class RoleDefinition:
 async def define(
     store: Store, physician: Physician, role: Role, definition: RoleDefinition, *, caller: str, actor: str
 ) -> Written:
-    """Create a custom role, or replace its definition.
+    """Create a custom role, or replace its definition, without an actor's rights: for demo data and tests.
 
     Raises BuiltInRole, OwnerOnly, UnknownPhysician, UnknownRole and
     RoleChainTooLong; what is refused changes nothing.
     """
-    for action in sorted(definition.allow & OWNER_ONLY):
-        raise OwnerOnly(action=action)
-    if OWNER in definition.includes:
-        raise OwnerOnly(action="role owner")
-    subject, domain = subject_of_role(role), domain_of(physician)
     async with store.transaction(caller=caller, actor=actor) as transaction:
         rows = await account_rows(transaction, physician)
-        if role in await built_in_roles(transaction):
-            raise BuiltInRole(role=role)
-        for included in sorted(definition.includes):
-            await refuse_unknown(transaction, physician, included, rows)
-        wanted = {rule_row(role, domain, action, Effect.ALLOW) for action in definition.allow}
-        wanted |= {rule_row(role, domain, action, Effect.DENY) for action in definition.deny}
-        wanted |= {grant_row(subject, included, domain) for included in definition.includes}
-        held = {row for row in rows if row.values[0] == subject}
-        refuse_long_chains(physician, (set(rows) - held) | wanted)
-        await transaction.change("role.define", physician, ended=held - wanted, begun=wanted - held)
+        ended, begun = await _redefinition(transaction, physician, role, definition, rows)
+        await transaction.change("role.define", physician, ended=ended, begun=begun)
     return transaction.written
 
 
 async def delete(store: Store, physician: Physician, role: Role, *, caller: str, actor: str) -> Written:
     """Remove a custom role. Raises UnknownPhysician, UnknownRole, and RoleInUse while anyone has it."""
-    subject = subject_of_role(role)
     async with store.transaction(caller=caller, actor=actor) as transaction:
-        rows = await account_rows(transaction, physician)
-        held = [row for row in rows if row.values[0] == subject]
-        if not held:
-            raise UnknownRole(role=role, physician=physician)
-        holders = tuple(sorted(row.values[0] for row in rows if row.ptype == "g" and row.values[1] == subject))
-        if holders:
-            raise RoleInUse(role=role, physician=physician, held_by=holders)
-        await transaction.change("role.delete", physician, ended=held)
+        ended, begun = _removal(physician, role, None, await account_rows(transaction, physician))
+        await transaction.change("role.delete", physician, ended=ended, begun=begun)
     return transaction.written
+
+
+async def create_role(
+    tx: Transaction, model: Model, physician: Physician, role: Role, definition: RoleDefinition, *, actor: User
+) -> None:
+    """Make a custom role. Raises RoleExists, and what ``update_role`` raises."""
+    at = await standing(tx, model, physician)
+    at.require(actor, Action.USER_EDIT)
+    if role in at.account.custom_roles():
+        raise RoleExists(role=role, physician=physician)
+    await _define_as(tx, at, role, definition, actor, "role.create")
+
+
+async def update_role(
+    tx: Transaction, model: Model, physician: Physician, role: Role, definition: RoleDefinition, *, actor: User
+) -> None:
+    """Replace a custom role's definition, and so what its holders may.
+
+    Raises ActorNotAllowed, SelfEdit, BuiltInRole, UnknownRole, OwnerOnly,
+    BeyondOwnRights and RoleChainTooLong.
+    """
+    at = await standing(tx, model, physician)
+    at.require(actor, Action.USER_EDIT)
+    if role in await built_in_roles(tx):
+        raise BuiltInRole(role=role)
+    if role not in at.account.custom_roles():
+        raise UnknownRole(role=role, physician=physician)
+    await _define_as(tx, at, role, definition, actor, "role.update")
+
+
+async def delete_role(
+    tx: Transaction, model: Model, physician: Physician, role: Role, replacement: Role | None, *, actor: User
+) -> None:
+    """Remove a custom role; its holders get ``replacement``.
+
+    Without one, raises RoleInUse while anyone has it, includes it, or is
+    invited to it. Raises ActorNotAllowed, SelfEdit, BuiltInRole, UnknownRole,
+    OwnerOnly and BeyondOwnRights.
+    """
+    at = await standing(tx, model, physician)
+    at.require(actor, Action.USER_EDIT)
+    if role in await built_in_roles(tx):
+        raise BuiltInRole(role=role)
+    if replacement is not None:
+        at.refuse_roles_beyond(actor, [replacement])
+    invited = await table.open_with_role(tx, physician, role)
+    if invited:
+        raise RoleInUse(
+            role=role, physician=physician, held_by=tuple(f"invitation:{invitation.id}" for invitation in invited)
+        )
+    ended, begun = _removal(physician, role, replacement, at.rows)
+    refuse_long_chains(physician, (at.rows - set(ended)) | set(begun))
+    _refuse_own_change(at, at.with_rows((at.rows - set(ended)) | set(begun)), actor)
+    await tx.change("role.delete", physician, ended=ended, begun=begun)
+
+
+async def _define_as(
+    tx: Transaction, at: Standing, role: Role, definition: RoleDefinition, actor: User, kind: str
+) -> None:
+    ended, begun = await _redefinition(tx, at.physician, role, definition, at.rows)
+    after = at.with_rows((at.rows - ended) | begun)
+    # Every role that could gain from this, not only the one named.
+    for changed in after.account.custom_roles():
+        gained = after.allowed_by(changed) - at.allowed_by(changed)
+        at.refuse_beyond(actor, gained)
+    _refuse_own_change(at, after, actor)
+    await tx.change(kind, at.physician, ended=ended, begun=begun)
+
+
+def _refuse_own_change(before: Standing, after: Standing, actor: User) -> None:
+    """Raise SelfEdit if the actor's own rights would change."""
+    if any(before.may(actor, action) != after.may(actor, action) for action in Action):
+        raise SelfEdit(actor=actor)
+
+
+async def _redefinition(
+    tx: Transaction, physician: Physician, role: Role, definition: RoleDefinition, rows: Collection[Row]
+) -> tuple[set[Row], set[Row]]:
+    """The rows that end and begin when a role is defined like this."""
+    for action in sorted(definition.allow & OWNER_ONLY):
+        raise OwnerOnly(action=action)
+    if OWNER in definition.includes:
+        raise OwnerOnly(action="role owner")
+    if role in await built_in_roles(tx):
+        raise BuiltInRole(role=role)
+    for included in sorted(definition.includes):
+        await refuse_unknown(tx, physician, included, rows)
+    subject, domain = subject_of_role(role), domain_of(physician)
+    wanted = {rule_row(role, domain, action, Effect.ALLOW) for action in definition.allow}
+    wanted |= {rule_row(role, domain, action, Effect.DENY) for action in definition.deny}
+    wanted |= {grant_row(subject, included, domain) for included in definition.includes}
+    held = {row for row in rows if row.values[0] == subject}
+    refuse_long_chains(physician, (set(rows) - held) | wanted)
+    return held - wanted, wanted - held
+
+
+def _removal(
+    physician: Physician, role: Role, replacement: Role | None, rows: Collection[Row]
+) -> tuple[set[Row], set[Row]]:
+    """The rows that end and begin when a role is removed."""
+    subject, domain = subject_of_role(role), domain_of(physician)
+    held = {row for row in rows if row.values[0] == subject}
+    if not held:
+        raise UnknownRole(role=role, physician=physician)
+    grants = {row for row in rows if row.ptype == "g" and row.values[1] == subject}
+    if grants and replacement in (None, role):
+        raise RoleInUse(role=role, physician=physician, held_by=tuple(sorted(row.values[0] for row in grants)))
+    instead = {grant_row(row.values[0], replacement, domain) for row in grants} if replacement else set()
+    return held | grants, instead - set(rows)
+
+
+def definition_of(account: Account, role: Role) -> RoleDefinition:
+    """How a custom role is defined in an account."""
+    subject = subject_of_role(role)
+    return RoleDefinition(
+        allow=frozenset(Action(action) for who, action, effect in account.rules if (who, effect) == (subject, "allow")),
+        deny=frozenset(Action(action) for who, action, effect in account.rules if (who, effect) == (subject, "deny")),
+        includes=frozenset(Role(name_in(target)) for who, target in account.grants if who == subject),
+    )
 
 
 async def account_rows(transaction: Transaction, physician: Physician) -> list[Row]:

@@ -153,6 +153,122 @@ class RoleChainTooLong(PolicyError):
 
 
 @dataclass(kw_only=True)
+class ActorNotAllowed(PolicyError):
+    """The acting person may not do this for this physician."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "ACTOR_NOT_ALLOWED"
+    actor: str
+    action: str
+    physician: str
+
+
+@dataclass(kw_only=True)
+class BeyondOwnRights(PolicyError):
+    """Nobody gives what they do not hold themselves."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "BEYOND_OWN_RIGHTS"
+    actor: str
+    actions: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
+class SelfEdit(PolicyError):
+    """Nobody changes their own permissions."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "SELF_EDIT"
+    actor: str
+
+
+@dataclass(kw_only=True)
+class UserExists(PolicyError):
+    """This username or address exists already; ask whether to invite the existing user."""
+
+    reason = "USER_EXISTS"
+    user: str
+
+
+@dataclass(kw_only=True)
+class UserMismatch(PolicyError):
+    """The username and the address belong to different people."""
+
+    reason = "USER_MISMATCH"
+
+
+@dataclass(kw_only=True)
+class AlreadyMember(PolicyError):
+    """The user works on this account already; edit their permissions instead."""
+
+    reason = "ALREADY_A_MEMBER"
+    user: str
+    physician: str
+
+
+@dataclass(kw_only=True)
+class AlreadyInvited(PolicyError):
+    """The user has an open invitation to this account; resend or cancel it."""
+
+    reason = "ALREADY_INVITED"
+    user: str
+    invitation: str
+
+
+@dataclass(kw_only=True)
+class NotAMember(PolicyError):
+    """The user does not work on this account."""
+
+    kind = Kind.NOT_FOUND
+    reason = "NOT_A_MEMBER"
+    user: str
+    physician: str
+
+
+@dataclass(kw_only=True)
+class RoleExists(PolicyError):
+    """The account has a role of this name already."""
+
+    kind = Kind.EXISTS
+    reason = "ROLE_EXISTS"
+    role: str
+    physician: str
+
+
+@dataclass(kw_only=True)
+class UnknownInvitation(PolicyError):
+    """No such invitation was made for this account."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_INVITATION"
+    invitation: str
+
+
+@dataclass(kw_only=True)
+class InvitationClosed(PolicyError):
+    """The invitation is no longer open."""
+
+    reason = "INVITATION_CLOSED"
+    invitation: str
+    state: str
+
+
+@dataclass(kw_only=True)
+class InvalidToken(PolicyError):
+    """This link does not work: it was used, replaced or withdrawn, or its time is up. Ask for another."""
+
+    reason = "INVALID_TOKEN"
+
+
+@dataclass(kw_only=True)
+class IdempotencyKeyReused(PolicyError):
+    """This idempotency key was used for another request."""
+
+    reason = "IDEMPOTENCY_KEY_REUSED"
+    key: str
+
+
+@dataclass(kw_only=True)
 class ListChanged(PolicyError):
     """The list has changed since its first page was answered, or the token is not one of this list; begin again."""
 

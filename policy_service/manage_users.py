@@ -1,33 +1,121 @@
-"""Rules of who works for whom: registering a physician, granting and revoking roles."""
+"""Rules of who works for whom: registering a physician, members, editing and revoking."""
 
+from dataclasses import dataclass
+
+from policy_service.authority import Standing, refuse_self, standing
 from policy_service.custom_roles import account_rows, refuse_long_chains, refuse_unknown
-from policy_service.errors import LastOwner, NotGranted, OwnerOnly
-from policy_service.store import Store, Written
+from policy_service.errors import LastOwner, NotAMember, NotGranted, OwnerOnly
+from policy_service.invitations import Holding
+from policy_service.model import Model
+from policy_service.store import Store, Transaction, Written, users
+from policy_service.store import invitations as table
+from policy_service.store.invitations import InvitationState
 from policy_service.vocabulary import (
     OWNER,
+    Action,
     Physician,
     Role,
+    Row,
     User,
     domain_of,
     grant_row,
+    own_role,
+    subject_of_role,
     subject_of_user,
 )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """Somebody who may act on an account."""
+
+    user: User
+    email: str
+    roles: tuple[Role, ...]
+    is_owner: bool
+
+
+async def register(tx: Transaction, physician: Physician, owner: User, display_name: str) -> None:
+    """Open an account and make its owner. Raises PhysicianExists."""
+    await tx.add_user(owner)
+    await tx.add_physician(physician, owner, display_name)
+    row = grant_row(subject_of_user(owner), OWNER, domain_of(physician))
+    await tx.change("physician.register", physician, begun=[row])
+
+
+async def members(tx: Transaction, model: Model, physician: Physician, *, actor: User) -> list[Member]:
+    """Everyone who may act on the account, in byte order. Raises ActorNotAllowed."""
+    at = await standing(tx, model, physician)
+    at.require(actor, Action.USER_LIST)
+    names = list(at.account.users())
+    addresses = await users.emails(tx, names)
+    return [
+        Member(
+            user=user,
+            email=addresses.get(user, ""),
+            roles=at.account.roles_of(user),
+            is_owner=at.is_owner(user),
+        )
+        for user in names
+    ]
+
+
+async def update(
+    tx: Transaction, model: Model, physician: Physician, user: User, holding: Holding, *, actor: User
+) -> None:
+    """Replace what a member holds.
+
+    Raises ActorNotAllowed, SelfEdit, LastOwner, NotAMember, and what
+    ``Holding.refuse_beyond`` raises.
+    """
+    at = await standing(tx, model, physician)
+    at.require(actor, Action.USER_EDIT)
+    held = _held(at, actor, user)
+    holding.refuse_beyond(at, actor)
+    wanted = holding.rows(physician, user)
+    refuse_long_chains(physician, (at.rows - held) | wanted)
+    await tx.change("permissions.update", physician, ended=held - wanted, begun=wanted - held)
+
+
+async def revoke_access(tx: Transaction, model: Model, physician: Physician, user: User, *, actor: User) -> None:
+    """Take everything from a member, and withdraw their open invitation.
+
+    Somebody who is only invited can be revoked too. Raises ActorNotAllowed,
+    SelfEdit, LastOwner and NotAMember.
+    """
+    at = await standing(tx, model, physician)
+    at.require(actor, Action.USER_REVOKE)
+    invitation = await table.open_for(tx, physician, user)
+    held = frozenset[Row]() if invitation and not at.is_member(user) else _held(at, actor, user)
+    if invitation is not None:
+        await table.close(tx, invitation, InvitationState.WITHDRAWN)
+        await users.forget_unaccepted(tx, user)
+    withdrawn = {"withdrawn": invitation.id} if invitation else {}
+    await tx.change("access.revoke", physician, ended=held, detail={"user": user, **withdrawn})
+
+
+def _held(at: Standing, actor: User, user: User) -> frozenset[Row]:
+    """The rows of a member who may be changed by the actor."""
+    if at.is_owner(user):
+        raise LastOwner(physician=at.physician)
+    refuse_self(actor, user)
+    if not at.is_member(user):
+        raise NotAMember(user=user, physician=at.physician)
+    mine = (subject_of_user(user), subject_of_role(own_role(user)))
+    return frozenset(row for row in at.rows if row.values[0] in mine)
 
 
 async def register_physician(
     store: Store, physician: Physician, owner: User, display_name: str, *, caller: str, actor: User
 ) -> Written:
-    """Open an account and make its owner. Raises PhysicianExists."""
+    """Open an account in a transaction of its own. Raises PhysicianExists."""
     async with store.transaction(caller=caller, actor=actor) as transaction:
-        await transaction.add_user(owner)
-        await transaction.add_physician(physician, owner, display_name)
-        row = grant_row(subject_of_user(owner), OWNER, domain_of(physician))
-        await transaction.change("physician.register", physician, begun=[row])
+        await register(transaction, physician, owner, display_name)
     return transaction.written
 
 
 async def grant(store: Store, physician: Physician, user: User, role: Role, *, caller: str, actor: str) -> Written:
-    """Give a user a role in an account; one held already is no change.
+    """Give a user a role in an account, without invitation: for demo data and tests. One held already is no change.
 
     Raises UnknownPhysician, UnknownRole, RoleChainTooLong, and OwnerOnly for
     the role owner: an account has the one owner it was registered with.

@@ -90,6 +90,9 @@ silently after nine (its role manager's maximum hierarchy level is ten)."""
 _USER = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 _PHYSICIAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
+# The role of one user's own, custom.USERNAME: no name that can be given to a role has a dot.
+_OWN_ROLE = re.compile(r"custom\.[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+_ANY_ROLE = re.compile(f"{_ROLE.pattern}|{_OWN_ROLE.pattern}", re.ASCII)
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _ACTION = re.compile(r"(?=.{3,64}\Z)[a-z][a-z0-9_]*:[a-z][a-z0-9_]*", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,64}/[A-Za-z]{1,64}", re.ASCII)
@@ -167,6 +170,11 @@ def domain_of(physician: Physician) -> str:
     return f"physician:{physician}"
 
 
+def own_role(user: User) -> Role:
+    """The custom role of one user alone, for a free choice of actions."""
+    return Role(f"custom.{user}")
+
+
 def grant_row(subject: str, role: Role, domain: str) -> Row:
     """The row that says: subject has role in domain."""
     return Row(ptype="g", values=(subject, subject_of_role(role), domain))
@@ -210,7 +218,7 @@ def row_fault(ptype: str, values: tuple[str, ...]) -> str | None:
     return f"row type {ptype!r} is neither p nor g"
 
 
-_SUBJECTS: Final = {"user": _USER, "role": _ROLE, "service": _SERVICE}
+_SUBJECTS: Final = {"user": _USER, "role": _ANY_ROLE, "service": _SERVICE}
 
 
 def _subject_fault(text: str, allowed: tuple[str, ...]) -> str | None:

@@ -1,26 +1,31 @@
 """The one way to write: raise the revision, change rows, leave an entry in the change log."""
 
 import json
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from policy_service.errors import PhysicianExists
+from policy_service.errors import IdempotencyKeyReused, PhysicianExists
 from policy_service.store import rules
 from policy_service.vocabulary import Origin, Physician, Row, User, domain_of
 
 _RAISE = "UPDATE policy_revision SET revision = revision + 1 RETURNING revision"
 _NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
 _LOG = """
-INSERT INTO changes (revision, caller, actor, reason, kind, physician, before, after)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8)
+INSERT INTO changes (revision, caller, actor, reason, kind, physician, before, after, detail)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
 """
 _HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
 _CUSTOM_NAMED = """
 SELECT DISTINCT v0 FROM rules WHERE until_revision IS NULL AND origin = 'api' AND v0 = ANY($1::text[])
 """
-_ADD_USER = "INSERT INTO users (username, created_at_revision) VALUES ($1, $2) ON CONFLICT (username) DO NOTHING"
+_ADD_USER = """
+INSERT INTO users (username, created_at_revision, active_since_revision) VALUES ($1, $2, $2)
+ON CONFLICT (username) DO UPDATE SET active_since_revision = coalesce(users.active_since_revision, $2)
+"""
+_KEPT_ANSWER = "SELECT digest, answer FROM idempotency WHERE caller = $1 AND key = $2"
+_KEEP_ANSWER = "INSERT INTO idempotency (caller, key, digest, answer) VALUES ($1, $2, $3, $4)"
 _ADD_PHYSICIAN = """
 INSERT INTO physicians (physician, owner, display_name, registered_at_revision) VALUES ($1, $2, $3, $4)
 ON CONFLICT (physician) DO NOTHING RETURNING physician
@@ -40,20 +45,38 @@ class Transaction:
 
     def __init__(self, connection: Any, revision: int, caller: str, actor: str, reason: str) -> None:
         """Use ``Store.transaction``."""
-        self._connection = connection
-        self._revision = revision
+        self.connection = connection
+        self.revision = revision
+        """The revision that a change in here makes."""
         self._caller, self._actor, self._reason = caller, actor, reason
         self._kind: str | None = None
+
+    def act_as(self, actor: str) -> None:
+        """Name the acting person, where only what was read could tell who that is."""
+        self._actor = actor
+
+    async def kept_answer(self, key: str, digest: bytes) -> bytes | None:
+        """The answer given before under an idempotency key; raises IdempotencyKeyReused for another request's."""
+        kept = await self.connection.fetchrow(_KEPT_ANSWER, self._caller, key)
+        if kept is None:
+            return None
+        if kept["digest"] != digest:
+            raise IdempotencyKeyReused(key=key)
+        return bytes(kept["answer"])
+
+    async def keep_answer(self, key: str, digest: bytes, answer: bytes) -> None:
+        """Keep an answer for the next time the key is used."""
+        await self.connection.execute(_KEEP_ANSWER, self._caller, key, digest, answer)
 
     @property
     def written(self) -> Written:
         """The outcome: without a change, the revision before still holds."""
         changed = self._kind is not None
-        return Written(revision=self._revision if changed else self._revision - 1, changed=changed)
+        return Written(revision=self.revision if changed else self.revision - 1, changed=changed)
 
     async def rows(self, domain: str) -> list[Row]:
         """The rows of a domain that hold now."""
-        return await rules.current_of(self._connection, [domain])
+        return await rules.current_of(self.connection, [domain])
 
     async def rows_of(self, physician: Physician) -> list[Row]:
         """The rows of a physician's account that hold now; none if it is not registered."""
@@ -61,24 +84,24 @@ class Transaction:
 
     async def seed_rows(self) -> list[Row]:
         """The rows of origin seed that hold now."""
-        held = await rules.at(self._connection, self._revision - 1, None)
+        held = await rules.at(self.connection, self.revision - 1, None)
         return [row for row, origin in held if origin is Origin.SEED]
 
     async def has_physicians(self) -> bool:
         """Is any account registered?"""
-        return bool(await self._connection.fetchval(_HAS_PHYSICIANS))
+        return bool(await self.connection.fetchval(_HAS_PHYSICIANS))
 
     async def custom_roles_among(self, subjects: Iterable[str]) -> set[str]:
         """Which of these role subjects some account has defined for itself."""
-        return {record["v0"] for record in await self._connection.fetch(_CUSTOM_NAMED, list(subjects))}
+        return {record["v0"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
 
     async def add_user(self, user: User) -> None:
-        """Note a user, who may be known already."""
-        await self._connection.execute(_ADD_USER, user, self._revision)
+        """Note a user who has credentials, and may be known already."""
+        await self.connection.execute(_ADD_USER, user, self.revision)
 
     async def add_physician(self, physician: Physician, owner: User, display_name: str) -> None:
         """Note a new account; raises PhysicianExists."""
-        added = await self._connection.fetchval(_ADD_PHYSICIAN, physician, owner, display_name, self._revision)
+        added = await self.connection.fetchval(_ADD_PHYSICIAN, physician, owner, display_name, self.revision)
         if added is None:
             raise PhysicianExists(physician=physician)
 
@@ -90,18 +113,22 @@ class Transaction:
         ended: Iterable[Row] = (),
         begun: Iterable[Row] = (),
         origin: Origin = Origin.API,
+        detail: Mapping[str, object] | None = None,
     ) -> None:
-        """End and begin rows, and log it. Once in a transaction; nothing to do is no change."""
+        """End and begin rows, and log it, with what else was done in ``detail``.
+
+        Once in a transaction; without rows or detail there is no change.
+        """
         if self._kind is not None:
             raise RuntimeError(f"one transaction tells one story: {self._kind}, then {kind}")
         before, after = sorted(set(ended), key=_order), sorted(set(begun), key=_order)
-        if not before and not after:
+        if not before and not after and not detail:
             return
         self._kind = kind
-        await rules.write(self._connection, self._revision, before, after, origin)
-        await self._connection.execute(
+        await rules.write(self.connection, self.revision, before, after, origin)
+        await self.connection.execute(
             _LOG,
-            self._revision,
+            self.revision,
             self._caller,
             self._actor,
             self._reason,
@@ -109,8 +136,9 @@ class Transaction:
             physician,
             _encoded(before),
             _encoded(after),
+            json.dumps(detail or {}),
         )
-        await self._connection.execute(_NOTIFY, str(self._revision))
+        await self.connection.execute(_NOTIFY, str(self.revision))
 
 
 class _NothingChanged(Exception):

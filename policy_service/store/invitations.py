@@ -1,0 +1,201 @@
+"""The tables of invitations and of the e-mails that carry them."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from policy_service.store.transaction import Transaction
+from policy_service.vocabulary import Action, Physician, Role, User
+
+
+class InvitationState(StrEnum):
+    """Where an invitation stands; EXPIRED also of an open one whose time is up."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+
+
+class DeliveryState(StrEnum):
+    """Where an e-mail stands."""
+
+    QUEUED = "queued"
+    DELAYED = "delayed"
+    SENT = "sent"
+    BOUNCED = "bounced"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """An invitation with the state of its last e-mail."""
+
+    id: str
+    physician: Physician
+    user: User
+    email: str
+    roles: tuple[Role, ...]
+    actions: tuple[Action, ...]
+    state: InvitationState
+    invited_by: User
+    invited_at: datetime
+    expires_at: datetime
+    generation: int
+    revision: int
+    delivery: DeliveryState
+    next_try: datetime | None
+    words: str
+
+    def is_open(self, now: datetime) -> bool:
+        """May it still be accepted?"""
+        return self.state is InvitationState.PENDING and self.expires_at > now
+
+    def state_at(self, now: datetime) -> InvitationState:
+        """The state as people see it."""
+        if self.state is InvitationState.PENDING and not self.is_open(now):
+            return InvitationState.EXPIRED
+        return self.state
+
+
+_COLUMNS = """
+i.id, i.physician, i.username, i.email, i.roles, i.actions, i.state, i.invited_by, i.invited_at, i.expires_at,
+i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words
+"""
+_FROM = "FROM invitations i JOIN outbox o ON o.invitation = i.id AND o.generation = i.generation"
+_ADD = """
+INSERT INTO invitations (id, physician, username, email, roles, actions, state, invited_by, invited_at, expires_at,
+                         token_hash, invited_at_revision)
+VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
+"""
+_ENQUEUE = """
+INSERT INTO outbox (invitation, generation, state, message_id, next_try) VALUES ($1, $2, 'queued', $3, $4)
+"""
+_ONE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.id = $2"
+_OPEN_FOR = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.username = $2 AND i.state = 'pending'"
+_OPEN_WITH_ROLE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.state = 'pending' AND $2 = ANY(i.roles)"
+_PAGE = f"""
+SELECT {_COLUMNS} {_FROM}
+WHERE i.physician = $1 AND i.invited_at_revision < $2
+  AND CASE WHEN i.state = 'pending' AND i.expires_at <= $3 THEN 'expired' ELSE i.state END = ANY($4::text[])
+ORDER BY i.invited_at_revision DESC LIMIT $5
+"""
+_RENEW = """
+UPDATE invitations SET generation = generation + 1, token_hash = $2, email = $3, expires_at = $4
+WHERE id = $1 RETURNING generation
+"""
+# One statement decides who wins: a second use of the token, a cancel or an expiry finds no row.
+_CONSUME = """
+UPDATE invitations SET state = 'accepted', closed_at_revision = $3
+WHERE token_hash = $1 AND state = 'pending' AND expires_at > $2 RETURNING physician, id
+"""
+_CLOSE = """
+UPDATE invitations SET state = $2, closed_at_revision = $3 WHERE id = $1 AND state = 'pending' RETURNING id
+"""
+
+
+def _invitation(record: Any) -> Invitation:
+    return Invitation(
+        id=record["id"],
+        physician=Physician(record["physician"]),
+        user=User(record["username"]),
+        email=record["email"],
+        roles=tuple(Role(role) for role in record["roles"]),
+        actions=tuple(Action(action) for action in record["actions"]),
+        state=InvitationState(record["state"]),
+        invited_by=User(record["invited_by"]),
+        invited_at=record["invited_at"],
+        expires_at=record["expires_at"],
+        generation=record["generation"],
+        revision=record["invited_at_revision"],
+        delivery=DeliveryState(record["delivery"]),
+        next_try=record["next_try"],
+        words=record["words"],
+    )
+
+
+async def add(
+    tx: Transaction,
+    *,
+    id: str,  # noqa: A002 - the column's name.
+    physician: Physician,
+    user: User,
+    email: str,
+    roles: Sequence[Role],
+    actions: Sequence[Action],
+    invited_by: User,
+    now: datetime,
+    expires_at: datetime,
+    token_hash: bytes,
+    message_id: str,
+) -> None:
+    """A new open invitation, with its e-mail queued."""
+    await tx.connection.execute(
+        _ADD,
+        id,
+        physician,
+        user,
+        email,
+        list(roles),
+        [str(action) for action in actions],
+        invited_by,
+        now,
+        expires_at,
+        token_hash,
+        tx.revision,
+    )
+    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now)
+
+
+async def one(tx: Transaction, physician: Physician, wanted: str) -> Invitation | None:
+    """An invitation of this account."""
+    record = await tx.connection.fetchrow(_ONE, physician, wanted)
+    return _invitation(record) if record else None
+
+
+async def open_for(tx: Transaction, physician: Physician, user: User) -> Invitation | None:
+    """The user's invitation that nobody closed, expired or not."""
+    record = await tx.connection.fetchrow(_OPEN_FOR, physician, user)
+    return _invitation(record) if record else None
+
+
+async def open_with_role(tx: Transaction, physician: Physician, role: Role) -> list[Invitation]:
+    """Invitations that nobody closed and that name a role."""
+    return [_invitation(record) for record in await tx.connection.fetch(_OPEN_WITH_ROLE, physician, role)]
+
+
+async def page(
+    connection: Any, physician: Physician, states: Sequence[InvitationState], before: int, now: datetime, size: int
+) -> list[Invitation]:
+    """Invitations in some states, newest first, made before a revision."""
+    wanted = [str(state) for state in states]
+    return [_invitation(record) for record in await connection.fetch(_PAGE, physician, before, now, wanted, size)]
+
+
+async def renew(
+    tx: Transaction,
+    wanted: Invitation,
+    *,
+    email: str,
+    expires_at: datetime,
+    token_hash: bytes,
+    message_id: str,
+    now: datetime,
+) -> None:
+    """Replace the link, and queue its e-mail."""
+    generation = await tx.connection.fetchval(_RENEW, wanted.id, token_hash, email, expires_at)
+    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now)
+
+
+async def consume(tx: Transaction, token_hash: bytes, now: datetime) -> Invitation | None:
+    """Close the open invitation of this token as accepted; None if there is none."""
+    record = await tx.connection.fetchrow(_CONSUME, token_hash, now, tx.revision)
+    return await one(tx, record["physician"], record["id"]) if record else None
+
+
+async def close(tx: Transaction, wanted: Invitation, state: InvitationState) -> bool:
+    """Close an open invitation; False if it was closed already."""
+    return await tx.connection.fetchval(_CLOSE, wanted.id, state, tx.revision) is not None

@@ -1,0 +1,97 @@
+"""E-mails waiting to be sent. Not policy: neither raises the revision nor is logged as a change."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+from policy_service.store.invitations import DeliveryState
+from policy_service.vocabulary import Physician, User
+
+# SKIP LOCKED and the lease: each e-mail is with one sender, and a sender that dies gives it back.
+_CLAIM = """
+UPDATE outbox SET leased_until = $2, attempts = attempts + 1
+WHERE id IN (
+    SELECT id FROM outbox
+    WHERE state IN ('queued', 'delayed') AND next_try <= $1 AND (leased_until IS NULL OR leased_until <= $1)
+    ORDER BY next_try LIMIT $3 FOR UPDATE SKIP LOCKED
+)
+RETURNING id, invitation, generation, message_id, attempts
+"""
+_LETTER = """
+SELECT i.physician, i.username, i.email, i.roles, i.actions, i.expires_at, i.token_hash, p.display_name,
+       u.active_since_revision IS NOT NULL AS is_active
+FROM invitations i JOIN physicians p USING (physician) LEFT JOIN users u USING (username)
+WHERE i.id = $1 AND i.generation = $2 AND i.state = 'pending' AND i.expires_at > $3
+"""
+_RECORD = """
+UPDATE outbox SET state = $2, words = $3, next_try = $4, leased_until = NULL WHERE id = $1
+"""
+_NEXT = """
+SELECT min(greatest(next_try, coalesce(leased_until, next_try))) FROM outbox WHERE state IN ('queued', 'delayed')
+"""
+_TIDY = "DELETE FROM idempotency WHERE at < $1"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claimed:
+    """An e-mail that is ours to send until its lease ends."""
+
+    id: int
+    invitation: str
+    generation: int
+    message_id: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """What an invitation's e-mail says, and to whom."""
+
+    physician: Physician
+    title: str
+    user: User
+    email: str
+    roles: tuple[str, ...]
+    actions: tuple[str, ...]
+    expires_at: datetime
+    token_hash: bytes
+    is_active: bool
+
+
+async def claim(connection: Any, now: datetime, lease_until: datetime, most: int) -> list[Claimed]:
+    """Take e-mails whose time has come."""
+    return [Claimed(**record) for record in await connection.fetch(_CLAIM, now, lease_until, most)]
+
+
+async def letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | None:
+    """What to send; None if the invitation no longer stands, or another link took this one's place."""
+    found = await connection.fetchrow(_LETTER, claimed.invitation, claimed.generation, now)
+    if found is None:
+        return None
+    return Letter(
+        physician=found["physician"],
+        title=found["display_name"] or found["physician"],
+        user=found["username"],
+        email=found["email"],
+        roles=tuple(found["roles"]),
+        actions=tuple(found["actions"]),
+        expires_at=found["expires_at"],
+        token_hash=found["token_hash"],
+        is_active=bool(found["is_active"]),
+    )
+
+
+async def record(connection: Any, claimed: Claimed, state: DeliveryState, words: str, next_try: datetime) -> None:
+    """Note how it went, and give the e-mail back."""
+    await connection.execute(_RECORD, claimed.id, state, words, next_try)
+
+
+async def next_due(connection: Any) -> datetime | None:
+    """When the next e-mail is due."""
+    found: datetime | None = await connection.fetchval(_NEXT)
+    return found
+
+
+async def tidy(connection: Any, before: datetime) -> None:
+    """Forget answers to idempotency keys given before a time."""
+    await connection.execute(_TIDY, before)

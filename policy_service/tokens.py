@@ -1,0 +1,65 @@
+"""The secrets in invitation links.
+
+A token is 256 bits, made from the service's key, the invitation and the count
+of its links; the database holds only its SHA-256. So a dump of the database
+gives no usable link, and an e-mail that has to be sent twice says the same.
+"""
+
+import base64
+import hashlib
+import hmac
+import os
+import re
+import secrets
+from pathlib import Path
+
+from policy_service.errors import InvalidToken, StartError
+
+_KEY_BYTES = 32
+_TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
+
+
+class TokenKey:
+    """The key that links are made with. Replicas that send e-mail share one."""
+
+    def __init__(self, key: bytes) -> None:
+        """``key`` is 32 random bytes."""
+        if len(key) != _KEY_BYTES:
+            raise StartError(f"A token key has {_KEY_BYTES} bytes, this one {len(key)}.")
+        self._key = key
+
+    def token(self, invitation: str, generation: int) -> str:
+        """The token of an invitation's link of this count."""
+        made = hmac.digest(self._key, f"{invitation}:{generation}".encode(), "sha256")
+        return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+
+    def hash(self, invitation: str, generation: int) -> bytes:
+        """What the database holds of it."""
+        return hash_of(self.token(invitation, generation))
+
+    def made(self, token_hash: bytes, invitation: str, generation: int) -> bool:
+        """Was this link's token made with this key?"""
+        return hmac.compare_digest(token_hash, self.hash(invitation, generation))
+
+
+def hash_of(token: str) -> bytes:
+    """The SHA-256 of a token. Raises InvalidToken for what cannot be one."""
+    if not _TOKEN.fullmatch(token):
+        raise InvalidToken
+    return hashlib.sha256(token.encode()).digest()
+
+
+def read_key(path: Path) -> TokenKey:
+    """Read the key, or make one that only this user can read. Raises StartError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(secrets.token_bytes(_KEY_BYTES))
+        except FileExistsError:
+            pass
+        if path.stat().st_mode & 0o077:
+            raise StartError(f"{path} can be read by others; run: chmod 600 {path}")
+        return TokenKey(path.read_bytes())
+    except OSError as fault:
+        raise StartError(f"The token key {path} cannot be used: {fault.strerror}") from fault
