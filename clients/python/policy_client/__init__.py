@@ -17,9 +17,10 @@ from policy_client.answers import (
     Rule,
     Users,
 )
-from policy_client.asynchronous import AsyncManageUsersClient, AsyncPolicyClient
-from policy_client.blocking import ManageUsersClient, PolicyClient
+from policy_client.asynchronous import AsyncPolicyClient
+from policy_client.blocking import PolicyClient
 from policy_client.errors import (
+    ActorNotAllowed,
     AlreadyExists,
     CallerNotAllowed,
     DeadlineExceeded,
@@ -31,11 +32,32 @@ from policy_client.errors import (
     Refused,
     ResourceExhausted,
     ServiceUnavailable,
+    UserExists,
+)
+from policy_client.manage_asynchronous import AsyncManageUsersClient
+from policy_client.manage_blocking import ManageUsersClient
+from policy_client.members import (
+    Accepted,
+    Delivery,
+    DeliveryState,
+    Holding,
+    Invitation,
+    InvitationState,
+    Invited,
+    Member,
+    MemberPermission,
+    MemberPermissions,
+    Members,
+    RoleDefinition,
+    RoleInfo,
+    Roles,
 )
 
 __all__ = [
+    "Accepted",
     "Access",
     "AccessDenied",
+    "ActorNotAllowed",
     "AlreadyExists",
     "AsyncManageUsersClient",
     "AsyncPolicyClient",
@@ -43,11 +65,21 @@ __all__ = [
     "Channel",
     "DeadlineExceeded",
     "Decision",
+    "Delivery",
+    "DeliveryState",
     "Explanation",
     "Grant",
+    "Holding",
     "InvalidRequest",
+    "Invitation",
+    "InvitationState",
+    "Invited",
     "ListChanged",
     "ManageUsersClient",
+    "Member",
+    "MemberPermission",
+    "MemberPermissions",
+    "Members",
     "Missing",
     "NotFound",
     "Permission",
@@ -61,7 +93,11 @@ __all__ = [
     "Reason",
     "Refused",
     "ResourceExhausted",
+    "RoleDefinition",
+    "RoleInfo",
+    "Roles",
     "Rule",
     "ServiceUnavailable",
+    "UserExists",
     "Users",
 ]

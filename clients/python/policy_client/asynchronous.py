@@ -1,4 +1,4 @@
-"""The asyncio clients: method for method the blocking ones, as a test asserts."""
+"""Asyncio: method for method as blocking, which a test asserts."""
 
 from collections.abc import Iterable
 from types import TracebackType
@@ -9,20 +9,13 @@ import grpc
 from policy_client import calls
 from policy_client.answers import AccessDenied, Channel, Decision, Explanation, Permissions, Places, Question, Users
 from policy_client.calls import LIST_ATTEMPTS, Call, Listing
-from policy_client.channel import (
-    DECISION_TARGET,
-    MANAGEMENT_TARGET,
-    TIMEOUT,
-    Options,
-    channel_options,
-    refuse_plain_text_abroad,
-)
+from policy_client.channel import DECISION_TARGET, TIMEOUT, Options, channel_options, refuse_plain_text_abroad
 from policy_client.errors import ListChanged, error_from
 
 Answer = TypeVar("Answer")
 
 
-class _AsyncClient:
+class AsyncioClient:
     """A channel of the running event loop."""
 
     default_target: ClassVar[str]
@@ -85,7 +78,7 @@ class _AsyncClient:
         await self.close()
 
 
-class AsyncPolicyClient(_AsyncClient):
+class AsyncPolicyClient(AsyncioClient):
     """Asks the decision plane from asyncio. Every method raises a PolicyError if there is no answer."""
 
     default_target = DECISION_TARGET
@@ -195,15 +188,3 @@ class AsyncPolicyClient(_AsyncClient):
         """The answer of ``check``, with what decided it or what was missing."""
         question = Question(user=user, physician=physician, action=action, channel=channel, min_revision=min_revision)
         return await self._run(calls.explain(question), timeout)
-
-
-class AsyncManageUsersClient(_AsyncClient):
-    """Calls the management plane from asyncio. Every method raises a PolicyError if nothing was done."""
-
-    default_target = MANAGEMENT_TARGET
-
-    async def register_physician(
-        self, actor: str, physician: str, owner: str, *, display_name: str = "", timeout: float | None = None
-    ) -> int:
-        """Open an account with its owner; the revision to ask for in checks. Raises AlreadyExists."""
-        return await self._run(calls.register_physician(actor, physician, owner, display_name), timeout)

@@ -1,4 +1,4 @@
-"""What each method sends and how its reply is read: once, for the blocking and the asyncio client."""
+"""What each method of the decision plane sends and how its reply is read: once, for both kinds of client."""
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -6,7 +6,6 @@ from typing import Any, Generic, TypeVar
 
 from policy_client import answers
 from policy_client._pb import decision_pb2 as pb
-from policy_client._pb import manage_users_pb2 as mu
 from policy_client.answers import Channel, Decision, Explanation, Permissions, Places, Question, Users
 
 MOST_QUESTIONS = 1_000
@@ -38,10 +37,11 @@ class Listing(Generic[Answer]):
         request = type(self.first.request)()
         request.CopyFrom(self.first.request)
         request.page_token = token
-        return Call(self.first.path, request, self.first.response_type, _as_it_is)
+        return Call(self.first.path, request, self.first.response_type, as_it_is)
 
 
-def _as_it_is(response: Any) -> Any:
+def as_it_is(response: Any) -> Any:
+    """A page, read with the others."""
     return response
 
 
@@ -95,7 +95,7 @@ def list_users(action: str, physician: str, channel: Channel, min_revision: int)
     request = pb.ListUsersRequest(
         action=action, physician=physician, channel=answers.channel_number(channel), min_revision=min_revision
     )
-    first = Call("/policy.v1.DecisionService/ListUsers", request, pb.ListUsersResponse, _as_it_is)
+    first = Call("/policy.v1.DecisionService/ListUsers", request, pb.ListUsersResponse, as_it_is)
     return Listing(first, answers.users_from)
 
 
@@ -104,15 +104,5 @@ def list_physicians(user: str, action: str | None, channel: Channel, min_revisio
     request = pb.ListPhysiciansRequest(
         user=user, action=action or "", channel=answers.channel_number(channel), min_revision=min_revision
     )
-    first = Call("/policy.v1.DecisionService/ListPhysicians", request, pb.ListPhysiciansResponse, _as_it_is)
+    first = Call("/policy.v1.DecisionService/ListPhysicians", request, pb.ListPhysiciansResponse, as_it_is)
     return Listing(first, answers.places_from)
-
-
-def register_physician(actor: str, physician: str, owner: str, display_name: str) -> Call[int]:
-    """ManageUsersService.RegisterPhysician."""
-    return Call(
-        "/policy.v1.ManageUsersService/RegisterPhysician",
-        mu.RegisterPhysicianRequest(actor=actor, physician=physician, owner=owner, display_name=display_name),
-        mu.RegisterPhysicianResponse,
-        lambda response: int(response.revision),
-    )

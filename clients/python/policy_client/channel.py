@@ -18,7 +18,8 @@ _SERVICE_CONFIG: Final = json.dumps(
         "methodConfig": [
             {
                 "name": [{}],
-                # UNAVAILABLE alone: the service did not act, so asking again does no harm.
+                # UNAVAILABLE alone: nearly always the service did not act. A write whose answer was lost on the way
+                # carries an idempotency key, so that asking again does no harm.
                 "retryPolicy": {
                     "maxAttempts": 4,
                     "initialBackoff": "0.05s",

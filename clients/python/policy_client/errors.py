@@ -59,6 +59,14 @@ class Refused(PolicyError):
     """The service's rules do not allow this; ``reason`` says which."""
 
 
+class UserExists(Refused):
+    """The username or address to invite exists already; ask, and set ``reuse_existing``."""
+
+
+class ActorNotAllowed(Refused):
+    """The person for whom was called may not do this here; ``reason`` says why."""
+
+
 class ResourceExhausted(PolicyError):
     """Too much at once: a rate, size or concurrency limit."""
 
@@ -83,6 +91,13 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.ABORTED: ListChanged,
 }
+_BY_REASON: dict[str, type[PolicyError]] = {
+    "USER_EXISTS": UserExists,
+    "ACTOR_NOT_ALLOWED": ActorNotAllowed,
+    "SELF_EDIT": ActorNotAllowed,
+    "BEYOND_OWN_RIGHTS": ActorNotAllowed,
+}
+"""Reasons that are handled in another way than their code's others."""
 
 
 def error_from(failed: grpc.RpcError) -> PolicyError:
@@ -95,7 +110,8 @@ def error_from(failed: grpc.RpcError) -> PolicyError:
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS:
             reason, fields = _read_details(value)
-    return _BY_CODE.get(code, PolicyError)(message, reason=reason, fields=fields, code=code)
+    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, PolicyError)
+    return kind(message, reason=reason, fields=fields, code=code)
 
 
 def _read_details(value: bytes) -> tuple[str, dict[str, str]]:

@@ -1,0 +1,206 @@
+"""The blocking client of the management plane."""
+
+from collections.abc import Iterable
+
+from policy_client import manage_calls as calls
+from policy_client.blocking import BlockingClient
+from policy_client.channel import MANAGEMENT_TARGET
+from policy_client.members import (
+    Accepted,
+    Invitation,
+    InvitationState,
+    Invited,
+    MemberPermissions,
+    Members,
+    RoleDefinition,
+    Roles,
+)
+
+
+class ManageUsersClient(BlockingClient):
+    """Calls the management plane. Every method raises a PolicyError if nothing was done.
+
+    ``actor`` is the person for whom this service calls. Methods that write
+    answer with the revision to ask for in checks, and take an
+    ``idempotency_key``, made afresh where there is none: give one of your own
+    to call again safely after a failure.
+    """
+
+    default_target = MANAGEMENT_TARGET
+
+    def register_physician(
+        self,
+        actor: str,
+        physician: str,
+        owner: str,
+        *,
+        display_name: str = "",
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Open an account with its owner. Raises AlreadyExists."""
+        call = calls.register_physician(
+            actor, physician, owner, display_name=display_name, idempotency_key=idempotency_key
+        )
+        return self._run(call, timeout)
+
+    def invite_user(
+        self,
+        actor: str,
+        physician: str,
+        email: str,
+        username: str,
+        *,
+        roles: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        reuse_existing: bool = False,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> Invited:
+        """Invite a user by e-mail, to hold roles or a free choice of actions; nothing is granted until accepted.
+
+        Raises UserExists where the username or address is known: ask, and set ``reuse_existing``.
+        """
+        call = calls.invite_user(
+            actor,
+            physician,
+            email,
+            username,
+            roles=roles,
+            actions=actions,
+            reuse_existing=reuse_existing,
+            idempotency_key=idempotency_key,
+        )
+        return self._run(call, timeout)
+
+    def list_invitations(
+        self,
+        actor: str,
+        physician: str,
+        *,
+        states: Iterable[InvitationState] = (),
+        timeout: float | None = None,
+    ) -> list[Invitation]:
+        """The invitations in these states, or the pending ones, newest first. ``timeout`` is for each page."""
+        return self._list(calls.list_invitations(actor, physician, states), timeout)
+
+    def resend_invitation(
+        self,
+        actor: str,
+        physician: str,
+        invitation_id: str,
+        *,
+        email: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> Invited:
+        """Send the e-mail again, to the same or another address. The link sent before no longer works."""
+        call = calls.resend_invitation(actor, physician, invitation_id, email=email, idempotency_key=idempotency_key)
+        return self._run(call, timeout)
+
+    def cancel_invitation(
+        self,
+        actor: str,
+        physician: str,
+        invitation_id: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Withdraw an open invitation."""
+        return self._run(
+            calls.cancel_invitation(actor, physician, invitation_id, idempotency_key=idempotency_key), timeout
+        )
+
+    def accept_invitation(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Accepted:
+        """Use a link's token, once. The invited person, known by the token, is the one who acts."""
+        return self._run(calls.accept_invitation(token, idempotency_key=idempotency_key), timeout)
+
+    def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
+        """Everyone who may act on the account, with their roles."""
+        return self._run(calls.list_members(actor, physician), timeout)
+
+    def get_permissions(
+        self, actor: str, physician: str, username: str, *, timeout: float | None = None
+    ) -> MemberPermissions:
+        """Every action, shown or hidden for this member, and through which role."""
+        return self._run(calls.get_permissions(actor, physician, username), timeout)
+
+    def update_permissions(
+        self,
+        actor: str,
+        physician: str,
+        username: str,
+        *,
+        roles: Iterable[str] = (),
+        actions: Iterable[str] = (),
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Replace what a member holds, by roles or a free choice of actions: what is not named is taken."""
+        call = calls.update_permissions(
+            actor, physician, username, roles=roles, actions=actions, idempotency_key=idempotency_key
+        )
+        return self._run(call, timeout)
+
+    def revoke_access(
+        self,
+        actor: str,
+        physician: str,
+        username: str,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Take everything from a member, and withdraw their open invitations to this account."""
+        return self._run(calls.revoke_access(actor, physician, username, idempotency_key=idempotency_key), timeout)
+
+    def create_role(
+        self,
+        actor: str,
+        physician: str,
+        role: str,
+        definition: RoleDefinition,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Make a custom role of this account. Raises AlreadyExists."""
+        return self._run(
+            calls.create_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
+        )
+
+    def update_role(
+        self,
+        actor: str,
+        physician: str,
+        role: str,
+        definition: RoleDefinition,
+        *,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Replace a custom role's whole definition, for everyone who holds it."""
+        return self._run(
+            calls.update_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
+        )
+
+    def delete_role(
+        self,
+        actor: str,
+        physician: str,
+        role: str,
+        *,
+        replacement: str | None = None,
+        idempotency_key: str | None = None,
+        timeout: float | None = None,
+    ) -> int:
+        """Delete a custom role. Its holders get ``replacement``; without one, refused while anyone has it."""
+        call = calls.delete_role(actor, physician, role, replacement=replacement, idempotency_key=idempotency_key)
+        return self._run(call, timeout)
+
+    def list_roles(self, actor: str, physician: str, *, timeout: float | None = None) -> Roles:
+        """The built-in roles, then the account's own."""
+        return self._run(calls.list_roles(actor, physician), timeout)

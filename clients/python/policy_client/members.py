@@ -1,0 +1,272 @@
+"""Who works on an account and who is invited, as values: frozen and typed."""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from enum import Enum
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from policy_client._pb import manage_users_pb2 as mu
+
+
+class InvitationState(Enum):
+    """Where an invitation stands."""
+
+    PENDING = "pending"
+    ACCEPTED = "accepted"
+    CANCELLED = "cancelled"
+    EXPIRED = "expired"
+    WITHDRAWN = "withdrawn"
+    OTHER = "other"
+    """A state newer than this client. Not pending."""
+
+
+class DeliveryState(Enum):
+    """Where an invitation's e-mail stands."""
+
+    QUEUED = "queued"
+    SENT = "sent"
+    DELAYED = "delayed"
+    BOUNCED = "bounced"
+    OTHER = "other"
+    """A state newer than this client. Not sent."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Holding:
+    """What an invited user is to hold: roles, or a free choice of actions."""
+
+    roles: tuple[str, ...] = ()
+    actions: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Delivery:
+    """How an invitation's e-mail fares: the next try if there is one, the mail server's words, what to do."""
+
+    state: DeliveryState
+    next_try: datetime | None
+    words: str
+    advice: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invitation:
+    """An invitation to an account; times are in UTC."""
+
+    id: str
+    physician: str
+    username: str
+    email: str
+    holding: Holding
+    state: InvitationState
+    invited_by: str
+    invited_at: datetime
+    expires_at: datetime
+    delivery: Delivery
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Invited:
+    """An e-mail is on its way. ``suggested_email`` is the address that may have been meant instead."""
+
+    revision: int
+    invitation: Invitation
+    suggested_email: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """The invited user is a member now, and keeps their credentials unless they must set them up."""
+
+    revision: int
+    username: str
+    physician: str
+    must_set_up_credentials: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Member:
+    """A user who may act on the account."""
+
+    username: str
+    email: str
+    roles: tuple[str, ...]
+    is_owner: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Members:
+    """Everyone who may act on the account, at one revision."""
+
+    members: tuple[Member, ...]
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberPermission:
+    """One action of one member, and the role through which it is shown."""
+
+    action: str
+    shown: bool
+    role: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MemberPermissions:
+    """The page's "Edit" view: every action, shown or hidden, and the roles held."""
+
+    actions: tuple[MemberPermission, ...]
+    roles: tuple[str, ...]
+    revision: int
+
+    @property
+    def shown(self) -> tuple[str, ...]:
+        """The actions that the member may do."""
+        return tuple(permission.action for permission in self.actions if permission.shown)
+
+    @property
+    def hidden(self) -> tuple[str, ...]:
+        """The actions that the member may not do."""
+        return tuple(permission.action for permission in self.actions if not permission.shown)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleDefinition:
+    """A custom role: what it allows and denies of its own, and the roles that it includes. A deny wins."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RoleInfo:
+    """A role of the account: how it is made, all that it allows in the end, how many users hold it directly."""
+
+    role: str
+    built_in: bool
+    definition: RoleDefinition
+    allowed: tuple[str, ...]
+    holders: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Roles:
+    """Every role of the account, at one revision."""
+
+    roles: tuple[RoleInfo, ...]
+    revision: int
+
+
+_INVITATION_STATES = {
+    mu.InvitationState.Value(f"INVITATION_STATE_{state.name}"): state
+    for state in InvitationState
+    if state is not InvitationState.OTHER
+}
+_DELIVERY_STATES = {
+    mu.DeliveryState.Value(f"DELIVERY_STATE_{state.name}"): state
+    for state in DeliveryState
+    if state is not DeliveryState.OTHER
+}
+
+
+def state_name(state: InvitationState) -> str:
+    """The state on the wire. Raises ValueError for OTHER, which has none."""
+    if state is InvitationState.OTHER:
+        raise ValueError("nobody can ask for states that this client does not know")
+    return f"INVITATION_STATE_{state.name}"
+
+
+def invitation_from(message: mu.Invitation) -> Invitation:
+    """An invitation from the wire."""
+    delivery = message.delivery
+    return Invitation(
+        id=message.id,
+        physician=message.physician,
+        username=message.username,
+        email=message.email,
+        holding=Holding(roles=tuple(message.permissions.roles), actions=tuple(message.permissions.actions)),
+        state=_INVITATION_STATES.get(message.state, InvitationState.OTHER),
+        invited_by=message.invited_by,
+        invited_at=_time(message.invited_at),
+        expires_at=_time(message.expires_at),
+        delivery=Delivery(
+            state=_DELIVERY_STATES.get(delivery.state, DeliveryState.OTHER),
+            next_try=_time(delivery.next_try) if delivery.HasField("next_try") else None,
+            words=delivery.words,
+            advice=tuple(delivery.advice),
+        ),
+    )
+
+
+def invited_from(response: mu.InviteUserResponse | mu.ResendInvitationResponse) -> Invited:
+    """What inviting or sending again answered."""
+    return Invited(
+        revision=response.revision,
+        invitation=invitation_from(response.invitation),
+        suggested_email=response.suggested_email or None,
+    )
+
+
+def accepted_from(response: mu.AcceptInvitationResponse) -> Accepted:
+    """What accepting answered."""
+    return Accepted(
+        revision=response.revision,
+        username=response.username,
+        physician=response.physician,
+        must_set_up_credentials=response.must_set_up_credentials,
+    )
+
+
+def members_from(response: mu.ListMembersResponse) -> Members:
+    """The members from the wire."""
+    return Members(
+        members=tuple(
+            Member(username=found.username, email=found.email, roles=tuple(found.roles), is_owner=found.is_owner)
+            for found in response.members
+        ),
+        revision=response.revision,
+    )
+
+
+def member_permissions_from(response: mu.GetPermissionsResponse) -> MemberPermissions:
+    """Every action from the wire."""
+    return MemberPermissions(
+        actions=tuple(
+            MemberPermission(action=found.action, shown=found.shown, role=found.role or None)
+            for found in response.permissions
+        ),
+        roles=tuple(response.roles),
+        revision=response.revision,
+    )
+
+
+def definition_message(definition: RoleDefinition) -> mu.RoleDefinition:
+    """A custom role on the wire."""
+    return mu.RoleDefinition(allow=definition.allow, deny=definition.deny, includes=definition.includes)
+
+
+def roles_from(response: mu.ListRolesResponse) -> Roles:
+    """The roles from the wire."""
+    return Roles(
+        roles=tuple(
+            RoleInfo(
+                role=found.role,
+                built_in=found.built_in,
+                definition=RoleDefinition(
+                    allow=tuple(found.definition.allow),
+                    deny=tuple(found.definition.deny),
+                    includes=tuple(found.definition.includes),
+                ),
+                allowed=tuple(found.allowed),
+                holders=found.holders,
+            )
+            for found in response.roles
+        ),
+        revision=response.revision,
+    )
+
+
+def _time(stamp: Timestamp) -> datetime:
+    return stamp.ToDatetime(tzinfo=UTC)
