@@ -4,19 +4,24 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.delivery import Sender, carrier_for
 from policy_service.errors import PolicyError, StartError
 from policy_service.follower import Follower
+from policy_service.invitations import Invitations
+from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
-from policy_service.rpc import Planes, serving
+from policy_service.rpc import ManageUsersService, Planes, serving
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import Store, connect_store, embedded_postgres, migrate, probe, schema_is_current
+from policy_service.tokens import read_key
 from policy_service.vocabulary import Row
 
 log = structlog.get_logger(__name__)
@@ -79,9 +84,21 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             log.warning("seed file differs from the policy in force", file=str(settings.seed_file))
         if settings.metrics_address:
             _listen_for_metrics(settings.metrics_address)
-        async with serving(settings, store, replica) as planes, asyncio.TaskGroup() as tasks:
-            # In the group, so that an unexpected end of either ends the service instead of letting it go stale.
-            watching = [tasks.create_task(follower.run(replica)), tasks.create_task(_watch(replica, planes))]
+        key = read_key(settings.token_key_file or settings.data_dir / "token.key")
+        carrier = carrier_for(
+            settings.smtp_url.get_secret_value() if settings.smtp_url else None, settings.data_dir / "mail"
+        )
+        postmark = Postmark(sender=settings.mail_from, link_base=settings.link_base)
+        sender = Sender(store, key, carrier, postmark, _now)
+        invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
+        users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
+        async with serving(settings, replica, users) as planes, asyncio.TaskGroup() as tasks:
+            # In the group, so that an unexpected end of one ends the service instead of letting it go stale.
+            watching = [
+                tasks.create_task(follower.run(replica)),
+                tasks.create_task(sender.run()),
+                tasks.create_task(_watch(replica, planes)),
+            ]
             log.info(
                 "serving",
                 decision_port=planes.decision_port,
@@ -99,6 +116,10 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
 def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
     """The model and the seed; raises BrokenPolicy, naming file, line and fault."""
     return read_model(settings.model_file), read_seed(settings.seed_file)
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
 
 
 async def _watch(replica: Replica, planes: Planes) -> None:

@@ -13,7 +13,7 @@ from policy_service.errors import (
     UnknownRole,
 )
 from policy_service.model import Model
-from policy_service.store import Transaction
+from policy_service.store import Reading, Transaction
 from policy_service.vocabulary import (
     ANY,
     OWNER,
@@ -25,6 +25,7 @@ from policy_service.vocabulary import (
     Role,
     Row,
     User,
+    domain_of,
     subject_of_role,
     subject_of_user,
 )
@@ -100,10 +101,10 @@ def refuse_self(actor: User, user: User) -> None:
         raise SelfEdit(actor=actor)
 
 
-async def standing(transaction: Transaction, model: Model, physician: Physician) -> Standing:
-    """Read an account within a transaction. Raises UnknownPhysician."""
-    rows = frozenset(await transaction.rows_of(physician))
+async def standing(source: Transaction | Reading, model: Model, physician: Physician) -> Standing:
+    """Read an account, as it stands in a transaction or a look. Raises UnknownPhysician."""
+    rows = frozenset(await source.rows([domain_of(physician)]))
     if not rows:
         raise UnknownPhysician(physician=physician)
-    basis = Basis(model, [*await transaction.rows(ANY), *await transaction.rows(SYSTEM_DOMAIN)])
+    basis = Basis(model, await source.rows([ANY, SYSTEM_DOMAIN]))
     return Standing(basis, Account.of_rows(basis, physician, rows), rows)

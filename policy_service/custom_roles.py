@@ -190,7 +190,7 @@ def definition_of(account: Account, role: Role) -> RoleDefinition:
 
 async def account_rows(transaction: Transaction, physician: Physician) -> list[Row]:
     """The account's rows; raises UnknownPhysician. Every account has at least its owner's."""
-    rows = await transaction.rows_of(physician)
+    rows = await transaction.rows([domain_of(physician)])
     if not rows:
         raise UnknownPhysician(physician=physician)
     return rows
@@ -198,7 +198,7 @@ async def account_rows(transaction: Transaction, physician: Physician) -> list[R
 
 async def built_in_roles(transaction: Transaction) -> set[Role]:
     """The roles that hold in every account."""
-    return {Role(name_in(row.values[0])) for row in await transaction.rows(ANY) if row.ptype == "p"}
+    return {Role(name_in(row.values[0])) for row in await transaction.rows([ANY]) if row.ptype == "p"}
 
 
 async def refuse_unknown(transaction: Transaction, physician: Physician, role: Role, rows: Iterable[Row]) -> None:

@@ -5,6 +5,7 @@ invited user would get, is looked at when inviting and again when accepting.
 """
 
 import secrets
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -20,7 +21,7 @@ from policy_service.errors import (
     UserMismatch,
 )
 from policy_service.model import Model
-from policy_service.store import Transaction, users
+from policy_service.store import Reading, Transaction, users
 from policy_service.store import invitations as table
 from policy_service.store.invitations import Invitation, InvitationState
 from policy_service.tokens import TokenKey, hash_of
@@ -153,6 +154,22 @@ class Invitations:
         )
         await tx.change("invitation.resend", physician, detail={"invitation": wanted, "user": invitation.user})
         return await _found(tx, physician, wanted)
+
+    async def listed(
+        self,
+        look: Reading,
+        physician: Physician,
+        states: Sequence[InvitationState],
+        *,
+        actor: User,
+        before: int,
+        size: int,
+        now: datetime,
+    ) -> list[Invitation]:
+        """Invitations in some states, newest first, made before a revision. Raises ActorNotAllowed."""
+        at = await standing(look, self._model, physician)
+        at.require(actor, Action.USER_LIST)
+        return await table.page(look, physician, states, before, now, size)
 
     async def cancel(self, tx: Transaction, physician: Physician, wanted: str, *, actor: User, now: datetime) -> None:
         """Withdraw an open invitation. Raises ActorNotAllowed, UnknownInvitation and InvitationClosed."""

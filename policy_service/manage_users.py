@@ -7,7 +7,7 @@ from policy_service.custom_roles import account_rows, refuse_long_chains, refuse
 from policy_service.errors import LastOwner, NotAMember, NotGranted, OwnerOnly
 from policy_service.invitations import Holding
 from policy_service.model import Model
-from policy_service.store import Store, Transaction, Written, users
+from policy_service.store import Reading, Store, Transaction, Written, users
 from policy_service.store import invitations as table
 from policy_service.store.invitations import InvitationState
 from policy_service.vocabulary import (
@@ -43,12 +43,12 @@ async def register(tx: Transaction, physician: Physician, owner: User, display_n
     await tx.change("physician.register", physician, begun=[row])
 
 
-async def members(tx: Transaction, model: Model, physician: Physician, *, actor: User) -> list[Member]:
+async def members(look: Reading, model: Model, physician: Physician, *, actor: User) -> list[Member]:
     """Everyone who may act on the account, in byte order. Raises ActorNotAllowed."""
-    at = await standing(tx, model, physician)
+    at = await standing(look, model, physician)
     at.require(actor, Action.USER_LIST)
     names = list(at.account.users())
-    addresses = await users.emails(tx, names)
+    addresses = await users.emails(look, names)
     return [
         Member(
             user=user,

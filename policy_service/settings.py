@@ -45,6 +45,20 @@ class Settings(BaseSettings):
     tls_cert_file: Path | None = Field(None, description="The server's certificate chain, PEM")
     tls_key_file: Path | None = Field(None, description="Its key, PEM")
     tls_client_ca_file: Path | None = Field(None, description="Who signs the callers' certificates, PEM")
+    smtp_url: SecretStr | None = Field(
+        None,
+        description="Mail server, smtp://host:port or smtps://user:password@host:port; unset: files in DATA_DIR/mail",
+    )
+    mail_from: str = Field("Billing <no-reply@billing.invalid>", description="Sender of invitations")
+    link_base: str = Field(
+        "http://127.0.0.1:8080/accept-invitation",
+        pattern="^https?://[^#\\s]+$",
+        description="Page that accepts invitations",
+    )
+    invitation_days: float = Field(7.0, gt=0, le=90, description="How long an invitation's link works")
+    token_key_file: Path | None = Field(
+        None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
+    )
     log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error")
 
     @field_validator("decision_address", "management_address", "metrics_address")

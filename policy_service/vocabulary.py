@@ -94,6 +94,7 @@ _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _OWN_ROLE = re.compile(r"custom\.[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 _ANY_ROLE = re.compile(f"{_ROLE.pattern}|{_OWN_ROLE.pattern}", re.ASCII)
 _SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
+_KEY = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 _ACTION = re.compile(r"(?=.{3,64}\Z)[a-z][a-z0-9_]*:[a-z][a-z0-9_]*", re.ASCII)
 _METHOD = re.compile(r"[A-Za-z]{1,64}/[A-Za-z]{1,64}", re.ASCII)
 
@@ -118,6 +119,19 @@ def parse_physician(text: str, field: str = "physician") -> Physician:
 def parse_role(text: str, field: str = "role") -> Role:
     """Read a role's name; raises InvalidRequest."""
     return Role(_parse(_ROLE, text, field, "1 to 64 of a-z 0-9 _ -, beginning with a letter"))
+
+
+def parse_key(text: str, field: str = "idempotency_key") -> str:
+    """Read an idempotency key, which may be empty; raises InvalidRequest."""
+    return _parse(_KEY, text, field, "at most 64 of A-Z a-z 0-9 _ -")
+
+
+def parse_known_action(text: str, field: str = "actions") -> Action:
+    """Read an action that exists; raises InvalidRequest for any other."""
+    action = parse_action(text, field)
+    if action is None:
+        raise InvalidRequest(violations=(InvalidField(field=field, description=f"{field} names no known action"),))
+    return action
 
 
 def parse_action(text: str, field: str = "action") -> Action | None:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Sequence
 from enum import IntEnum
 from typing import Any
 
+import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -46,3 +47,15 @@ def print_error(words: str) -> None:
 def yes_no(yes: bool) -> str:  # noqa: FBT001 - the one thing it shows.
     """A coloured yes or no."""
     return "[green]yes[/green]" if yes else "[red]no[/red]"
+
+
+def ask(question: str) -> bool | None:
+    """The answer of the person at the terminal, on which it is no unless they say yes; None where nobody is."""
+    if not somebody_there():
+        return None
+    return typer.confirm(question, err=True)
+
+
+def somebody_there() -> bool:
+    """Is standard input a terminal?"""
+    return sys.stdin.isatty()

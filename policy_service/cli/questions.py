@@ -1,34 +1,19 @@
 """Commands that ask a running service, through the same client as everybody."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-from dataclasses import asdict
-from enum import Enum
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-import grpc
 import typer
-from policy_client import Channel, PolicyClient, PolicyError
+from policy_client import Channel, PolicyClient
+from policy_client.channel import DECISION_TARGET
 from rich.markup import escape
 
-from policy_service.cli.output import Exit, out, print_error, print_json, print_table, yes_no
+from policy_service.cli.calling import Action, AsJson, Physician, User, calling, plain
+from policy_service.cli.output import Exit, out, print_json, print_table, yes_no
 
-User = Annotated[str, typer.Argument(help="A username.")]
-Physician = Annotated[str, typer.Argument(help="A physician account.")]
-Action = Annotated[str, typer.Argument(help='An action, as "claim:submit".')]
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Via = Annotated[Channel, typer.Option("--channel", help="The way the user came in.")]
 MinRevision = Annotated[int, typer.Option(min=0, help="Answer at this revision or later, or not at all.")]
-Address = Annotated[
-    str, typer.Option(envvar="POLICY_DECISION_ADDRESS", help="Where the service answers checks (HOST:PORT).")
-]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for the answer.")]
-CaFile = Annotated[Path | None, typer.Option(help="With TLS: who signed the service's certificate, PEM.")]
-CertFile = Annotated[Path | None, typer.Option(help="With TLS: this caller's certificate, PEM.")]
-KeyFile = Annotated[Path | None, typer.Option(help="With TLS: its key, PEM.")]
 
-DEFAULT_ADDRESS = "127.0.0.1:50051"
+_asking = calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,25 +25,21 @@ def add_to(app: typer.Typer) -> None:
     app.command("where-can")(where_can)
 
 
+@_asking
 def check(
+    client: PolicyClient,
     user: User,
     physician: Physician,
     action: Action,
     *,
     channel: Via = Channel.WEB,
     min_revision: MinRevision = 0,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    tls_ca: CaFile = None,
-    tls_cert: CertFile = None,
-    tls_key: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """May USER do ACTION for PHYSICIAN? Exits with 0 if allowed, 1 if denied, 2 if there is no answer."""
-    with _client(address, timeout, (tls_ca, tls_cert, tls_key)) as client:
-        decision = client.check(user, physician, action, channel=channel, min_revision=min_revision)
+    decision = client.check(user, physician, action, channel=channel, min_revision=min_revision)
     if as_json:
-        print_json(_plain(decision))
+        print_json(plain(decision))
     else:
         through = f" as {decision.role}" if decision.role else ""
         word = "[green]allowed[/green]" if decision else "[red]denied[/red]"
@@ -66,25 +47,21 @@ def check(
     raise typer.Exit(Exit.OK if decision else Exit.DENIED)
 
 
+@_asking
 def explain(
+    client: PolicyClient,
     user: User,
     physician: Physician,
     action: Action,
     *,
     channel: Via = Channel.WEB,
     min_revision: MinRevision = 0,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    tls_ca: CaFile = None,
-    tls_cert: CertFile = None,
-    tls_key: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Why may USER (not) do ACTION for PHYSICIAN? Exits like check."""
-    with _client(address, timeout, (tls_ca, tls_cert, tls_key)) as client:
-        found = client.explain(user, physician, action, channel=channel, min_revision=min_revision)
+    found = client.explain(user, physician, action, channel=channel, min_revision=min_revision)
     if as_json:
-        print_json(_plain(found))
+        print_json(plain(found))
     else:
         out.print(f"{'[green]allowed[/green]' if found else '[red]denied[/red]'}: {escape(found.sentence)}")
         if found.path:
@@ -99,24 +76,20 @@ def explain(
     raise typer.Exit(Exit.OK if found else Exit.DENIED)
 
 
+@_asking
 def what_can(
+    client: PolicyClient,
     user: User,
     physician: Physician,
     *,
     channel: Via = Channel.WEB,
     min_revision: MinRevision = 0,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    tls_ca: CaFile = None,
-    tls_cert: CertFile = None,
-    tls_key: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Every action, shown or hidden for USER at PHYSICIAN."""
-    with _client(address, timeout, (tls_ca, tls_cert, tls_key)) as client:
-        found = client.what_can(user, physician, channel=channel, min_revision=min_revision)
+    found = client.what_can(user, physician, channel=channel, min_revision=min_revision)
     if as_json:
-        print_json(_plain(found))
+        print_json(plain(found))
     else:
         print_table(
             ["action", "shown", "because"],
@@ -125,24 +98,20 @@ def what_can(
         )
 
 
+@_asking
 def who_can(
+    client: PolicyClient,
     action: Action,
     physician: Physician,
     *,
     channel: Via = Channel.WEB,
     min_revision: MinRevision = 0,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    tls_ca: CaFile = None,
-    tls_cert: CertFile = None,
-    tls_key: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Everyone who may do ACTION for PHYSICIAN."""
-    with _client(address, timeout, (tls_ca, tls_cert, tls_key)) as client:
-        found = client.who_can(action, physician, channel=channel, min_revision=min_revision)
+    found = client.who_can(action, physician, channel=channel, min_revision=min_revision)
     if as_json:
-        print_json(_plain(found))
+        print_json(plain(found))
     else:
         print_table(
             ["user", "through role"],
@@ -151,59 +120,23 @@ def who_can(
         )
 
 
+@_asking
 def where_can(
+    client: PolicyClient,
     user: User,
     *,
     action: Annotated[str | None, typer.Option(help="Only where USER may do this.")] = None,
     channel: Via = Channel.WEB,
     min_revision: MinRevision = 0,
-    address: Address = DEFAULT_ADDRESS,
-    timeout: Timeout = 5.0,
-    tls_ca: CaFile = None,
-    tls_cert: CertFile = None,
-    tls_key: KeyFile = None,
     as_json: AsJson = False,
 ) -> None:
     """Every account where USER may act."""
-    with _client(address, timeout, (tls_ca, tls_cert, tls_key)) as client:
-        found = client.where_can(user, action=action, channel=channel, min_revision=min_revision)
+    found = client.where_can(user, action=action, channel=channel, min_revision=min_revision)
     if as_json:
-        print_json(_plain(found))
+        print_json(plain(found))
     else:
         print_table(
             ["physician", "roles", "actions"],
             [(place.physician, ", ".join(place.roles), ", ".join(place.actions)) for place in found.physicians],
             caption=f"{user} may act for {len(found.physicians)}; revision {found.revision}",
         )
-
-
-@contextmanager
-def _client(address: str, timeout: float, tls: tuple[Path | None, Path | None, Path | None]) -> Iterator[PolicyClient]:
-    """A client for one question; an error of its is told in a line, and exits with 2."""
-    try:
-        with PolicyClient(address, timeout=timeout, credentials=_credentials(tls)) as client:
-            yield client
-    except PolicyError as fault:
-        print_error(str(fault))
-        if fault.code is grpc.StatusCode.UNAVAILABLE and not fault.reason:
-            print_error(f"Is the service running at {address}? 'make run' starts one here.")
-        raise typer.Exit(Exit.ERROR) from fault
-    except (ValueError, OSError) as fault:
-        print_error(str(fault))
-        raise typer.Exit(Exit.ERROR) from fault
-
-
-def _credentials(tls: tuple[Path | None, Path | None, Path | None]) -> grpc.ChannelCredentials | None:
-    if not any(tls):
-        return None
-    authority, certificate, key = (path.read_bytes() if path else None for path in tls)
-    return grpc.ssl_channel_credentials(authority, key, certificate)
-
-
-def _plain(answer: Any) -> Any:
-    """An answer as JSON's types."""
-    return asdict(answer, dict_factory=lambda pairs: {name: _word(value) for name, value in pairs})
-
-
-def _word(value: Any) -> Any:
-    return value.value if isinstance(value, Enum) else value

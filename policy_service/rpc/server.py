@@ -22,7 +22,6 @@ from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.settings import Settings
-from policy_service.store import Store
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersService"]
@@ -56,7 +55,7 @@ class Planes:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, store: Store, replica: Replica) -> AsyncIterator[Planes]:
+async def serving(settings: Settings, replica: Replica, users: ManageUsersService) -> AsyncIterator[Planes]:
     """Listen on both planes until the block ends, then let the calls in hand finish.
 
     Raises StartError if an address cannot be had or a certificate not be read.
@@ -72,7 +71,6 @@ async def serving(settings: Settings, store: Store, replica: Replica) -> AsyncIt
     health_pb2_grpc.add_HealthServicer_to_server(decision_health, decision)
 
     management = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
-    users = ManageUsersService(store)
     management.add_generic_rpc_handlers((_handlers(MANAGE_USERS, users, guard.wrap_async),))
     management_health = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(management_health, management)

@@ -3,12 +3,14 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
+from datetime import datetime
 from typing import Final
 
 import asyncpg
 
 from policy_service.errors import StoreUnavailable
-from policy_service.store import rules
+from policy_service.store import outbox, rules
+from policy_service.store.invitations import DeliveryState
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import Transaction, begin
 
@@ -69,10 +71,37 @@ class Store:
             async with self._pool.acquire() as connection, begin(connection, caller, actor, reason) as transaction:
                 yield transaction
 
+    @asynccontextmanager
+    async def reading(self) -> AsyncIterator[Reading]:
+        """A consistent look at the policy, which keeps no writer waiting. Raises StoreUnavailable."""
+        with translated():
+            async with self._pool.acquire() as connection, reading(connection) as look:
+                yield look
+
     async def revision(self) -> int:
         """The revision that holds now. Raises StoreUnavailable."""
         with translated():
             return await rules.revision(self._pool)
+
+    async def claim_mail(self, now: datetime, lease_until: datetime, most: int) -> list[outbox.Claimed]:
+        """Take e-mails whose time has come. Raises StoreUnavailable."""
+        with translated():
+            return await outbox.claim(self._pool, now, lease_until, most)
+
+    async def letter(self, claimed: outbox.Claimed, now: datetime) -> outbox.Letter | None:
+        """What a claimed e-mail says, if its invitation stands. Raises StoreUnavailable."""
+        with translated():
+            return await outbox.letter(self._pool, claimed, now)
+
+    async def record_mail(self, claimed: outbox.Claimed, state: DeliveryState, words: str, next_try: datetime) -> None:
+        """Note how an e-mail went. Raises StoreUnavailable."""
+        with translated():
+            await outbox.record(self._pool, claimed, state, words, next_try)
+
+    async def tidy(self, before: datetime) -> None:
+        """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""
+        with translated():
+            await outbox.tidy(self._pool, before)
 
     async def rows_at(self, revision: int, domain: str | None = None) -> rules.Rows:
         """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""

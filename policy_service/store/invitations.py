@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
+from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction
 from policy_service.vocabulary import Action, Physician, Role, User
 
@@ -168,11 +169,12 @@ async def open_with_role(tx: Transaction, physician: Physician, role: Role) -> l
 
 
 async def page(
-    connection: Any, physician: Physician, states: Sequence[InvitationState], before: int, now: datetime, size: int
+    look: Reading, physician: Physician, states: Sequence[InvitationState], before: int, now: datetime, size: int
 ) -> list[Invitation]:
     """Invitations in some states, newest first, made before a revision."""
     wanted = [str(state) for state in states]
-    return [_invitation(record) for record in await connection.fetch(_PAGE, physician, before, now, wanted, size)]
+    records = await look.connection.fetch(_PAGE, physician, before, now, wanted, size)
+    return [_invitation(record) for record in records]
 
 
 async def renew(

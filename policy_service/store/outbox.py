@@ -26,9 +26,6 @@ WHERE i.id = $1 AND i.generation = $2 AND i.state = 'pending' AND i.expires_at >
 _RECORD = """
 UPDATE outbox SET state = $2, words = $3, next_try = $4, leased_until = NULL WHERE id = $1
 """
-_NEXT = """
-SELECT min(greatest(next_try, coalesce(leased_until, next_try))) FROM outbox WHERE state IN ('queued', 'delayed')
-"""
 _TIDY = "DELETE FROM idempotency WHERE at < $1"
 
 
@@ -84,12 +81,6 @@ async def letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | N
 async def record(connection: Any, claimed: Claimed, state: DeliveryState, words: str, next_try: datetime) -> None:
     """Note how it went, and give the e-mail back."""
     await connection.execute(_RECORD, claimed.id, state, words, next_try)
-
-
-async def next_due(connection: Any) -> datetime | None:
-    """When the next e-mail is due."""
-    found: datetime | None = await connection.fetchval(_NEXT)
-    return found
 
 
 async def tidy(connection: Any, before: datetime) -> None:

@@ -13,20 +13,20 @@ class Reading:
 
     def __init__(self, connection: Any, revision: int) -> None:
         """Use ``reading``."""
-        self._connection = connection
+        self.connection = connection
         self.revision = revision
 
     async def rows(self, domains: Sequence[str]) -> list[Row]:
         """The rows of some domains."""
-        return await rules.current_of(self._connection, domains)
+        return await rules.current_of(self.connection, domains)
 
     async def changed_domains(self, since: int) -> set[str]:
         """Every domain of which a row began or ended after ``since``."""
-        return await rules.changed_domains(self._connection, since)
+        return await rules.changed_domains(self.connection, since)
 
     def every_row(self) -> AsyncIterator[tuple[str, str, str, str, str, str]]:
         """All rows as (domain, ptype, v0 … v3), domain by domain."""
-        return rules.stream_current(self._connection)
+        return rules.stream_current(self.connection)
 
 
 @asynccontextmanager

@@ -1,14 +1,14 @@
 """The one way to write: raise the revision, change rows, leave an entry in the change log."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
 from policy_service.errors import IdempotencyKeyReused, PhysicianExists
 from policy_service.store import rules
-from policy_service.vocabulary import Origin, Physician, Row, User, domain_of
+from policy_service.vocabulary import Origin, Physician, Row, User
 
 _RAISE = "UPDATE policy_revision SET revision = revision + 1 RETURNING revision"
 _NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
@@ -74,13 +74,9 @@ class Transaction:
         changed = self._kind is not None
         return Written(revision=self.revision if changed else self.revision - 1, changed=changed)
 
-    async def rows(self, domain: str) -> list[Row]:
-        """The rows of a domain that hold now."""
-        return await rules.current_of(self.connection, [domain])
-
-    async def rows_of(self, physician: Physician) -> list[Row]:
-        """The rows of a physician's account that hold now; none if it is not registered."""
-        return await self.rows(domain_of(physician))
+    async def rows(self, domains: Sequence[str]) -> list[Row]:
+        """The rows of some domains that hold now."""
+        return await rules.current_of(self.connection, domains)
 
     async def seed_rows(self) -> list[Row]:
         """The rows of origin seed that hold now."""

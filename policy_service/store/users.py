@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Any
 
+from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction
-from policy_service.vocabulary import Physician, User
+from policy_service.vocabulary import User
 
 _BY_NAME = "SELECT username, email, active_since_revision FROM users WHERE username = $1"
 _BY_EMAIL = "SELECT username, email, active_since_revision FROM users WHERE lower(email) = lower($1)"
@@ -16,7 +17,6 @@ DELETE FROM users WHERE username = $1 AND active_since_revision IS NULL
 AND NOT EXISTS (SELECT FROM invitations WHERE invitations.username = $1 AND state = 'pending')
 """
 _EMAILS = "SELECT username, coalesce(email, '') AS email FROM users WHERE username = ANY($1::text[])"
-_TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,11 +68,6 @@ async def forget_unaccepted(tx: Transaction, user: User) -> None:
     await tx.connection.execute(_FORGET, user)
 
 
-async def emails(tx: Transaction, users: list[User]) -> dict[User, str]:
+async def emails(look: Reading, users: list[User]) -> dict[User, str]:
     """The addresses of some users; empty where there is none."""
-    return {User(record["username"]): record["email"] for record in await tx.connection.fetch(_EMAILS, users)}
-
-
-async def title(tx: Transaction, physician: Physician) -> str:
-    """How an account is called in texts for people."""
-    return str(await tx.connection.fetchval(_TITLE, physician) or physician)
+    return {User(record["username"]): record["email"] for record in await look.connection.fetch(_EMAILS, users)}

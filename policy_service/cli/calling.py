@@ -1,0 +1,100 @@
+"""What the commands that call a running service share: how it is reached, and how its errors are told."""
+
+import inspect
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from datetime import datetime
+from enum import Enum
+from functools import wraps
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+import grpc
+import typer
+from policy_client import ManageUsersClient, PolicyClient, PolicyError
+
+from policy_service.cli.output import Exit, print_error
+
+User = Annotated[str, typer.Argument(help="A username.")]
+Physician = Annotated[str, typer.Argument(help="A physician account.")]
+Action = Annotated[str, typer.Argument(help='An action, as "claim:submit".')]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for the answer.")]
+CaFile = Annotated[Path | None, typer.Option(help="With TLS: who signed the service's certificate, PEM.")]
+CertFile = Annotated[Path | None, typer.Option(help="With TLS: this caller's certificate, PEM.")]
+KeyFile = Annotated[Path | None, typer.Option(help="With TLS: its key, PEM.")]
+
+Client = TypeVar("Client", PolicyClient, ManageUsersClient)
+Command = Callable[..., None]
+
+
+def calling(
+    client: type[Client], address: str, variable: str, *, refusals: tuple[type[PolicyError], ...] = ()
+) -> Callable[[Command], Command]:
+    """Let commands begin with an open client, made from options that this adds to theirs.
+
+    An error of the client's is told in a line, and exits with 1 if it is one
+    of the refusals, else with 2.
+    """
+    added = {
+        "address": (address, Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]),
+        "timeout": (5.0, Timeout),
+        "tls_ca": (None, CaFile),
+        "tls_cert": (None, CertFile),
+        "tls_key": (None, KeyFile),
+    }
+    options = [
+        inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+        for name, (default, annotation) in added.items()
+    ]
+
+    def with_client(command: Command) -> Command:
+        own = list(inspect.signature(command).parameters.values())[1:]
+
+        @wraps(command)
+        def run(**values: Any) -> None:
+            reach = {name: values.pop(name) for name in added}
+            with _told(reach["address"], refusals):
+                credentials = _credentials(reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
+                with client(reach["address"], timeout=reach["timeout"], credentials=credentials) as opened:
+                    command(opened, **values)
+
+        # What typer reads: the command's own parameters, then these.
+        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *options]}
+        return run
+
+    return with_client
+
+
+@contextmanager
+def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[None]:
+    try:
+        yield
+    except PolicyError as fault:
+        print_error(str(fault))
+        if fault.code is grpc.StatusCode.UNAVAILABLE and not fault.reason:
+            print_error(f"Is the service running at {address}? 'make run' starts one here.")
+        raise typer.Exit(Exit.DENIED if isinstance(fault, refusals) else Exit.ERROR) from fault
+    except (ValueError, OSError) as fault:
+        print_error(str(fault))
+        raise typer.Exit(Exit.ERROR) from fault
+
+
+def _credentials(*paths: Path | None) -> grpc.ChannelCredentials | None:
+    if not any(paths):
+        return None
+    authority, certificate, key = (path.read_bytes() if path else None for path in paths)
+    return grpc.ssl_channel_credentials(authority, key, certificate)
+
+
+def plain(answer: Any) -> Any:
+    """An answer as JSON's types."""
+    return asdict(answer, dict_factory=lambda pairs: {name: _word(value) for name, value in pairs})
+
+
+def _word(value: Any) -> Any:
+    if isinstance(value, Enum):
+        return value.value
+    return value.isoformat() if isinstance(value, datetime) else value
