@@ -8,11 +8,12 @@ from datetime import datetime
 from enum import Enum
 from functools import wraps
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any
 
 import grpc
 import typer
-from policy_client import ManageUsersClient, PolicyClient, PolicyError
+from policy_client import AlreadyExists, ManageUsersClient, PolicyClient, PolicyError, Refused
+from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
 
 from policy_service.cli.output import Exit, print_error
 
@@ -25,11 +26,15 @@ CaFile = Annotated[Path | None, typer.Option(help="With TLS: who signed the serv
 CertFile = Annotated[Path | None, typer.Option(help="With TLS: this caller's certificate, PEM.")]
 KeyFile = Annotated[Path | None, typer.Option(help="With TLS: its key, PEM.")]
 
-Client = TypeVar("Client", PolicyClient, ManageUsersClient)
+Actor = Annotated[
+    str, typer.Option("--as", envvar="MANAGE_USERS_ACTOR", help="The acting person: a username.", show_default=False)
+]
+
+Client = PolicyClient | ManageUsersClient
 Command = Callable[..., None]
 
 
-def calling(
+def _calling(
     client: type[Client], address: str, variable: str, *, refusals: tuple[type[PolicyError], ...] = ()
 ) -> Callable[[Command], Command]:
     """Let commands begin with an open client, made from options that this adds to theirs.
@@ -66,6 +71,12 @@ def calling(
         return run
 
     return with_client
+
+
+asking = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS")
+managing = _calling(
+    ManageUsersClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, AlreadyExists)
+)
 
 
 @contextmanager

@@ -14,7 +14,8 @@ import structlog
 import typer
 
 from policy_service import __version__
-from policy_service.cli import questions
+from policy_service.cli import questions, roles, users
+from policy_service.cli.calling import AsJson
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table, yes_no
 from policy_service.errors import StartError
 from policy_service.settings import PREFIX, Settings, policies_dir, read_settings
@@ -29,9 +30,9 @@ app = typer.Typer(
 )
 seed = typer.Typer(help="The built-in policy.", no_args_is_help=True)
 app.add_typer(seed, name="seed")
+app.add_typer(users.app, name="users")
+app.add_typer(roles.app, name="roles")
 questions.add_to(app)
-
-AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 @app.callback(invoke_without_command=True)

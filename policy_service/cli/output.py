@@ -3,6 +3,7 @@
 import json
 import sys
 from collections.abc import Iterable, Sequence
+from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
 
@@ -49,11 +50,22 @@ def yes_no(yes: bool) -> str:  # noqa: FBT001 - the one thing it shows.
     return "[green]yes[/green]" if yes else "[red]no[/red]"
 
 
+def print_done(words: str, revision: int, *, as_json: bool = False) -> None:
+    """What was done, and the revision that shows it."""
+    if as_json:
+        print_json({"revision": revision})
+    else:
+        out.print(f"[green]done[/green]: {escape(words)} [dim](revision {revision})[/dim]")
+
+
+def when(moment: datetime | None) -> str:
+    """A time for people, to the minute."""
+    return f"{moment.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if moment else ""
+
+
 def ask(question: str) -> bool | None:
-    """The answer of the person at the terminal, on which it is no unless they say yes; None where nobody is."""
-    if not somebody_there():
-        return None
-    return typer.confirm(question, err=True)
+    """What the person at the terminal answers, no unless they say yes; None where nobody is."""
+    return typer.confirm(question, err=True) if somebody_there() else None
 
 
 def somebody_there() -> bool:

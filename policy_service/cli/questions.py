@@ -4,16 +4,13 @@ from typing import Annotated
 
 import typer
 from policy_client import Channel, PolicyClient
-from policy_client.channel import DECISION_TARGET
 from rich.markup import escape
 
-from policy_service.cli.calling import Action, AsJson, Physician, User, calling, plain
+from policy_service.cli.calling import Action, AsJson, Physician, User, asking, plain
 from policy_service.cli.output import Exit, out, print_json, print_table, yes_no
 
 Via = Annotated[Channel, typer.Option("--channel", help="The way the user came in.")]
 MinRevision = Annotated[int, typer.Option(min=0, help="Answer at this revision or later, or not at all.")]
-
-_asking = calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -25,7 +22,7 @@ def add_to(app: typer.Typer) -> None:
     app.command("where-can")(where_can)
 
 
-@_asking
+@asking
 def check(
     client: PolicyClient,
     user: User,
@@ -47,7 +44,7 @@ def check(
     raise typer.Exit(Exit.OK if decision else Exit.DENIED)
 
 
-@_asking
+@asking
 def explain(
     client: PolicyClient,
     user: User,
@@ -76,7 +73,7 @@ def explain(
     raise typer.Exit(Exit.OK if found else Exit.DENIED)
 
 
-@_asking
+@asking
 def what_can(
     client: PolicyClient,
     user: User,
@@ -98,7 +95,7 @@ def what_can(
         )
 
 
-@_asking
+@asking
 def who_can(
     client: PolicyClient,
     action: Action,
@@ -120,7 +117,7 @@ def who_can(
         )
 
 
-@_asking
+@asking
 def where_can(
     client: PolicyClient,
     user: User,

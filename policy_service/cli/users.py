@@ -1,0 +1,294 @@
+"""Commands for the people who act on a physician's account, through the same client as everybody."""
+
+import sys
+from collections.abc import Sequence
+from typing import Annotated
+
+import typer
+from policy_client import DeliveryState, Invitation, InvitationState, Invited, ManageUsersClient, UserExists
+from rich.markup import escape
+
+from policy_service.cli.calling import Actor, AsJson, Physician, User, managing, plain
+from policy_service.cli.output import (
+    Exit,
+    ask,
+    out,
+    print_done,
+    print_error,
+    print_json,
+    print_table,
+    somebody_there,
+    when,
+    yes_no,
+)
+
+Email = Annotated[str, typer.Argument(help="An e-mail address.")]
+InvitationId = Annotated[str, typer.Argument(metavar="INVITATION", help="An invitation, by its id in 'users pending'.")]
+Roles = Annotated[list[str] | None, typer.Option("--role", help="A role to hold. Can be repeated.")]
+Actions = Annotated[
+    list[str] | None, typer.Option("--action", help='Instead of roles: an action, as "claim:view". Can be repeated.')
+]
+
+_DELIVERY = {
+    DeliveryState.QUEUED: "queued",
+    DeliveryState.SENT: "[green]sent[/green]",
+    DeliveryState.DELAYED: "[yellow]delayed[/yellow]",
+    DeliveryState.BOUNCED: "[red]bounced[/red]",
+    DeliveryState.OTHER: "other",
+}
+
+app = typer.Typer(help="Who works on an account: invite, list, edit, revoke.", no_args_is_help=True)
+
+
+@app.command()
+@managing
+def register(
+    client: ManageUsersClient,
+    physician: Physician,
+    owner: Annotated[str, typer.Argument(help="The owner's username.")],
+    *,
+    actor: Actor,
+    display_name: Annotated[str, typer.Option(help='How texts for people call the account, "Dr. Ama Osei".')] = "",
+    as_json: AsJson = False,
+) -> None:
+    """Open a physician's account, with its owner."""
+    revision = client.register_physician(actor, physician, owner, display_name=display_name)
+    print_done(f"{owner} owns {physician}", revision, as_json=as_json)
+
+
+@app.command()
+@managing
+def invite(
+    client: ManageUsersClient,
+    physician: Physician,
+    email: Email,
+    username: User,
+    *,
+    actor: Actor,
+    roles: Roles = None,
+    actions: Actions = None,
+    reuse_existing: Annotated[
+        bool, typer.Option("--reuse-existing", help="Invite the user who exists already, who keeps their credentials.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Invite a user by e-mail. Nothing is granted until they accept."""
+
+    def invited(*, reuse: bool) -> Invited:
+        return client.invite_user(
+            actor, physician, email, username, roles=roles or (), actions=actions or (), reuse_existing=reuse
+        )
+
+    try:
+        found = invited(reuse=reuse_existing)
+    except UserExists as fault:
+        agreed = ask(f"{username} or {email} exists already. Invite the existing user, who keeps their credentials?")
+        if agreed is None:
+            print_error(f"{fault} To invite the existing user, who keeps their credentials: --reuse-existing")
+            raise typer.Exit(Exit.ERROR) from fault
+        if not agreed:
+            print_error("nobody was invited")
+            raise typer.Exit(Exit.DENIED) from fault
+        found = invited(reuse=True)
+    _print_invited("invited", found, as_json=as_json)
+
+
+@app.command()
+@managing
+def pending(
+    client: ManageUsersClient,
+    physician: Physician,
+    *,
+    actor: Actor,
+    every: Annotated[bool, typer.Option("--all", help="Accepted, cancelled, expired and withdrawn ones too.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """List the open invitations, how their e-mails fare, and what to do about those that were not sent."""
+    states = [state for state in InvitationState if state is not InvitationState.OTHER] if every else []
+    found = client.list_invitations(actor, physician, states=states)
+    if as_json:
+        print_json([plain(invitation) for invitation in found])
+        return
+    print_table(
+        ["invitation", "user", "e-mail", "to hold", "state", "delivery", "next try", "expires"],
+        [
+            (
+                escape(invitation.id),
+                escape(invitation.username),
+                escape(invitation.email),
+                escape(_holding(invitation.holding.roles, invitation.holding.actions)),
+                invitation.state.value,
+                _DELIVERY[invitation.delivery.state],
+                when(invitation.delivery.next_try),
+                when(invitation.expires_at),
+            )
+            for invitation in found
+        ],
+        caption=f"{len(found)} {'in all' if every else 'pending'} for {physician}",
+    )
+    for invitation in found:
+        _print_advice(invitation)
+
+
+@app.command()
+@managing
+def resend(
+    client: ManageUsersClient,
+    physician: Physician,
+    invitation: InvitationId,
+    *,
+    actor: Actor,
+    email: Annotated[str | None, typer.Option(help="Another address than before.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Send an invitation's e-mail again. The link sent before no longer works."""
+    found = client.resend_invitation(actor, physician, invitation, email=email)
+    _print_invited("sent again to", found, as_json=as_json)
+
+
+@app.command()
+@managing
+def cancel(
+    client: ManageUsersClient,
+    physician: Physician,
+    invitation: InvitationId,
+    *,
+    actor: Actor,
+    as_json: AsJson = False,
+) -> None:
+    """Withdraw an open invitation."""
+    revision = client.cancel_invitation(actor, physician, invitation)
+    print_done(f"{invitation} is withdrawn", revision, as_json=as_json)
+
+
+@app.command()
+@managing
+def accept(
+    client: ManageUsersClient,
+    token: Annotated[
+        str | None,
+        typer.Argument(help="The link's token; left out, it is read from standard input and stays out of histories."),
+    ] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """Accept an invitation. The invited person, known by the token, is the one who acts."""
+    found = client.accept_invitation(_token() if token is None else token)
+    if as_json:
+        print_json(plain(found))
+    else:
+        credentials = "must set up credentials" if found.must_set_up_credentials else "keeps their credentials"
+        print_done(f"{found.username} works on {found.physician}, and {credentials}", found.revision)
+
+
+@app.command("list")
+@managing
+def list_members(client: ManageUsersClient, physician: Physician, *, actor: Actor, as_json: AsJson = False) -> None:
+    """Everyone who may act on the account, with their roles."""
+    found = client.list_members(actor, physician)
+    if as_json:
+        print_json(plain(found))
+        return
+    print_table(
+        ["user", "e-mail", "roles", "owner"],
+        [
+            (escape(m.username), escape(m.email), escape(", ".join(m.roles)), "owner" if m.is_owner else "")
+            for m in found.members
+        ],
+        caption=f"{len(found.members)} may act for {physician}; revision {found.revision}",
+    )
+
+
+@app.command()
+@managing
+def show(
+    client: ManageUsersClient, physician: Physician, username: User, *, actor: Actor, as_json: AsJson = False
+) -> None:
+    """The page's Edit view: every action, shown or hidden for USERNAME, and through which role."""
+    found = client.get_permissions(actor, physician, username)
+    if as_json:
+        print_json(plain(found))
+        return
+    print_table(
+        ["action", "shown", "through role"],
+        [(p.action, yes_no(p.shown), escape(p.role or "")) for p in found.actions],
+        caption=f"{username} for {physician}, roles: {', '.join(found.roles) or 'none'}; revision {found.revision}",
+    )
+
+
+@app.command()
+@managing
+def edit(
+    client: ManageUsersClient,
+    physician: Physician,
+    username: User,
+    *,
+    actor: Actor,
+    roles: Roles = None,
+    actions: Actions = None,
+    as_json: AsJson = False,
+) -> None:
+    """Replace what a member holds: what is not named is taken."""
+    revision = client.update_permissions(actor, physician, username, roles=roles or (), actions=actions or ())
+    print_done(f"{username} holds {_holding(roles, actions)} for {physician}", revision, as_json=as_json)
+
+
+@app.command()
+@managing
+def revoke(
+    client: ManageUsersClient,
+    physician: Physician,
+    username: User,
+    *,
+    actor: Actor,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Take everything from a member, and withdraw their open invitations to this account."""
+    if not yes:
+        agreed = ask(f"Take everything that {username} holds for {physician}, and withdraw their invitations?")
+        if agreed is None:
+            print_error("revoking asks first, and nobody is there to answer: add --yes")
+        if not agreed:
+            raise typer.Exit(Exit.ERROR if agreed is None else Exit.DENIED)
+    revision = client.revoke_access(actor, physician, username)
+    print_done(f"{username} no longer works on {physician}", revision, as_json=as_json)
+
+
+def _print_invited(done: str, found: Invited, *, as_json: bool) -> None:
+    if as_json:
+        print_json(plain(found))
+        return
+    invitation = found.invitation
+    holding = _holding(invitation.holding.roles, invitation.holding.actions)
+    print_done(
+        f"{done} {invitation.username} at {invitation.email}, to hold {holding}; open until "
+        f"{when(invitation.expires_at)}, as invitation {invitation.id}",
+        found.revision,
+    )
+    if found.suggested_email:
+        out.print(
+            f"Did you mean {escape(found.suggested_email)}? Then: policy-service users resend "
+            f"{escape(invitation.physician)} {escape(invitation.id)} --email {escape(found.suggested_email)}"
+        )
+
+
+def _print_advice(invitation: Invitation) -> None:
+    """What to do about an e-mail that is not sent, where somebody still waits for it."""
+    delivery = invitation.delivery
+    if invitation.state is not InvitationState.PENDING or delivery.state is DeliveryState.SENT:
+        return
+    words = f": {escape(delivery.words)}" if delivery.words else ""
+    out.print(f"{escape(invitation.username)}'s e-mail is {_DELIVERY[delivery.state]}{words}")
+    for advice in delivery.advice:
+        out.print(f"  - {escape(advice)}")
+
+
+def _holding(roles: Sequence[str] | None, actions: Sequence[str] | None) -> str:
+    return ", ".join([*(roles or ()), *(actions or ())]) or "nothing"
+
+
+def _token() -> str:
+    if somebody_there():
+        return str(typer.prompt("The link's token", hide_input=True, err=True))
+    return sys.stdin.readline().strip()
