@@ -97,11 +97,13 @@ class Folder:
 class Smtp:
     """Hands each e-mail to a mail server, on a connection of its own."""
 
-    def __init__(self, url: str) -> None:
+    def __init__(self, url: str, *, seconds: float = _SMTP_SECONDS) -> None:
         """``smtp://[user:password@]host:port`` (STARTTLS where offered) or ``smtps://…``. Raises StartError.
 
-        Beyond this machine, ``smtp://`` insists on STARTTLS.
+        Beyond this machine, ``smtp://`` insists on STARTTLS. A server silent
+        for ``seconds`` counts as not reached.
         """
+        self._seconds = seconds
         try:
             parts = urlsplit(url)
             port = parts.port
@@ -128,7 +130,7 @@ class Smtp:
                 start_tls=self._start_tls,
                 username=self._user,
                 password=self._password,
-                timeout=_SMTP_SECONDS,
+                timeout=self._seconds,
             )
         except aiosmtplib.SMTPRecipientsRefused as fault:
             refused = fault.recipients[0]
