@@ -249,7 +249,9 @@ async def test_many_senders_send_each_e_mail_once(office):
                 pass
 
         await asyncio.gather(*(drain(office.sender(Smtp(server.url))) for _ in range(6)))
-        assert sorted(message["X-To"] for message in server.received) == sorted(f"{name}@clinic.example" for name in names)
+        assert sorted(message["X-To"] for message in server.received) == sorted(
+            f"{name}@clinic.example" for name in names
+        )
 
 
 async def test_a_sender_with_another_key_leaves_the_e_mail_to_the_others(office):
@@ -284,5 +286,3 @@ def test_a_wrong_address_of_the_mail_server_stops_the_start_without_its_password
     with pytest.raises(StartError) as refused:
         Smtp(url)
     assert "secret" not in str(refused.value)
-
-

@@ -166,7 +166,10 @@ async def test_21_accept_against_revoke_of_the_inviter_one_wins(app, page, mail,
 async def test_21_two_edits_at_once_leave_one_whole(page, mail):
     await join(page, mail, "nina", "data_entry")
     for _ in range(ROUNDS):
-        assert await outcomes(page.edit("nina", "financial_viewer"), page.edit("nina", actions=("claim:view",))) == ["done"] * 2
+        assert (
+            await outcomes(page.edit("nina", "financial_viewer"), page.edit("nina", actions=("claim:view",)))
+            == ["done"] * 2
+        )
         assert (await page.members())["nina"] in (["financial_viewer"], ["custom.nina"])
 
 
@@ -193,13 +196,17 @@ async def test_21_the_same_key_at_once_writes_once(page, app):
     assert len(await page.pending()) == 10
 
 
-
-
 @pytest.fixture
 async def cast(app, page):
     """One user of each kind, in Dr. A's account; olive owns it."""
     await page.create_role("desk", "claim:view", "user:list")
-    for user, held in (("fin", "financial_viewer"), ("dan", "data_entry"), ("adele", "administrator"), ("cus", "desk"), ("vic", "data_entry")):
+    for user, held in (
+        ("fin", "financial_viewer"),
+        ("dan", "data_entry"),
+        ("adele", "administrator"),
+        ("cus", "desk"),
+        ("vic", "data_entry"),
+    ):
         await reached(app, await grant(app, "dr-a", user, held))
 
 
@@ -314,14 +321,27 @@ async def test_22_what_was_invited_is_looked_at_again_on_accepting(page, mail, a
 
 
 async def test_23_mail_goes_to_the_stored_address_alone_whatever_is_in_the_names(management, page, mail):
-    for bad in ("nina@clinic.example\r\nBcc: eve@evil.example", "nina@clinic.example,eve@evil.example", "<eve@evil.example> nina@clinic.example", '"a\nb"@clinic.example'):
+    for bad in (
+        "nina@clinic.example\r\nBcc: eve@evil.example",
+        "nina@clinic.example,eve@evil.example",
+        "<eve@evil.example> nina@clinic.example",
+        '"a\nb"@clinic.example',
+    ):
         with pytest.raises(Refused) as refused:
             await page.invite("nina", "data_entry", email=bad)
         assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
     for title in ("Dr. A\r\nBcc: eve@evil.example", "Dr.\nA"):
         with pytest.raises(Refused):
-            await management("RegisterPhysician", mu.RegisterPhysicianRequest(actor="a", physician="dr-x", owner="a", display_name=title))
-    await management("RegisterPhysician", mu.RegisterPhysicianRequest(actor="xena", physician="dr-x", owner="xena", display_name="A <eve@evil.example>, Bcc: x"))
+            await management(
+                "RegisterPhysician",
+                mu.RegisterPhysicianRequest(actor="a", physician="dr-x", owner="a", display_name=title),
+            )
+    await management(
+        "RegisterPhysician",
+        mu.RegisterPhysicianRequest(
+            actor="xena", physician="dr-x", owner="xena", display_name="A <eve@evil.example>, Bcc: x"
+        ),
+    )
     await Page(management, "xena", "dr-x").invite("nina", "data_entry")
     (message,) = await mail.letters(1)
     assert message["X-To"] == "nina@clinic.example"
@@ -330,7 +350,9 @@ async def test_23_mail_goes_to_the_stored_address_alone_whatever_is_in_the_names
     assert "evil" not in message["From"]
 
 
-@pytest.mark.parametrize("address", ["nina@clin\u0456c.example", "n\u0456na@clinic.example", "nina@\u212alinic.example"])
+@pytest.mark.parametrize(
+    "address", ["nina@clin\u0456c.example", "n\u0456na@clinic.example", "nina@\u212alinic.example"]
+)
 async def test_23_look_alike_addresses_are_refused_or_shown_as_what_they_are(page, address):
     try:
         invited = await page.invite("nina", "data_entry", email=address)
@@ -359,5 +381,3 @@ async def test_24_replies_tell_nothing_of_an_address_but_that_it_exists(page, ma
             await other.by("eve").invite(user, "data_entry", email=email)
         replies.add((refused.value.code, refused.value.reason, refused.value.details))
     assert len(replies) == 1
-
-

@@ -80,7 +80,12 @@ async def test_a_free_choice_of_actions_is_a_role_of_that_user_alone(wire, page,
 
 
 async def test_the_e_mail_says_who_what_until_when_and_what_if_not_expected(page, mail, management):
-    await management("RegisterPhysician", mu.RegisterPhysicianRequest(actor="ama", physician="dr-osei", owner="ama", display_name="Dr. Ama Oséi <script>"))
+    await management(
+        "RegisterPhysician",
+        mu.RegisterPhysicianRequest(
+            actor="ama", physician="dr-osei", owner="ama", display_name="Dr. Ama Oséi <script>"
+        ),
+    )
     await Page(management, "ama", "dr-osei").invite("nina", "financial_viewer", email="Nina@Clinic.Example")
     (message,) = await mail.letters(1)
     assert message["X-To"] == "Nina@clinic.example"
@@ -222,7 +227,13 @@ async def test_pending_invitations_come_in_pages_newest_first(page):
 )
 async def test_bad_input_is_named_by_field_and_changes_nothing(app, management, fields, named):
     before = await app.store.revision()
-    sound = {"actor": "olive", "physician": "dr-a", "email": "nina@clinic.example", "username": "nina", "permissions": mu.Permissions(roles=["data_entry"])}
+    sound = {
+        "actor": "olive",
+        "physician": "dr-a",
+        "email": "nina@clinic.example",
+        "username": "nina",
+        "permissions": mu.Permissions(roles=["data_entry"]),
+    }
     with pytest.raises(Refused) as refused:
         await management("InviteUser", mu.InviteUserRequest(**{**sound, **fields}))
     assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
