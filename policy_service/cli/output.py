@@ -11,7 +11,7 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
+from rich.table import Column, Table
 
 out = Console(highlight=False, soft_wrap=True)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
@@ -31,9 +31,10 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
-def print_table(columns: Sequence[str], rows: Iterable[Sequence[str]], *, caption: str) -> None:
-    """A table with its caption below."""
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False)
+def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str]], *, caption: str) -> None:
+    """A table with its caption below. What does not fit goes on in the next line; nothing is cut off."""
+    whole = (Column(column, overflow="fold") if isinstance(column, str) else column for column in columns)
+    table = Table(*whole, box=box.SIMPLE_HEAD, pad_edge=False)
     for row in rows:
         table.add_row(*row)
     out.print(table)

@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from policy_client import DeliveryState, Invitation, InvitationState, Invited, ManageUsersClient, UserExists
 from rich.markup import escape
+from rich.table import Column
 
 from policy_service.cli.calling import Actor, AsJson, Physician, User, managing, plain
 from policy_service.cli.output import (
@@ -110,16 +111,13 @@ def pending(
         print_json([plain(invitation) for invitation in found])
         return
     print_table(
-        ["invitation", "user", "e-mail", "to hold", "state", "delivery", "next try", "expires"],
+        [Column("invitation", no_wrap=True), "user", "to hold", "state and e-mail", "expires"],
         [
             (
                 escape(invitation.id),
-                escape(invitation.username),
-                escape(invitation.email),
+                escape(f"{invitation.username}\n{invitation.email}"),
                 escape(_holding(invitation.holding.roles, invitation.holding.actions)),
-                invitation.state.value,
-                _DELIVERY[invitation.delivery.state],
-                when(invitation.delivery.next_try),
+                _states(invitation),
                 when(invitation.expires_at),
             )
             for invitation in found
@@ -192,7 +190,7 @@ def list_members(client: ManageUsersClient, physician: Physician, *, actor: Acto
     print_table(
         ["user", "e-mail", "roles", "owner"],
         [
-            (escape(m.username), escape(m.email), escape(", ".join(m.roles)), "owner" if m.is_owner else "")
+            (escape(m.username), escape(m.email), escape(", ".join(m.roles)), "yes" if m.is_owner else "")
             for m in found.members
         ],
         caption=f"{len(found.members)} may act for {physician}; revision {found.revision}",
@@ -271,6 +269,12 @@ def _print_invited(done: str, found: Invited, *, as_json: bool) -> None:
             f"Did you mean {escape(found.suggested_email)}? Then: policy-service users resend "
             f"{escape(invitation.physician)} {escape(invitation.id)} --email {escape(found.suggested_email)}"
         )
+
+
+def _states(invitation: Invitation) -> str:
+    delivery = invitation.delivery
+    lines = [invitation.state.value, _DELIVERY[delivery.state]]
+    return "\n".join([*lines, f"next try {when(delivery.next_try)}"] if delivery.next_try else lines)
 
 
 def _print_advice(invitation: Invitation) -> None:
