@@ -1,49 +1,44 @@
 """ManageUsersService: decode, act in one transaction, answer with the revision."""
 
-import base64
-import binascii
 import hashlib
-from collections.abc import Awaitable, Callable, Iterable
+from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
-from typing import Any, Final, TypeVar, cast
+from typing import Any, TypeVar, cast
 
 from policy_service import custom_roles, manage_users
-from policy_service.addresses import parse_email, suggestion
+from policy_service.addresses import suggestion
 from policy_service.authority import standing
 from policy_service.custom_roles import RoleDefinition
-from policy_service.delivery import advice
-from policy_service.invitations import Holding, Invitations
+from policy_service.invitations import Invitations
 from policy_service.model import Model
 from policy_service.pb import manage_users_pb2 as pb
-from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
+from policy_service.rpc.fields import Fields, parse_title
+from policy_service.rpc.manage_values import (
+    MOST_DISPLAY_NAME,
+    MOST_INVITATIONS,
+    encode_invitation,
+    encode_page_token,
+    parse_actor,
+    parse_address,
+    parse_definition,
+    parse_holding,
+    parse_invitation_id,
+    parse_page_token,
+    parse_states,
+    parse_which_role,
+    parse_who,
+    response_type,
+)
 from policy_service.store import Store, Transaction
-from policy_service.store.invitations import DeliveryState, Invitation, InvitationState
 from policy_service.vocabulary import (
     Action,
     Channel,
-    Physician,
-    Role,
-    User,
     parse_key,
-    parse_known_action,
     parse_physician,
     parse_role,
     parse_user,
 )
-
-MOST_DISPLAY_NAME: Final = 128
-_MOST_EMAIL: Final = 254
-_MOST_INVITATIONS: Final = 1_000
-_STATES: Final[dict[int, InvitationState]] = {
-    pb.InvitationState.Value(f"INVITATION_STATE_{state.name}"): state for state in InvitationState
-}
-_STATE_NUMBERS: Final = {state: cast(pb.InvitationState, number) for number, state in _STATES.items()}
-_DELIVERIES: Final[dict[DeliveryState, pb.DeliveryState]] = {
-    state: cast(pb.DeliveryState, pb.DeliveryState.Value(f"DELIVERY_STATE_{state.name}"))
-    for state in DeliveryState
-    if state is not DeliveryState.DROPPED
-}
 
 Response = TypeVar("Response", bound=Any)
 
@@ -72,7 +67,7 @@ class ManageUsersService:
     ) -> pb.RegisterPhysicianResponse:
         """See ManageUsersService.RegisterPhysician in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
             owner = fields.read(partial(parse_user, field="owner"), request.owner)
             title = fields.read(
@@ -88,18 +83,20 @@ class ManageUsersService:
     async def invite_user(self, request: pb.InviteUserRequest, caller: str) -> pb.InviteUserResponse:
         """See ManageUsersService.InviteUser in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
-            email = fields.read(_email, request.email)
+            email = fields.read(parse_address, request.email)
             user = fields.read(partial(parse_user, field="username"), request.username)
-            holding = fields.read(_holding, request.permissions)
+            holding = fields.read(parse_holding, request.permissions)
 
         async def story(tx: Transaction) -> pb.InviteUserResponse:
             now = self._clock()
             invitation = await self._invitations.invite(
                 tx, physician, user, email, holding, actor=actor, reuse_existing=request.reuse_existing, now=now
             )
-            return pb.InviteUserResponse(invitation=_invitation(invitation, now), suggested_email=suggestion(email))
+            return pb.InviteUserResponse(
+                invitation=encode_invitation(invitation, now), suggested_email=suggestion(email)
+            )
 
         return await self._write(request, caller, actor, story)
 
@@ -110,33 +107,33 @@ class ManageUsersService:
     ) -> pb.ListInvitationsResponse:
         """See ManageUsersService.ListInvitations in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
-            states = fields.read(_states, request.states)
-            before = fields.read(_page_token, request.page_token)
-        size, now = min(request.page_size or 100, _MOST_INVITATIONS), self._clock()
+            states = fields.read(parse_states, request.states)
+            before = fields.read(parse_page_token, request.page_token)
+        size, now = min(request.page_size or 100, MOST_INVITATIONS), self._clock()
         async with self._store.reading() as look:
             found = await self._invitations.listed(
                 look, physician, states, actor=actor, before=before, size=size + 1, now=now
             )
-        token = base64.urlsafe_b64encode(str(found[size - 1].revision).encode()).decode() if len(found) > size else ""
+        token = encode_page_token(found[size - 1].revision) if len(found) > size else ""
         return pb.ListInvitationsResponse(
-            invitations=[_invitation(invitation, now) for invitation in found[:size]], next_page_token=token
+            invitations=[encode_invitation(invitation, now) for invitation in found[:size]], next_page_token=token
         )
 
     async def resend_invitation(self, request: pb.ResendInvitationRequest, caller: str) -> pb.ResendInvitationResponse:
         """See ManageUsersService.ResendInvitation in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
-            wanted = fields.read(_invitation_id, request.invitation_id)
-            email = fields.read(_email, request.email) if request.email else None
+            wanted = fields.read(parse_invitation_id, request.invitation_id)
+            email = fields.read(parse_address, request.email) if request.email else None
 
         async def story(tx: Transaction) -> pb.ResendInvitationResponse:
             now = self._clock()
             invitation = await self._invitations.resend(tx, physician, wanted, email, actor=actor, now=now)
             return pb.ResendInvitationResponse(
-                invitation=_invitation(invitation, now), suggested_email=suggestion(email) if email else ""
+                invitation=encode_invitation(invitation, now), suggested_email=suggestion(email) if email else ""
             )
 
         return await self._write(request, caller, actor, story)
@@ -144,9 +141,9 @@ class ManageUsersService:
     async def cancel_invitation(self, request: pb.CancelInvitationRequest, caller: str) -> pb.CancelInvitationResponse:
         """See ManageUsersService.CancelInvitation in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
-            wanted = fields.read(_invitation_id, request.invitation_id)
+            wanted = fields.read(parse_invitation_id, request.invitation_id)
 
         async def story(tx: Transaction) -> pb.CancelInvitationResponse:
             await self._invitations.cancel(tx, physician, wanted, actor=actor, now=self._clock())
@@ -168,7 +165,7 @@ class ManageUsersService:
     async def list_members(self, request: pb.ListMembersRequest, caller: str) -> pb.ListMembersResponse:  # noqa: ARG002
         """See ManageUsersService.ListMembers in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
         async with self._store.reading() as look:
             found = await manage_users.members(look, self._model, physician, actor=actor)
@@ -182,7 +179,7 @@ class ManageUsersService:
 
     async def get_permissions(self, request: pb.GetPermissionsRequest, caller: str) -> pb.GetPermissionsResponse:  # noqa: ARG002
         """See ManageUsersService.GetPermissions in manage_users.proto."""
-        actor, physician, user = _who(request)
+        actor, physician, user = parse_who(request)
         async with self._store.reading() as look:
             at = await standing(look, self._model, physician)
         at.require(actor, Action.USER_LIST)
@@ -199,8 +196,8 @@ class ManageUsersService:
         self, request: pb.UpdatePermissionsRequest, caller: str
     ) -> pb.UpdatePermissionsResponse:
         """See ManageUsersService.UpdatePermissions in manage_users.proto."""
-        actor, physician, user = _who(request)
-        holding = _holding(request.permissions)
+        actor, physician, user = parse_who(request)
+        holding = parse_holding(request.permissions)
 
         async def story(tx: Transaction) -> pb.UpdatePermissionsResponse:
             await manage_users.update(tx, self._model, physician, user, holding, actor=actor)
@@ -210,7 +207,7 @@ class ManageUsersService:
 
     async def revoke_access(self, request: pb.RevokeAccessRequest, caller: str) -> pb.RevokeAccessResponse:
         """See ManageUsersService.RevokeAccess in manage_users.proto."""
-        actor, physician, user = _who(request)
+        actor, physician, user = parse_who(request)
 
         async def story(tx: Transaction) -> pb.RevokeAccessResponse:
             await manage_users.revoke_access(tx, self._model, physician, user, actor=actor)
@@ -220,8 +217,8 @@ class ManageUsersService:
 
     async def create_role(self, request: pb.CreateRoleRequest, caller: str) -> pb.CreateRoleResponse:
         """See ManageUsersService.CreateRole in manage_users.proto."""
-        actor, physician, role = _which_role(request)
-        definition = _definition(request.definition)
+        actor, physician, role = parse_which_role(request)
+        definition = parse_definition(request.definition)
 
         async def story(tx: Transaction) -> pb.CreateRoleResponse:
             await custom_roles.create_role(tx, self._model, physician, role, definition, actor=actor)
@@ -231,8 +228,8 @@ class ManageUsersService:
 
     async def update_role(self, request: pb.UpdateRoleRequest, caller: str) -> pb.UpdateRoleResponse:
         """See ManageUsersService.UpdateRole in manage_users.proto."""
-        actor, physician, role = _which_role(request)
-        definition = _definition(request.definition)
+        actor, physician, role = parse_which_role(request)
+        definition = parse_definition(request.definition)
 
         async def story(tx: Transaction) -> pb.UpdateRoleResponse:
             await custom_roles.update_role(tx, self._model, physician, role, definition, actor=actor)
@@ -242,7 +239,7 @@ class ManageUsersService:
 
     async def delete_role(self, request: pb.DeleteRoleRequest, caller: str) -> pb.DeleteRoleResponse:
         """See ManageUsersService.DeleteRole in manage_users.proto."""
-        actor, physician, role = _which_role(request)
+        actor, physician, role = parse_which_role(request)
         replacement = parse_role(request.replacement, "replacement") if request.replacement else None
 
         async def story(tx: Transaction) -> pb.DeleteRoleResponse:
@@ -254,7 +251,7 @@ class ManageUsersService:
     async def list_roles(self, request: pb.ListRolesRequest, caller: str) -> pb.ListRolesResponse:  # noqa: ARG002
         """See ManageUsersService.ListRoles in manage_users.proto."""
         with Fields() as fields:
-            actor = fields.read(_actor, request.actor)
+            actor = fields.read(parse_actor, request.actor)
             physician = fields.read(parse_physician, request.physician)
         async with self._store.reading() as look:
             at = await standing(look, self._model, physician)
@@ -289,105 +286,10 @@ class ManageUsersService:
         async with self._store.transaction(caller=caller, actor=actor) as tx:
             kept = await tx.kept_answer(key, digest) if key else None
             if kept is not None:
-                return cast(Response, _response_type(request).FromString(kept))
+                return cast(Response, response_type(request).FromString(kept))
             response = await story(tx)
             response.revision = tx.written.revision
             if key:
                 await tx.keep_answer(key, digest, response.SerializeToString())
         self._written()
         return response
-
-
-def _response_type(request: Any) -> Any:
-    """The message that answers a request: by the contract's own naming, XRequest and XResponse."""
-    return getattr(pb, request.DESCRIPTOR.name.removesuffix("Request") + "Response")
-
-
-def _actor(text: str) -> User:
-    return parse_user(text, "actor")
-
-
-def _email(text: str) -> str:
-    if len(text) > _MOST_EMAIL:
-        raise invalid("email", f"email has more than {_MOST_EMAIL} characters")
-    return parse_email(text)
-
-
-def _invitation_id(text: str) -> str:
-    return parse_text(text, field="invitation_id", most=64)
-
-
-def _who(request: Any) -> tuple[User, Physician, User]:
-    with Fields() as fields:
-        actor = fields.read(_actor, request.actor)
-        physician = fields.read(parse_physician, request.physician)
-        user = fields.read(partial(parse_user, field="username"), request.username)
-    return actor, physician, user
-
-
-def _which_role(request: Any) -> tuple[User, Physician, Role]:
-    with Fields() as fields:
-        actor = fields.read(_actor, request.actor)
-        physician = fields.read(parse_physician, request.physician)
-        role = fields.read(parse_role, request.role)
-    return actor, physician, role
-
-
-def _holding(permissions: pb.Permissions) -> Holding:
-    if bool(permissions.roles) == bool(permissions.actions):
-        raise invalid("permissions", "permissions takes either roles or actions, and at least one")
-    with Fields() as fields:
-        roles = [fields.read(partial(parse_role, field="permissions.roles"), role) for role in permissions.roles]
-        actions = [
-            fields.read(partial(parse_known_action, field="permissions.actions"), action)
-            for action in permissions.actions
-        ]
-    return Holding(roles=frozenset(roles), actions=frozenset(actions))
-
-
-def _definition(definition: pb.RoleDefinition) -> RoleDefinition:
-    if not definition.allow and not definition.includes:
-        raise invalid("definition", "definition allows nothing: name actions to allow, or roles to include")
-    with Fields() as fields:
-        allow = [fields.read(partial(parse_known_action, field="definition.allow"), a) for a in definition.allow]
-        deny = [fields.read(partial(parse_known_action, field="definition.deny"), a) for a in definition.deny]
-        includes = [fields.read(partial(parse_role, field="definition.includes"), role) for role in definition.includes]
-    return RoleDefinition(allow=frozenset(allow), deny=frozenset(deny), includes=frozenset(includes))
-
-
-def _states(numbers: Iterable[int]) -> list[InvitationState]:
-    wanted = list(numbers) or [pb.INVITATION_STATE_PENDING]
-    if any(number not in _STATES for number in wanted):
-        raise invalid("states", "states names an unknown state")
-    return [_STATES[number] for number in wanted]
-
-
-def _page_token(token: str) -> int:
-    if not token:
-        return 2**63 - 1
-    try:
-        return int(base64.urlsafe_b64decode(token.encode()).decode("ascii"))
-    except (ValueError, binascii.Error) as fault:
-        raise invalid("page_token", "page_token is not one of this list") from fault
-
-
-def _invitation(found: Invitation, now: datetime) -> pb.Invitation:
-    state = found.state_at(now)
-    waiting = found.delivery in (DeliveryState.QUEUED, DeliveryState.DELAYED)
-    return pb.Invitation(
-        id=found.id,
-        physician=found.physician,
-        username=found.user,
-        email=found.email,
-        permissions=pb.Permissions(roles=found.roles, actions=found.actions),
-        state=_STATE_NUMBERS[state],
-        invited_by=found.invited_by,
-        invited_at=found.invited_at,
-        expires_at=found.expires_at,
-        delivery=pb.Delivery(
-            state=_DELIVERIES.get(found.delivery, pb.DELIVERY_STATE_UNSPECIFIED),
-            next_try=found.next_try if waiting else None,
-            words=found.words,
-            advice=advice(found.delivery) if state is InvitationState.PENDING else (),
-        ),
-    )
