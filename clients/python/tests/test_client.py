@@ -2,16 +2,10 @@
 
 import inspect
 import time
-from collections.abc import Callable
-from concurrent.futures import ThreadPoolExecutor
-from typing import Any
 
 import grpc
 import pytest
 import trustme
-from google.protobuf import message_factory
-from google.protobuf.any_pb2 import Any as AnyMessage
-from google.rpc import error_details_pb2, status_pb2
 from policy_client import (
     AccessDenied,
     AlreadyExists,
@@ -31,12 +25,13 @@ from policy_client import (
     Reason,
     Refused,
     ResourceExhausted,
+    RoleDefinition,
     ServiceUnavailable,
 )
 from policy_client._pb import decision_pb2 as pb
-from policy_client._pb import manage_users_pb2 as mu
 
-SERVICES = [pb.DESCRIPTOR.services_by_name["DecisionService"], mu.DESCRIPTOR.services_by_name["ManageUsersService"]]
+from clients.python.tests.scripted import SERVICES, failing
+
 METHOD_OF = {
     "Check": "check",
     "BatchCheck": "check_many",
@@ -45,93 +40,22 @@ METHOD_OF = {
     "ListUsers": "who_can",
     "ListPhysicians": "where_can",
     "RegisterPhysician": "register_physician",
+    "InviteUser": "invite_user",
+    "ListInvitations": "list_invitations",
+    "ResendInvitation": "resend_invitation",
+    "CancelInvitation": "cancel_invitation",
+    "AcceptInvitation": "accept_invitation",
+    "ListMembers": "list_members",
+    "GetPermissions": "get_permissions",
+    "UpdatePermissions": "update_permissions",
+    "RevokeAccess": "revoke_access",
+    "CreateRole": "create_role",
+    "UpdateRole": "update_role",
+    "DeleteRole": "delete_role",
+    "ListRoles": "list_roles",
 }
 ALLOWED = pb.CheckResponse(allowed=True, reason=pb.REASON_GRANTED, revision=7, decision_id="d-1", role="data_entry")
 DENIED = pb.CheckResponse(allowed=False, reason=pb.REASON_NOT_GRANTED, revision=7, decision_id="d-2")
-
-
-class Scripted:
-    """A server whose next answers are set by the test; keeps what it was asked."""
-
-    def __init__(self) -> None:
-        self.answers: list[Any] = []
-        self.asked: list[Any] = []
-        self.deadlines: list[float | None] = []
-
-    def handle(self, request: Any, context: grpc.ServicerContext) -> Any:
-        self.asked.append(request)
-        self.deadlines.append(context.time_remaining())
-        answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
-        return answer(context) if callable(answer) else answer
-
-    def start(self, credentials: grpc.ServerCredentials | None = None) -> tuple[grpc.Server, int]:
-        server = grpc.server(ThreadPoolExecutor(4))
-        for service in SERVICES:
-            handlers = {
-                method.name: grpc.unary_unary_rpc_method_handler(
-                    self.handle,
-                    request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
-                    response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
-                )
-                for method in service.methods
-            }
-            server.add_generic_rpc_handlers((grpc.method_handlers_generic_handler(service.full_name, handlers),))
-        port = (
-            server.add_secure_port("localhost:0", credentials)
-            if credentials
-            else server.add_insecure_port("127.0.0.1:0")
-        )
-        server.start()
-        return server, port
-
-
-def failing(code: grpc.StatusCode, reason: str = "", fields: dict[str, str] | None = None) -> Callable[[Any], Any]:
-    """An answer that is an error, with google.rpc details."""
-
-    def answer(context: grpc.ServicerContext) -> None:
-        status = status_pb2.Status(code=code.value[0], message="in words")
-        violations = [
-            error_details_pb2.BadRequest.FieldViolation(field=k, description=v) for k, v in (fields or {}).items()
-        ]
-        for detail in (
-            error_details_pb2.ErrorInfo(reason=reason, domain="policy.v1"),
-            error_details_pb2.BadRequest(field_violations=violations),
-        ):
-            packed = AnyMessage()
-            packed.Pack(detail)
-            status.details.append(packed)
-        context.set_trailing_metadata((("grpc-status-details-bin", status.SerializeToString()),))
-        context.abort(code, "in words")
-
-    return answer
-
-
-@pytest.fixture
-def script():
-    return Scripted()
-
-
-@pytest.fixture
-def port(script):
-    server, port = script.start()
-    yield port
-    server.stop(None).wait()
-
-
-@pytest.fixture(params=["blocking", "asyncio"])
-def ask(request, port):
-    """Calls a method by name on either client; the answer, or the error raised."""
-
-    async def run(method: str, *arguments: Any, **options: Any) -> Any:
-        manage = method == "register_physician"
-        if request.param == "blocking":
-            with (ManageUsersClient if manage else PolicyClient)(f"127.0.0.1:{port}") as client:
-                return getattr(client, method)(*arguments, **options)
-        async with (AsyncManageUsersClient if manage else AsyncPolicyClient)(f"127.0.0.1:{port}") as client:
-            return await getattr(client, method)(*arguments, **options)
-
-    return run
-
 
 CALLS = [
     ("check", ("mia", "dr-osei", "claim:view")),
@@ -142,6 +66,19 @@ CALLS = [
     ("who_can", ("claim:view", "dr-osei")),
     ("where_can", ("mia",)),
     ("register_physician", ("ama", "dr-osei", "ama")),
+    ("invite_user", ("ama", "dr-osei", "ellie@example.org", "ellie")),
+    ("list_invitations", ("ama", "dr-osei")),
+    ("resend_invitation", ("ama", "dr-osei", "i-1")),
+    ("cancel_invitation", ("ama", "dr-osei", "i-1")),
+    ("accept_invitation", ("t0ken",)),
+    ("list_members", ("ama", "dr-osei")),
+    ("get_permissions", ("ama", "dr-osei", "mia")),
+    ("update_permissions", ("ama", "dr-osei", "mia")),
+    ("revoke_access", ("ama", "dr-osei", "mia")),
+    ("create_role", ("ama", "dr-osei", "desk", RoleDefinition(allow=("claim:view",)))),
+    ("update_role", ("ama", "dr-osei", "desk", RoleDefinition(allow=("claim:view",)))),
+    ("delete_role", ("ama", "dr-osei", "desk")),
+    ("list_roles", ("ama", "dr-osei")),
 ]
 
 
@@ -350,12 +287,6 @@ async def test_an_explanation_is_told_whole(script, ask):
     found = await ask("explain", "mia", "dr-osei", "claim:view")
     assert found
     assert (found.sentence, found.path[0].role, found.rule.effect, found.missing) == ("because", "desk", "allow", None)
-
-
-async def test_registering_answers_with_the_revision(script, ask):
-    script.answers = [mu.RegisterPhysicianResponse(revision=12)]
-    assert await ask("register_physician", "ama", "dr-osei", "ama", display_name="Dr. Osei") == 12
-    assert script.asked[0].display_name == "Dr. Osei"
 
 
 @pytest.mark.parametrize("target", ["policy.internal:50051", "10.0.0.1:50051", "dns:///policy:50051", "0.0.0.0:1"])
