@@ -296,6 +296,25 @@ async def test_22_nobody_edits_themselves_and_the_owner_stays(app, page, cast):
     assert await app.store.revision() == before
 
 
+async def test_22_not_even_those_who_may_edit_change_their_own_rights(app, page, cast, seed):
+    from policy_service.vocabulary import Effect, Role, rule_row
+
+    editing = [rule_row(Role("data_entry"), "*", action, Effect.ALLOW) for action in ("user:edit", "user:revoke")]
+    await seeds.install(app.store, [*seed, *editing], caller="test", actor="ops")
+    await grant(app, "dr-a", "dan", "desk")
+    before = await app.store.revision()
+    by = page.by("dan")
+    for call in (
+        by.edit("dan", actions=("claim:view",)),
+        by.revoke("dan"),
+        by.update_role("desk", "claim:view", "claim:save", deny=("claim:delete",)),  # a role of their own
+        by.delete_role("desk", "desk2"),
+    ):
+        assert await refusal(call) in {"SELF_EDIT", "UNKNOWN_ROLE"}
+    assert await app.store.revision() == before
+    await by.revoke("vic")  # another's is theirs to take
+
+
 async def test_22_a_pending_invitation_gives_nothing_back_after_revocation(page, mail, wire):
     await join(page, mail, "nina", "data_entry")
     await page.revoke("nina")
