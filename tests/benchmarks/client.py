@@ -3,7 +3,7 @@
     python -m tests.benchmarks.client PORT METHOD FILE SECONDS IN_FLIGHT
 
 FILE holds the bodies, pickled; they are asked in turn from a random place on.
-Writes ``[calls, seconds]`` as a line of JSON.
+Writes ``[calls, seconds, longest]`` as a line of JSON; ``longest`` is the time of the slowest call.
 """
 
 import asyncio
@@ -18,8 +18,8 @@ from pathlib import Path
 import grpc
 
 
-async def ask(port: int, method: str, bodies: list[bytes], seconds: float, in_flight: int) -> tuple[int, float]:
-    """How many calls were answered, in how many seconds. Raises if one is not."""
+async def ask(port: int, method: str, bodies: list[bytes], seconds: float, in_flight: int) -> tuple[int, float, float]:
+    """How many calls were answered, in how many seconds, the slowest in how many. Raises if one is not."""
     start = random.randrange(len(bodies))
     supply = itertools.cycle(itertools.chain(bodies[start:], bodies[:start]))
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
@@ -28,15 +28,17 @@ async def ask(port: int, method: str, bodies: list[bytes], seconds: float, in_fl
         began = time.perf_counter()
         end = began + seconds
 
-        async def worker() -> int:
-            calls = 0
-            while time.perf_counter() < end:
+        async def worker() -> tuple[int, float]:
+            calls, longest = 0, 0.0
+            while (asked := time.perf_counter()) < end:
                 await call(next(supply))
+                longest = max(longest, time.perf_counter() - asked)
                 calls += 1
-            return calls
+            return calls, longest
 
-        calls = sum(await asyncio.gather(*[worker() for _ in range(in_flight)]))
-        return calls, time.perf_counter() - began
+        found = await asyncio.gather(*[worker() for _ in range(in_flight)])
+        took = time.perf_counter() - began
+        return sum(calls for calls, _ in found), took, max(longest for _, longest in found)
 
 
 def main() -> None:

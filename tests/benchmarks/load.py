@@ -37,6 +37,8 @@ class Load:
     generator_share: float
     server_micros: float
     """CPU time of the server for one call, in microseconds."""
+    longest: float | None = None
+    """Milliseconds of the slowest call, where the generator tells."""
 
 
 def call(server: Server, method: str, body: bytes) -> bytes:
@@ -51,7 +53,7 @@ def hammer(server: Server, method: str, body: bytes, seconds: float, *, connecti
     if H2LOAD is None:
         return spread(server, method, [body], seconds, in_flight=connections * in_flight, clients=_CLIENTS)
 
-    def run() -> tuple[int, float]:
+    def run() -> tuple[int, float, None]:
         with tempfile.NamedTemporaryFile() as file:
             file.write(b"\0" + len(body).to_bytes(4, "big") + body)
             file.flush()
@@ -59,7 +61,8 @@ def hammer(server: Server, method: str, body: bytes, seconds: float, *, connecti
             shape = ["-t1", f"-c{connections}", f"-m{in_flight}", f"-D{round(seconds * 1_000)}ms"]
             headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
             command = [str(H2LOAD), *shape, *headers, "-d", file.name, url]
-            return _read(subprocess.run(command, check=True, capture_output=True, text=True).stdout, len(answer))
+            report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
+            return *_read(report, len(answer)), None
 
     return _watched(server, run)
 
@@ -88,17 +91,18 @@ def spread(
         command = [sys.executable, "-m", "tests.benchmarks.client"]
         command += [str(server.port), method, str(file), str(seconds), str(each)]
 
-        def run() -> tuple[int, float]:
+        def run() -> tuple[int, float, float]:
             running = [subprocess.Popen(command, stdout=subprocess.PIPE, text=True) for _ in range(clients)]
             reports = [json.loads(process.communicate()[0]) for process in running]
-            return sum(calls for calls, _ in reports), statistics.mean(took for _, took in reports)
+            calls, took, longest = zip(*reports, strict=True)
+            return sum(calls), statistics.mean(took), max(longest) * 1e3
 
         return _watched(server, run)
 
 
-def _watched(server: Server, run: Callable[[], tuple[int, float]]) -> Load:
+def _watched(server: Server, run: Callable[[], tuple[int, float, float | None]]) -> Load:
     own, its, began = _children(), server.cpu_seconds(), time.perf_counter()
-    calls, seconds = run()
+    calls, seconds, longest = run()
     own, its, wall = _children() - own, server.cpu_seconds() - its, time.perf_counter() - began
     return Load(
         per_second=calls / seconds,
@@ -106,6 +110,7 @@ def _watched(server: Server, run: Callable[[], tuple[int, float]]) -> Load:
         server_share=its / wall,
         generator_share=own / wall,
         server_micros=its / calls * 1e6,
+        longest=longest,
     )
 
 

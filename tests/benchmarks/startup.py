@@ -4,6 +4,7 @@ import asyncio
 import gc
 import random
 import resource
+import sys
 import time
 from collections.abc import Iterator
 from statistics import median
@@ -21,6 +22,8 @@ from tests.benchmarks.cold import p99
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench
 from tests.conftest import settings_for
+
+_RSS_UNIT = 1 if sys.platform == "darwin" else 1024
 
 
 def measure(bench: Workbench) -> Iterator[Figure]:
@@ -77,7 +80,7 @@ def load(dsn: str, changes: int) -> dict[str, float]:
     replica, seconds = asyncio.run(_start(dsn))
     gc.collect()
     held = process.memory_info().rss - before
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 - before
+    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * _RSS_UNIT - before
     times = _changes(replica.snapshot, changes)
     return {"seconds": seconds, "held": held, "peak": peak, "change": median(times), "change_p99": p99(times)}
 

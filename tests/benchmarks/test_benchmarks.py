@@ -9,7 +9,16 @@ ROOT = Path(__file__).parents[2]
 
 FIGURES = {
     *("check", "check_cpu", "check_generator", "batch", "batch_cpu", "batch_generator"),
-    *("warm_check", "warm_batch", "warm_lookup", "cold_median", "cold_p99", "warm_latency"),
+    *(
+        "warm_check",
+        "warm_batch",
+        "warm_lookup",
+        "warm_longest",
+        "warm_worst",
+        "cold_median",
+        "cold_p99",
+        "warm_latency",
+    ),
     *("plain_first", "plain_warm", "load", "load_seconds", "load_memory", "change", "change_p99"),
     *("follow", "follow_p99"),
 }

@@ -62,6 +62,22 @@ def measure(bench: Workbench) -> Iterator[Figure]:
         beside=median(one.per_second for one in batch[sizes[1]]) * population.BATCH,
         at_least=0.95,
     )
+    yield Figure(
+        name="warm_longest",
+        what=f"the slowest warm Check of a round, 32 at once, with {sizes[0]:,} physicians, median of rounds",
+        value=median(one.longest or 0 for one in unary[sizes[0]]),
+        unit="ms",
+        beside_what=beside_what,
+        beside=median(one.longest or 0 for one in unary[sizes[1]]),
+    )
+    yield Figure(
+        name="warm_worst",
+        what="the same, worst of all rounds",
+        value=max(one.longest or 0 for one in unary[sizes[0]]),
+        unit="ms",
+        beside_what=beside_what,
+        beside=max(one.longest or 0 for one in unary[sizes[1]]),
+    )
     bench.say("warm, in process")
     found = bench.fresh(
         lookups,
