@@ -11,7 +11,7 @@ import structlog
 
 from policy_service import demo, metrics, seeds
 from policy_service.delivery import Sender, carrier_for
-from policy_service.errors import PolicyError, StartError
+from policy_service.errors import PolicyError, StartError, StoreUnavailable
 from policy_service.follower import Follower
 from policy_service.invitations import Invitations
 from policy_service.mail import Postmark
@@ -138,7 +138,9 @@ async def _watch(replica: Replica, planes: Planes) -> None:
 async def _probe(dsn: str) -> None:
     try:
         await probe(dsn)
-    except ValueError:
+    except (ValueError, StoreUnavailable) as fault:
+        if isinstance(fault, StoreUnavailable) and not isinstance(fault.__cause__, ValueError):
+            raise
         # Not even as the cause: the driver's words repeat the address, and with it the password.
         raise StartError("POLICY_DATABASE_URL is not an address of the form postgresql://…") from None
 

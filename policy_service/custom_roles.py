@@ -7,6 +7,7 @@ from policy_service.authority import Standing, standing
 from policy_service.engine import Account
 from policy_service.errors import (
     BuiltInRole,
+    EmptyRole,
     OwnerOnly,
     RoleChainTooLong,
     RoleExists,
@@ -146,6 +147,8 @@ async def _redefinition(
     tx: Transaction, physician: Physician, role: Role, definition: RoleDefinition, rows: Collection[Row]
 ) -> tuple[set[Row], set[Row]]:
     """The rows that end and begin when a role is defined like this."""
+    if not definition.allow and not definition.deny and not definition.includes:
+        raise EmptyRole(role=role)
     for action in sorted(definition.allow & OWNER_ONLY):
         raise OwnerOnly(action=action)
     if OWNER in definition.includes:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 
+from policy_service.custom_roles import refuse_long_chains
 from policy_service.store import Store, Written
 from policy_service.vocabulary import (
     OWNER,
@@ -21,6 +22,8 @@ async def load(store: Store, rows: Sequence[Row]) -> Written:
     owners = [row for row in rows if row.ptype == "g" and row.values[1] == subject_of_role(OWNER)]
     async with store.transaction(caller="local", actor="demo", reason="demo accounts") as transaction:
         if not await transaction.has_physicians():
+            for domain in {row.domain for row in rows}:
+                refuse_long_chains(Physician(name_in(domain)), [row for row in rows if row.domain == domain])
             for row in rows:
                 if row.values[0].startswith("user:"):
                     await transaction.add_user(User(name_in(row.values[0])))

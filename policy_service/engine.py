@@ -43,6 +43,7 @@ SLOTS: Final[dict[Channel, dict[str, int]]] = {
     for number, channel in enumerate(Channel)
 }
 """Where an account keeps its answer to (action, channel)."""
+_NOTHING: Final = chr(0) * (len(Action) * len(Channel))
 _STRANGER: Final = "user:?"  # Outside the grammar of usernames, so nobody's name.
 
 
@@ -86,7 +87,7 @@ class _Verdict:
 class Basis:
     """The vetted model and the built-in rows; keeps the enforcers of accounts asked about lately."""
 
-    def __init__(self, model: Model, rows: Iterable[Row], *, most_enforcers: int = 2_000) -> None:
+    def __init__(self, model: Model, rows: Iterable[Row], *, most_enforcers: int = 200) -> None:
         """Take the rows of domains ``*`` and ``system``."""
         self.rows = tuple(rows)
         self._model = model
@@ -95,27 +96,35 @@ class Basis:
         # One lock for all of Casbin: an enforcer's role manager is not safe to share, and asking is pure Python.
         self._asking = threading.Lock()
         self._most_enforcers = most_enforcers
-        self._enforcers: OrderedDict[Account, casbin.Enforcer] = OrderedDict()
-        self._outcomes: dict[Outcome, Outcome] = {}
+        self._enforcers: OrderedDict[Physician, tuple[Account, casbin.Enforcer]] = OrderedDict()
+        self.outcomes: list[Outcome | None] = [None]
+        """Every outcome there is; the first stands for "not asked yet"."""
+        self._places: dict[Outcome, int] = {}
         self._callers = self._system_enforcer()
         self._caller_rights: dict[tuple[str, str], bool] = {}
 
     def ask(self, account: "Account", subject: str, action: str) -> _Verdict:
         """Ask Casbin, making the account's enforcer if it is not at hand."""
         with self._asking:
-            enforcer = self._enforcers.get(account)
-            if enforcer is None:
-                enforcer = self._enforcers[account] = self._account_enforcer(account)
+            # By name, so that an account's next state takes the place of the one before.
+            entry = self._enforcers.get(account.physician)
+            if entry is None or entry[0] is not account:
+                entry = self._enforcers[account.physician] = account, self._account_enforcer(account)
                 if len(self._enforcers) > self._most_enforcers:
                     self._enforcers.popitem(last=False)
-            else:
-                self._enforcers.move_to_end(account)
-            allowed, rule = enforcer.enforce_ex(subject, account.domain, action)
+            self._enforcers.move_to_end(account.physician)
+            allowed, rule = entry[1].enforce_ex(subject, account.domain, action)
         return _Verdict(allowed is True, tuple(rule) if rule else None)
 
-    def shared(self, outcome: Outcome) -> Outcome:
-        """The one object for all equal outcomes, so that remembering costs a pointer."""
-        return self._outcomes.setdefault(outcome, outcome)
+    def place_of(self, outcome: Outcome) -> int:
+        """Where an outcome stands in ``outcomes``, added if it is new."""
+        place = self._places.get(outcome)
+        if place is None:
+            with self._asking:
+                place = self._places.setdefault(outcome, len(self.outcomes))
+                if place == len(self.outcomes):
+                    self.outcomes.append(outcome)
+        return place
 
     def caller_may(self, service: str, method: str) -> bool:
         """May this calling service call ``Service/Method``? Casbin decides, in domain system.
@@ -154,8 +163,9 @@ class Account:
         self.physician = physician
         self.grants = grants
         self.rules = rules
-        self.remembered: dict[User | None, list[Outcome | None]] = {}
-        """For each user asked about, and for all strangers together (None), the outcome in each slot."""
+        self.remembered: dict[User | None, str] = {}
+        """For each user asked about, and for all strangers together (None), a character for each slot: the place of
+        the outcome in ``Basis.outcomes``. A dictionary of strings costs the garbage collector nothing."""
 
     @classmethod
     def of_rows(cls, basis: Basis, physician: Physician, rows: Iterable[Row]) -> "Account":
@@ -179,16 +189,19 @@ class Account:
 
     def outcome(self, user: User, action: Action, channel: Channel) -> Outcome:
         """May the user do this here? Remembered, or asked of Casbin once."""
-        remembered = self.remembered.get(user)
-        if remembered is None:
+        slot = SLOTS[channel][action]
+        known = self.remembered.get(user)
+        key: User | None = user
+        if known is None:
             # All strangers share one memory: the vetted model sees names only through g() and equality
             # with policy values, so Casbin's answer about one name without rows is that about another.
             key = user if self._is_named(subject_of_user(user)) else None
-            remembered = self.remembered.setdefault(key, [None] * (len(Action) * len(Channel)))
-        slot = SLOTS[channel][action]
-        outcome = remembered[slot]
+            known = self.remembered.get(key, _NOTHING)
+        outcome = self._basis.outcomes[ord(known[slot])]
         if outcome is None:
-            outcome = remembered[slot] = self._basis.shared(self._decide(user, action, channel).outcome)
+            outcome = self._decide(user, action, channel).outcome
+            # Another thread may remember something at the same time, and one of the two be asked again: no harm.
+            self.remembered[key] = known[:slot] + chr(self._basis.place_of(outcome)) + known[slot + 1 :]
         return outcome
 
     def explain(self, user: User, action: Action, channel: Channel) -> Explanation:

@@ -15,6 +15,7 @@ class Kind(StrEnum):
     CHANGED = "changed"
     EXHAUSTED = "exhausted"
     UNAVAILABLE = "unavailable"
+    UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,6 +106,14 @@ class BuiltInRole(PolicyError):
     """A built-in role belongs to the policy seed and cannot be redefined in one account."""
 
     reason = "BUILT_IN_ROLE"
+    role: str
+
+
+@dataclass(kw_only=True)
+class EmptyRole(PolicyError):
+    """A role allows, denies or includes something; to remove it, delete it."""
+
+    reason = "EMPTY_ROLE"
     role: str
 
 
@@ -300,6 +309,14 @@ class StoreUnavailable(PolicyError):
 
     kind = Kind.UNAVAILABLE
     reason = "STORE_UNAVAILABLE"
+
+
+@dataclass(kw_only=True)
+class OutcomeUnknown(PolicyError):
+    """The connection to the database was lost while it committed; look whether the change is there."""
+
+    kind = Kind.UNKNOWN
+    reason = "OUTCOME_UNKNOWN"
 
 
 @dataclass(kw_only=True)

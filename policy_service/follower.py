@@ -41,13 +41,18 @@ class EmptyPolicy(StartError):
 async def load(listener: Listener, basis_of: BasisOf) -> Snapshot:
     """Read the whole policy. Raises EmptyPolicy and StoreUnavailable."""
     started = time.perf_counter()
-    async with listener.reading() as look:
-        basis = await _basis(look, basis_of)
-        accounts = [account async for account in _accounts(basis, look.every_row())]
-        snapshot = Snapshot.of(look.revision, basis, accounts)
-    # The policy stays for good: taken out of the collector's rounds, it causes no pauses.
-    gc.collect()
-    gc.freeze()
+    # Nothing of what is made here is garbage: the collector would look at all of it again and again.
+    gc.disable()
+    try:
+        async with listener.reading() as look:
+            basis = await _basis(look, basis_of)
+            accounts = [account async for account in _accounts(basis, look.every_row())]
+            snapshot = Snapshot.of(look.held, basis, accounts)
+    finally:
+        gc.collect()
+        # The policy stays for good: taken out of the collector's rounds, it causes no pauses.
+        gc.freeze()
+        gc.enable()
     log.info(
         "policy loaded",
         revision=snapshot.revision,
@@ -60,7 +65,7 @@ async def load(listener: Listener, basis_of: BasisOf) -> Snapshot:
 class Follower:
     """The task that follows the store for one replica."""
 
-    def __init__(self, store: Store, model: Model, *, most_enforcers: int = 2_000) -> None:
+    def __init__(self, store: Store, model: Model, *, most_enforcers: int = 200) -> None:
         """Follow ``store`` under ``model``; ``most_enforcers`` as for ``Basis``."""
         self._store = store
         self._basis_of = partial(Basis, model, most_enforcers=most_enforcers)
@@ -83,8 +88,11 @@ class Follower:
                         await self._wait()
             except (StoreUnavailable, EmptyPolicy) as fault:
                 log.warning("following paused", fault=str(fault), cause=type(fault.__cause__).__name__, age=replica.age)
-                await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret.
-                pause = min(pause * 2, _LONGEST_PAUSE)
+            except Exception as fault:
+                log.exception("following failed", exc_info=fault, age=replica.age)
+            # Whatever it was, the replica goes on from memory until its age says that it may not.
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret.
+            pause = min(pause * 2, _LONGEST_PAUSE)
 
     async def _wait(self) -> None:
         try:
@@ -97,30 +105,33 @@ class Follower:
     async def _catch_up(self, listener: Listener, replica: Replica) -> None:
         asked = replica.now()
         before = replica.snapshot
-        revision = await listener.revision()
-        if revision == before.revision:
+        held = await listener.held()
+        if held == before.held:
             replica.confirm(asked)
             return
-        if revision < before.revision:
-            # Not a change but another history: the database was restored from a backup.
-            log.warning("revision went back, loading anew", had=before.revision, found=revision)
-            replica.replace(await load(listener, self._basis_of), asked)
-            return
         async with listener.reading() as look:
-            changed = await look.changed_domains(before.revision)
-            snapshot = before
-            if changed & {ANY, SYSTEM_DOMAIN}:
-                snapshot = snapshot.on(look.revision, await _basis(look, self._basis_of))
-            physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
-            rows = await look.rows([domain_of(physician) for physician in physicians])
-            by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}
-            accounts = {
-                physician: Account.of_rows(snapshot.basis, physician, by_domain[domain_of(physician)])
-                if domain_of(physician) in by_domain
-                else None
-                for physician in physicians
-            }
-            replica.replace(snapshot.after(look.revision, accounts), asked)
+            if look.revision > before.revision and (before.revision == 0 or await look.has_passed(before.held)):
+                replica.replace(await self._next(look, before), asked)
+                return
+        # Not a change but another history: the database was restored from a backup.
+        log.warning("the database has another history, loading anew", had=before.revision, found=held.revision)
+        replica.replace(await load(listener, self._basis_of), asked)
+
+    async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
+        """The snapshot of a look's revision: what changed is read, the rest shared."""
+        changed, snapshot = await look.changed_domains(before.revision), before
+        if changed & {ANY, SYSTEM_DOMAIN}:
+            snapshot = snapshot.on(look.held, await _basis(look, self._basis_of))
+        physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
+        rows = await look.rows([domain_of(physician) for physician in physicians])
+        by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}
+        accounts = {
+            physician: Account.of_rows(snapshot.basis, physician, by_domain[domain_of(physician)])
+            if domain_of(physician) in by_domain
+            else None
+            for physician in physicians
+        }
+        return snapshot.after(look.held, accounts)
 
 
 async def _basis(look: Reading, basis_of: BasisOf) -> Basis:

@@ -18,7 +18,7 @@ from policy_service.engine import Account, Basis
 from policy_service.model import Model
 from policy_service.policy_files import BrokenPolicy, Fault, read_file, read_rows
 from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import ACTIONS, ANY, Action, Channel, Physician, Reason, Row, User, name_in
+from policy_service.vocabulary import ACTIONS, ANY, Action, Channel, Held, Physician, Reason, Row, User, name_in
 
 
 class _Strict(BaseModel):
@@ -124,5 +124,7 @@ def _snapshot(model: Model, seed: tuple[Row, ...], world: list[Row]) -> Snapshot
     basis = Basis(model, seed)
     by_domain = groupby(sorted(world, key=lambda row: row.domain), key=lambda row: row.domain)
     return Snapshot.of(
-        0, basis, [Account.of_rows(basis, Physician(name_in(domain)), rows) for domain, rows in by_domain]
+        Held(revision=0),
+        basis,
+        [Account.of_rows(basis, Physician(name_in(domain)), rows) for domain, rows in by_domain],
     )

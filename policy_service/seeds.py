@@ -16,7 +16,8 @@ async def install(store: Store, rows: Iterable[Row], *, caller: str, actor: str,
     wanted = set(rows)
     async with store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
         held = set(await transaction.seed_rows())
-        taken = await transaction.custom_roles_among({row.values[0] for row in wanted - held})
+        new = {row.values[0] for row in wanted} - {row.values[0] for row in held}
+        taken = await transaction.custom_roles_among(new)
         if taken:
             raise RoleNameTaken(roles=tuple(sorted(name_in(subject) for subject in taken)))
         await transaction.change("seed.install", None, ended=held - wanted, begun=wanted - held, origin=Origin.SEED)

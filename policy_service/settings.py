@@ -4,7 +4,7 @@ import ipaddress
 import os
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from policy_service.errors import StartError
 
 PREFIX = "POLICY_"
+_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS",)
 
 
 def policies_dir() -> Path:
@@ -33,14 +34,14 @@ class Settings(BaseSettings):
     model_file: Path = Field(default_factory=lambda: policies_dir() / "model.conf", description="Casbin's model")
     seed_file: Path = Field(default_factory=lambda: policies_dir() / "seed.csv", description="The built-in policy")
     max_staleness_seconds: float = Field(
-        300.0, gt=0, description="How long checks go on from memory while the database is away"
+        300.0, gt=0, allow_inf_nan=False, description="How long checks go on from memory while the database is away"
     )
-    decision_threads: int = Field(32, ge=1, le=256, description="Most checks worked on at once; more wait")
+    decision_threads: int = Field(64, ge=1, le=256, description="Most checks worked on at once; more wait")
     max_concurrent_calls: int = Field(1_000, ge=1, description="Most calls in hand; more get RESOURCE_EXHAUSTED")
     max_questions_per_second: float = Field(
         0.0, ge=0, description="Most questions a second from one caller; 0: no limit"
     )
-    max_warm_physicians: int = Field(2_000, ge=1, description="Casbin enforcers kept, about 30 KB each")
+    max_warm_physicians: int = Field(200, ge=1, description="Casbin enforcers kept, about 30 KB each")
     reflection: bool = Field(default=True, description="Let grpcurl and the like read the contract")
     tls_cert_file: Path | None = Field(None, description="The server's certificate chain, PEM")
     tls_key_file: Path | None = Field(None, description="Its key, PEM")
@@ -59,7 +60,7 @@ class Settings(BaseSettings):
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
     )
-    log_level: str = Field("info", pattern="^(debug|info|warning|error)$", description="debug, info, warning, error")
+    log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 
     @field_validator("decision_address", "management_address", "metrics_address")
     @classmethod
@@ -90,6 +91,10 @@ class Settings(BaseSettings):
         return self.tls_cert_file is not None
 
 
+def _plain(words: str) -> str:
+    return words.removeprefix("Value error, ")
+
+
 def is_loopback(address: str) -> bool:
     """Does HOST:PORT stay on this machine?"""
     host = address.rpartition(":")[0].strip("[]")
@@ -106,11 +111,15 @@ def read_settings() -> Settings:
     known = {PREFIX + name.upper() for name in Settings.model_fields}
     if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
         raise StartError(f"Unknown setting {', '.join(unknown)}. Known: {', '.join(sorted(known))}")
+    if empty := sorted(
+        name for name in known & os.environ.keys() if not os.environ[name] and name not in _MAY_BE_EMPTY
+    ):
+        raise StartError(f"{', '.join(empty)}: empty; unset it for the default")
     try:
         return Settings()
     except ValidationError as fault:
         words = [
-            f"{PREFIX}{str(error['loc'][0]).upper()}: {error['msg']}" if error["loc"] else error["msg"]
+            f"{PREFIX}{str(error['loc'][0]).upper()}: {_plain(error['msg'])}" if error["loc"] else _plain(error["msg"])
             for error in fault.errors(include_url=False, include_input=False, include_context=False)
         ]
         raise StartError("\n".join(words)) from None

@@ -14,6 +14,7 @@ from policy_service.errors import UnknownPhysician
 from policy_service.vocabulary import (
     Action,
     Channel,
+    Held,
     Outcome,
     Physician,
     Reason,
@@ -45,17 +46,18 @@ class Access:
 class Snapshot:
     """The policy at ``revision``."""
 
-    __slots__ = ("_accounts", "_memberships", "basis", "revision")
+    __slots__ = ("_accounts", "_memberships", "basis", "held", "revision")
 
-    def __init__(self, revision: int, basis: Basis, accounts: Accounts, memberships: Memberships) -> None:
+    def __init__(self, held: Held, basis: Basis, accounts: Accounts, memberships: Memberships) -> None:
         """Use ``of`` or ``after``."""
-        self.revision = revision
+        self.held = held
+        self.revision = held.revision
         self.basis = basis
         self._accounts = accounts
         self._memberships = memberships
 
     @classmethod
-    def of(cls, revision: int, basis: Basis, accounts: Iterable[Account]) -> Self:
+    def of(cls, held: Held, basis: Basis, accounts: Iterable[Account]) -> Self:
         """A snapshot of all accounts, each given once."""
         shards: Accounts = tuple({} for _ in range(_SHARDS))
         places: tuple[dict[str, list[Physician]], ...] = tuple({} for _ in range(_SHARDS))
@@ -64,9 +66,9 @@ class Snapshot:
             for subject in account.subjects():
                 places[hash(subject) % _SHARDS].setdefault(subject, []).append(account.physician)
         memberships = tuple({subject: tuple(sorted(held)) for subject, held in shard.items()} for shard in places)
-        return cls(revision, basis, shards, memberships)
+        return cls(held, basis, shards, memberships)
 
-    def after(self, revision: int, changed: Mapping[Physician, Account | None]) -> "Snapshot":
+    def after(self, held: Held, changed: Mapping[Physician, Account | None]) -> "Snapshot":
         """The next snapshot: the changed accounts replaced, or removed where None."""
         accounts, memberships = list(self._accounts), list(self._memberships)
         copied: set[tuple[str, int]] = set()
@@ -85,15 +87,15 @@ class Snapshot:
                 if ("member", place) not in copied:
                     copied.add(("member", place))
                     memberships[place] = dict(memberships[place])
-                held = {*memberships[place].pop(subject, ())} ^ {physician}
-                if held:
-                    memberships[place][subject] = tuple(sorted(held))
-        return Snapshot(revision, self.basis, tuple(accounts), tuple(memberships))
+                places = {*memberships[place].pop(subject, ())} ^ {physician}
+                if places:
+                    memberships[place][subject] = tuple(sorted(places))
+        return Snapshot(held, self.basis, tuple(accounts), tuple(memberships))
 
-    def on(self, revision: int, basis: Basis) -> "Snapshot":
+    def on(self, held: Held, basis: Basis) -> "Snapshot":
         """The same accounts under other built-in rules."""
         accounts = tuple({name: account.on(basis) for name, account in shard.items()} for shard in self._accounts)
-        return Snapshot(revision, basis, accounts, self._memberships)
+        return Snapshot(held, basis, accounts, self._memberships)
 
     def account(self, physician: str) -> Account | None:
         """A registered physician's account."""
@@ -115,9 +117,9 @@ class Snapshot:
     def remembered(self, user: str, physician: str, slot: int) -> Outcome | None:
         """The answer, if this very question was answered before; takes names that nobody has read yet."""
         account = self._accounts[hash(physician) % _SHARDS].get(physician)  # type: ignore[call-overload]
-        if account is None or (slots := account.remembered.get(user)) is None:
+        if account is None or (known := account.remembered.get(user)) is None:
             return None
-        return slots[slot]  # type: ignore[no-any-return]
+        return self.basis.outcomes[ord(known[slot])]
 
     def explain(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Explanation:
         """The answer of ``check`` with its grounds."""

@@ -152,6 +152,14 @@ class Outcome:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Held:
+    """A revision with the mark of the change that made it: a point in one history."""
+
+    revision: int
+    mark: str = ""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One row of policy in the standard Casbin columns: ``p`` is a rule, ``g`` a grant."""
 
@@ -214,7 +222,9 @@ def row_fault(ptype: str, values: tuple[str, ...]) -> str | None:
         if len(values) != 4:
             return f"a p row has 4 fields after the p (subject, domain, action, effect), this one has {len(values)}"
         subject, domain, action, effect = values
-        if fault := _subject_fault(subject, allowed=("user", "role")) or _domain_fault(domain):
+        # A built-in rule is a role's: a user named in the seed would be somebody in every account at once.
+        kinds = ("role",) if domain in (ANY, SYSTEM_DOMAIN) else ("user", "role")
+        if fault := _domain_fault(domain) or _subject_fault(subject, allowed=kinds):
             return fault
         if effect not in (Effect.ALLOW, Effect.DENY):
             return f"effect {effect!r} is neither allow nor deny"

@@ -22,6 +22,8 @@ from policy_service.store import Store, connect_store, embedded_postgres, migrat
 from policy_service.vocabulary import Row
 
 TEMPLATE = "migrated"
+# What services in tests write beside the database; one folder for this user, so that their processes share it.
+DATA_DIR = Path(tempfile.gettempdir()) / f"policy-service-tests-{os.getuid()}"
 _names = itertools.count()
 
 
@@ -82,6 +84,7 @@ def settings_for(dsn: str, **more: object) -> Settings:
         "decision_address": "127.0.0.1:0",
         "management_address": "127.0.0.1:0",
         "metrics_address": "",
+        "data_dir": DATA_DIR,
         "log_level": "error",
     }
     return Settings(**{**fields, **more})

@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 import signal
 import sys
 from collections import Counter
@@ -19,6 +18,9 @@ from policy_service.cli.calling import AsJson
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table, yes_no
 from policy_service.errors import StartError
 from policy_service.settings import PREFIX, Settings, policies_dir, read_settings
+
+# Without the frames' variables: a request's names and a database's password may be among them.
+_TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 
 app = typer.Typer(
     help="Who may do what in which physician's account.",
@@ -80,7 +82,7 @@ def show_settings(*, as_json: AsJson = False) -> None:
         for name, field in Settings.model_fields.items()
     ]
     if as_json:
-        print_json({name: value for name, value, _ in rows})
+        print_json({PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()})
     else:
         print_table(["setting", "value", "meaning"], rows, caption="Set them in the environment.")
 
@@ -156,13 +158,15 @@ def _configure_logging(level: str) -> None:
     """JSON lines on standard error; on a terminal, readable ones. Values are quoted, so none can forge a line."""
     terminal = sys.stderr.isatty()
     render: Callable[..., Any] = (
-        structlog.dev.ConsoleRenderer(repr_native_str=True) if terminal else structlog.processors.JSONRenderer()
+        structlog.dev.ConsoleRenderer(repr_native_str=True, exception_formatter=structlog.dev.plain_traceback)
+        if terminal
+        else structlog.processors.JSONRenderer()
     )
     structlog.configure(
         processors=[
             structlog.processors.add_log_level,
             structlog.processors.TimeStamper(fmt="iso", utc=True),
-            *([] if terminal else [structlog.processors.dict_tracebacks]),
+            *([] if terminal else [structlog.processors.ExceptionRenderer(_TRACEBACKS)]),
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
@@ -173,11 +177,12 @@ def _configure_logging(level: str) -> None:
 
 def main() -> None:
     """Run the command; what cannot start says why in a line and exits with 2."""
-    # gRPC's fork handlers are for programs that fork without exec; here they only print when PostgreSQL is started.
-    os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
     try:
         app()
     except StartError as fault:
         for line in str(fault).splitlines():
             print_error(line)
+        sys.exit(Exit.ERROR)
+    except Exception as fault:  # noqa: BLE001 - Python's own status would be 1, which means "denied".
+        structlog.get_logger(__name__).error("failed", exc_info=fault)
         sys.exit(Exit.ERROR)

@@ -32,7 +32,8 @@ class Guard:
     def admit(self, context: Any, method: str, request: Any) -> str:
         """The caller, if it may call the method now. Raises CallerNotAllowed and RateLimited."""
         caller = _identity(context, method) if self._tls else LOCAL_CALLER
-        if not self._replica.snapshot.basis.caller_may(caller, method):
+        # A stale replica refuses here already: rights that were taken may not live on in it.
+        if not self._replica.at().basis.caller_may(caller, method):
             raise CallerNotAllowed(caller=caller, method=method)
         if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
             raise RateLimited

@@ -34,13 +34,14 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_send_message_length", 4 << 20),
     ("grpc.max_metadata_size", 16 << 10),
-    ("grpc.max_concurrent_streams", 1_000),
+    # Of one connection; more wait on the caller's side. A call that never sends its message holds a thread.
+    ("grpc.max_concurrent_streams", 16),
     ("grpc.so_reuseport", 0),
     # A connection that went silent, or holds a call open for ever, does not stay.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
     ("grpc.max_connection_idle_ms", 600_000),
-    ("grpc.max_connection_age_ms", 1_800_000),
+    ("grpc.max_connection_age_ms", 120_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
 )
 

@@ -21,6 +21,7 @@ _CODES: Final = {
     Kind.CHANGED: grpc.StatusCode.ABORTED,
     Kind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
+    Kind.UNKNOWN: grpc.StatusCode.UNKNOWN,
 }
 
 Refusal = tuple[grpc.StatusCode, str, bytes]

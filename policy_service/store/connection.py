@@ -8,11 +8,12 @@ from typing import Final
 
 import asyncpg
 
-from policy_service.errors import StoreUnavailable
+from policy_service.errors import OutcomeUnknown, StoreUnavailable
 from policy_service.store import outbox, rules
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import Transaction, begin
+from policy_service.vocabulary import Held
 
 CHANNEL: Final = "policy_revision"
 
@@ -26,8 +27,10 @@ _TIMEOUTS: Final = {
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
 }
-_CONNECT_SECONDS: Final = 10.0
+_CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 20.0
+_SETTLE_TRIES: Final = 20
+_SETTLE_PAUSE: Final = 0.25
 
 _AWAY: Final = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
 """Classes of SQLSTATE that say something of the server's state, not of our statement: connection, read-only,
@@ -67,21 +70,53 @@ class Store:
         is read inside is current and stays so. Nothing is written if the block
         raises, or makes no change. Raises StoreUnavailable.
         """
-        with translated():
-            async with self._pool.acquire() as connection, begin(connection, caller, actor, reason) as transaction:
-                yield transaction
+        transaction: Transaction | None = None
+        try:
+            with translated():
+                async with (
+                    self._pool.acquire(timeout=_CONNECT_SECONDS) as connection,
+                    begin(connection, caller, actor, reason) as transaction,
+                ):
+                    yield transaction
+        except StoreUnavailable:
+            if transaction is None or transaction.committing is None:
+                raise
+            # The word to commit went out and no word came back: it may have happened.
+            await self._settle(transaction.committing)
+
+    async def _settle(self, committing: str) -> None:
+        """Find out what became of a transaction: return if it committed, raise StoreUnavailable if it did not.
+
+        Raises OutcomeUnknown where nobody can say.
+        """
+        for _ in range(_SETTLE_TRIES):
+            try:
+                with translated():
+                    connection = await _connect(self._dsn)
+                    try:
+                        status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", committing)
+                    finally:
+                        connection.terminate()
+            except StoreUnavailable:
+                status = None
+            if status == "committed":
+                return
+            if status == "aborted":
+                raise StoreUnavailable
+            await asyncio.sleep(_SETTLE_PAUSE)
+        raise OutcomeUnknown
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
         """A consistent look at the policy, which keeps no writer waiting. Raises StoreUnavailable."""
         with translated():
-            async with self._pool.acquire() as connection, reading(connection) as look:
+            async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection, reading(connection) as look:
                 yield look
 
     async def revision(self) -> int:
         """The revision that holds now. Raises StoreUnavailable."""
         with translated():
-            return await rules.revision(self._pool)
+            return (await rules.held(self._pool)).revision
 
     async def claim_mail(self, now: datetime, lease_until: datetime, most: int) -> list[outbox.Claimed]:
         """Take e-mails whose time has come. Raises StoreUnavailable."""
@@ -129,10 +164,10 @@ class Listener:
         """Use ``Store.listening``."""
         self._connection = connection
 
-    async def revision(self) -> int:
+    async def held(self) -> Held:
         """The revision that holds now. Raises StoreUnavailable."""
         with translated():
-            return await rules.revision(self._connection)
+            return await rules.held(self._connection)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:

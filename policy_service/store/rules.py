@@ -3,11 +3,12 @@
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 
-from policy_service.vocabulary import Origin, Row
+from policy_service.vocabulary import Held, Origin, Row
 
 Rows = list[tuple[Row, Origin]]
 
-_REVISION = "SELECT revision FROM policy_revision"
+_HELD = "SELECT revision, mark FROM policy_revision"
+_MARK = "SELECT mark FROM changes WHERE revision = $1"
 
 _AT = """
 SELECT ptype, v0, v1, v2, v3, origin FROM rules
@@ -55,9 +56,15 @@ def _columns(row: Row) -> tuple[str, ...]:
     return (row.ptype, *row.values, *[""] * (4 - len(row.values)))
 
 
-async def revision(connection: Any) -> int:
+async def held(connection: Any) -> Held:
     """The revision that holds now."""
-    return int(await connection.fetchval(_REVISION))
+    record = await connection.fetchrow(_HELD)
+    return Held(revision=int(record["revision"]), mark=str(record["mark"]))
+
+
+async def has_passed(connection: Any, point: Held) -> bool:
+    """Is this point in the history that led to now?"""
+    return str(await connection.fetchval(_MARK, point.revision)) == point.mark
 
 
 async def at(connection: Any, wanted: int, domain: str | None) -> Rows:

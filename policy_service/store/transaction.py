@@ -8,17 +8,25 @@ from typing import Any
 
 from policy_service.errors import IdempotencyKeyReused, PhysicianExists
 from policy_service.store import rules
-from policy_service.vocabulary import Origin, Physician, Row, User
+from policy_service.vocabulary import Origin, Physician, Row, User, row_fault
 
-_RAISE = "UPDATE policy_revision SET revision = revision + 1 RETURNING revision"
+_RAISE = """
+UPDATE policy_revision SET revision = revision + 1, mark = gen_random_uuid()
+RETURNING revision, pg_current_xact_id()::text AS xact
+"""
 _NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
 _LOG = """
-INSERT INTO changes (revision, caller, actor, reason, kind, physician, before, after, detail)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)
+INSERT INTO changes (revision, caller, actor, reason, kind, physician, before, after, detail, mark)
+SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, mark FROM policy_revision
 """
 _HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
 _CUSTOM_NAMED = """
-SELECT DISTINCT v0 FROM rules WHERE until_revision IS NULL AND origin = 'api' AND v0 = ANY($1::text[])
+SELECT DISTINCT subject FROM rules, LATERAL (VALUES (v0), (CASE ptype WHEN 'g' THEN v1 END)) AS named (subject)
+WHERE until_revision IS NULL AND origin = 'api' AND subject = ANY($1::text[])
+"""
+_SEED_ROWS = """
+SELECT ptype, v0, v1, v2, v3 FROM rules
+WHERE until_revision IS NULL AND origin = 'seed' AND domain IN ('*', 'system')
 """
 _ADD_USER = """
 INSERT INTO users (username, created_at_revision, active_since_revision) VALUES ($1, $2, $2)
@@ -50,6 +58,8 @@ class Transaction:
         """The revision that a change in here makes."""
         self._caller, self._actor, self._reason = caller, actor, reason
         self._kind: str | None = None
+        self.committing: str | None = None
+        """The database's name of this transaction, from when it was told to commit."""
 
     def act_as(self, actor: str) -> None:
         """Name the acting person, where only what was read could tell who that is."""
@@ -80,16 +90,15 @@ class Transaction:
 
     async def seed_rows(self) -> list[Row]:
         """The rows of origin seed that hold now."""
-        held = await rules.at(self.connection, self.revision - 1, None)
-        return [row for row, origin in held if origin is Origin.SEED]
+        return [rules.row_of(record) for record in await self.connection.fetch(_SEED_ROWS)]
 
     async def has_physicians(self) -> bool:
         """Is any account registered?"""
         return bool(await self.connection.fetchval(_HAS_PHYSICIANS))
 
     async def custom_roles_among(self, subjects: Iterable[str]) -> set[str]:
-        """Which of these role subjects some account has defined for itself."""
-        return {record["v0"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
+        """Which of these role subjects some account has defined for itself, or somebody there holds."""
+        return {record["subject"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
 
     async def add_user(self, user: User) -> None:
         """Note a user who has credentials, and may be known already."""
@@ -120,6 +129,10 @@ class Transaction:
         before, after = sorted(set(ended), key=_order), sorted(set(begun), key=_order)
         if not before and not after and not detail:
             return
+        for row in after:
+            # Whatever way a row came: what a policy file may not say, the service may not write.
+            if fault := row_fault(row.ptype, row.values):
+                raise ValueError(f"not a row of policy: {fault}")
         self._kind = kind
         await rules.write(self.connection, self.revision, before, after, origin)
         await self.connection.execute(
@@ -146,11 +159,12 @@ async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncI
     """A transaction on a connection; commits if something changed, else leaves no trace."""
     try:
         async with connection.transaction():
-            revision = int(await connection.fetchval(_RAISE))
-            transaction = Transaction(connection, revision, caller, actor, reason)
+            raised = await connection.fetchrow(_RAISE)
+            transaction = Transaction(connection, int(raised["revision"]), caller, actor, reason)
             yield transaction
             if not transaction.written.changed:
                 raise _NothingChanged
+            transaction.committing = str(raised["xact"])
     except _NothingChanged:
         pass
 

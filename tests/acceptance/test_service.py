@@ -65,6 +65,25 @@ def test_after_kill_minus_nine_it_takes_its_database_over(service):
     assert not is_running(database)
 
 
+def test_killed_while_its_database_is_first_made_it_starts_again(service):
+    """At several moments of the first start; what was half made is made anew."""
+    for seconds in (0.4, 0.8, 1.1, 1.4):
+        process = service.start()
+        time.sleep(seconds)  # no event tells that initdb is in the middle of its work
+        os.killpg(process.pid, signal.SIGKILL)
+        process.communicate()
+        subprocess.run(["pkill", "-9", "-f", f"initdb.*{service.data_dir}"], check=False)
+    with service.running():
+        assert service.cli("check", "mia", "dr-osei", "claim:submit").returncode == 0
+
+
+def test_a_data_folder_that_cannot_be_is_told_in_a_line(short_folder):
+    (short_folder / "file").write_text("")
+    service = Service(short_folder / "file")
+    refused = subprocess.run(service.command, env=service.env, capture_output=True, text=True, timeout=60)
+    assert (refused.returncode, "POLICY_DATA_DIR" in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
+
+
 def test_a_second_service_on_the_same_folder_is_refused(service):
     with service.running():
         other = Service(service.data_dir)
@@ -220,8 +239,9 @@ def test_the_example_asks_before_each_operation(service):
     ], run.stderr
 
 
-def test_the_built_wheels_work_outside_the_repository(short_folder):
+def test_the_built_wheels_work_outside_the_repository(short_folder, monkeypatch):
     """The wheel carries policies and migrations: installed elsewhere, it serves on a new store."""
+    monkeypatch.delenv("PYTHONPATH", raising=False)
     wheels = short_folder / "wheels"
     for project in (ROOT, ROOT / "clients" / "python"):
         subprocess.run(

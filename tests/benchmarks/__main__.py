@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.benchmarks import batch, cold, follower, machine, plain, startup, unary, warm
+from tests.benchmarks import batch, cold, follower, machine, manage, plain, startup, unary, warm
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
 from tests.benchmarks.quiet import keep_stdout_clean
@@ -20,6 +20,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "plain": plain.measure,
     "startup": startup.measure,
     "follower": follower.measure,
+    "manage": manage.measure,
 }
 
 

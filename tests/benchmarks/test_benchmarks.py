@@ -21,6 +21,7 @@ FIGURES = {
     ),
     *("plain_first", "plain_warm", "load", "load_seconds", "load_memory", "change", "change_p99"),
     *("follow", "follow_p99"),
+    *("invite", "invite_check", "invite_check_p99"),
 }
 
 

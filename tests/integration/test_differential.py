@@ -17,7 +17,7 @@ from policy_service import seeds
 from policy_service.app import App, open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.store import Store, Written
-from policy_service.vocabulary import Origin, Row
+from policy_service.vocabulary import Held, Origin, Row
 from tests.conftest import TEMPLATE, in_database, settings_for
 from tests.support.oracle import ACTIONS, TABLE, Oracle, lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
@@ -232,7 +232,7 @@ def test_every_tiny_world_is_as_the_table_says(model, seed):
             )
             for physician in physicians
         ]
-        snapshot = Snapshot.of(1, basis, accounts)
+        snapshot = Snapshot.of(Held(revision=1), basis, accounts)
         for (user, physician), role in roles.items():
             allowed = TABLE[role] if role else set()
             for action in Action:

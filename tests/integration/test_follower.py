@@ -13,7 +13,7 @@ from policy_service.errors import ReplicaStale, RevisionNotReached, StoreUnavail
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import Physician
+from policy_service.vocabulary import Held, Physician
 from tests.conftest import settings_for
 from tests.integration.conftest import grant, register, revoke
 from tests.support.rpc import METHODS, Refused, Wire
@@ -182,6 +182,42 @@ async def test_a_restored_backup_is_loaded_anew(app, wire, database):
     assert (answer.allowed, answer.revision) == (True, kept)
 
 
+async def test_another_history_that_reached_the_same_number_is_noticed(app, wire, database):
+    await register(app, "dr-a", "olive")
+    revision = await grant(app, "dr-a", "eve", "data_entry")
+    assert (await wire.check("eve", "dr-a", "claim:view", min_revision=revision)).allowed
+    # Restored to the revision before, then written to by others, all between two looks.
+    await execute(
+        database,
+        f"""
+        DO $$ BEGIN
+        DELETE FROM rules WHERE from_revision = {revision}; DELETE FROM changes WHERE revision = {revision};
+        UPDATE policy_revision SET mark = gen_random_uuid();
+        INSERT INTO rules (ptype, v0, v1, v2, origin, from_revision)
+        VALUES ('g', 'user:dan', 'role:data_entry', 'physician:dr-a', 'api', {revision});
+        END $$
+        """,
+    )
+    async with asyncio.timeout(10):
+        while (await wire.check("eve", "dr-a", "claim:view")).allowed:
+            pass
+    answer = await wire.check("dan", "dr-a", "claim:view")
+    assert (answer.allowed, answer.revision) == (True, revision)
+
+
+async def test_a_schema_that_is_away_for_a_moment_ends_no_replica(app, wire, database):
+    await register(app, "dr-a", "olive")
+    revision = await grant(app, "dr-a", "dan", "data_entry")
+    assert (await wire.check("dan", "dr-a", "claim:view", min_revision=revision)).allowed
+    await execute(database, "ALTER TABLE policy_revision RENAME TO away")
+    async with asyncio.timeout(10):
+        while app.replica.age < 1.5:  # it has looked, and failed
+            assert (await wire.check("dan", "dr-a", "claim:view")).allowed
+    await execute(database, "ALTER TABLE away RENAME TO policy_revision")
+    revision = await grant(app, "dr-a", "eve", "data_entry")
+    assert (await eventually(wire, "eve", revision)).allowed
+
+
 async def test_an_emptied_policy_is_never_taken_over(app, wire, database):
     await register(app, "dr-a", "olive")
     revision = await grant(app, "dr-a", "dan", "data_entry")
@@ -216,7 +252,7 @@ async def test_pages_are_of_one_revision_or_refused(app, wire):
 def test_a_replica_is_stale_by_its_own_clock(model, seed):
     now = 0.0
     basis = Basis(model, seed)
-    snapshot = Snapshot.of(5, basis, [Account(basis, Physician("dr"), (), ())])
+    snapshot = Snapshot.of(Held(revision=5), basis, [Account(basis, Physician("dr"), (), ())])
     replica = Replica(snapshot, max_age=10, longest_wait=0.01, clock=lambda: now)
     now = 10.0
     assert replica.at(5) is snapshot

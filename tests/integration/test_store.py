@@ -10,6 +10,7 @@ from policy_service import custom_roles, manage_users, seeds
 from policy_service.custom_roles import RoleDefinition
 from policy_service.errors import (
     BuiltInRole,
+    EmptyRole,
     LastOwner,
     NotGranted,
     OwnerOnly,
@@ -206,6 +207,82 @@ async def test_a_slow_statement_and_a_held_lock_end_by_themselves(account, datab
             await manage_users.grant(account, DR, User("dan"), Role("data_entry"), **BY)
     await connection.close()
     assert (await manage_users.grant(account, DR, User("dan"), Role("data_entry"), **BY)).changed
+
+
+@pytest.mark.parametrize(
+    "statement",
+    [
+        "DELETE FROM casbin_rule",
+        "UPDATE casbin_rule SET v1 = 'role:owner'",
+        "INSERT INTO casbin_rule (ptype, v0, v1, v2) VALUES ('g', 'user:eve', 'role:owner', 'physician:dr-a')",
+    ],
+)
+async def test_no_adapter_writes_through_the_view(account, database, statement):
+    connection = await asyncpg.connect(database)
+    with pytest.raises(asyncpg.RaiseError, match="for reading"):
+        await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.mark.parametrize("committed", [True, False], ids=["committed", "lost on the way"])
+async def test_a_commit_whose_answer_was_lost_is_looked_up(database, seed, tmp_path_factory, committed):
+    """A proxy cuts the connection at COMMIT, having passed it on or not: the write answers by what happened."""
+    import tempfile
+    from pathlib import Path
+
+    real = Path(database.split("host=")[1]) / ".s.PGSQL.5432"
+    with tempfile.TemporaryDirectory(prefix="pg-") as folder:
+        cut = {"at": b""}
+        proxies = []
+
+        def connected(reader, writer) -> None:
+            proxies.append(asyncio.ensure_future(_proxy(reader, writer, real, cut, committed)))
+
+        server = await asyncio.start_unix_server(connected, Path(folder) / ".s.PGSQL.5432")
+        async with connect_store(database.split("host=")[0] + f"host={folder}") as store:
+            await seeds.install_first(store, seed)
+            cut["at"] = b"COMMIT"
+            if committed:
+                written = await manage_users.register_physician(store, DR, User("olive"), "", **BY)
+                assert written.revision == 2
+            else:
+                with pytest.raises(StoreUnavailable):
+                    await manage_users.register_physician(store, DR, User("olive"), "", **BY)
+            assert await store.revision() == (2 if committed else 1)
+        server.close()
+        await asyncio.gather(*proxies)
+
+
+async def _proxy(reader, writer, real, cut, pass_on) -> None:
+    there, back = await asyncio.open_unix_connection(real)
+
+    async def answers() -> None:
+        while data := await there.read(65536):
+            writer.write(data)
+        writer.close()
+
+    async with asyncio.TaskGroup() as tasks:
+        answering = tasks.create_task(answers())
+        while data := await reader.read(65536):
+            if cut["at"] and cut["at"] in data:
+                cut["at"] = b""
+                answering.cancel()
+                if pass_on:
+                    back.write(data)
+                    await there.read(65536)  # the server's word, which nobody hears
+                break
+            back.write(data)
+        back.close()
+        writer.close()
+
+
+async def test_a_custom_role_that_somebody_holds_keeps_its_name_from_the_seed(account, seed):
+    await custom_roles.define(account, DR, Role("desk"), VIEW, **BY)
+    await manage_users.grant(account, DR, User("leo"), Role("desk"), **BY)
+    with pytest.raises(EmptyRole):
+        await custom_roles.define(account, DR, Role("desk"), RoleDefinition(), **BY)
+    with pytest.raises(RoleNameTaken):
+        await seeds.install(account, [*seed, rule_row(Role("desk"), "*", "invoice:pay", Effect.ALLOW)], **BY)
 
 
 async def test_every_connection_has_its_timeouts(account):

@@ -27,6 +27,9 @@ class Page:
         request = getattr(mu, f"{method}Request")
         return await self.wire(method, request(actor=self.actor, physician=self.physician, **fields))
 
+    async def register(self) -> Any:
+        return await self._call("RegisterPhysician", owner=self.actor)
+
     async def invite(self, user: str, *roles: str, email: str = "", actions: tuple[str, ...] = (), **more: Any) -> Any:
         permissions = mu.Permissions(roles=roles, actions=actions)
         address = email or f"{user}@clinic.example"

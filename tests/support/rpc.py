@@ -20,7 +20,7 @@ METHODS = {
 }
 
 
-@dataclass(frozen=True)
+@dataclass
 class Refused(Exception):
     """An error as it came over the wire."""
 
@@ -28,6 +28,9 @@ class Refused(Exception):
     details: str
     reason: str
     fields: dict[str, str]
+
+    def __str__(self) -> str:
+        return f"{self.code.name} {self.reason}: {self.details}"
 
 
 class Wire:

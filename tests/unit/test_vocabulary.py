@@ -91,6 +91,7 @@ def test_whatever_is_taken_has_no_separator_and_no_pattern(text):
         ("p", ("role:a", "*", "claim:view", "alow"), "effect"),
         ("p", ("role:a", "*", "claim:sumbit", "allow"), "not an action"),
         ("p", ("a", "*", "claim:view", "allow"), "role:NAME"),
+        ("p", ("user:mallory", "*", "claim:view", "allow"), "role:NAME"),
         ("p", ("service:a", "*", "claim:view", "allow"), "role:NAME"),
         ("p", ("role:*", "*", "claim:view", "allow"), "role:NAME"),
         ("p", ("role:a", "physician:1001*", "claim:view", "allow"), "physician:NAME"),

@@ -38,6 +38,8 @@ Options = Sequence[tuple[str, Any]]
 def channel_options(more: Options) -> list[tuple[str, Any]]:
     """Options of every channel, then the caller's own."""
     return [
+        # Questions about people go straight to the service, never by way of an http_proxy in the environment.
+        ("grpc.enable_http_proxy", 0),
         ("grpc.enable_retries", 1),
         ("grpc.service_config", _SERVICE_CONFIG),
         # A service that restarts is found again soon, not after gRPC's minute.

@@ -10,7 +10,9 @@ SQL = """
 -- changes, and no follower can see a later change without an earlier one.
 CREATE TABLE policy_revision (
     single boolean PRIMARY KEY DEFAULT true CHECK (single),
-    revision bigint NOT NULL CHECK (revision >= 0)
+    revision bigint NOT NULL CHECK (revision >= 0),
+    -- Another one for each change: two histories may reach one number, after a backup was restored, but not one mark.
+    mark uuid NOT NULL DEFAULT gen_random_uuid()
 );
 INSERT INTO policy_revision (revision) VALUES (0);
 
@@ -19,8 +21,8 @@ INSERT INTO policy_revision (revision) VALUES (0);
 CREATE TABLE rules (
     id bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,
     ptype text COLLATE "C" NOT NULL CHECK (ptype IN ('p', 'g')),
-    v0 text COLLATE "C" NOT NULL,
-    v1 text COLLATE "C" NOT NULL,
+    v0 text COLLATE "C" NOT NULL CHECK (v0 <> ''),
+    v1 text COLLATE "C" NOT NULL CHECK (v1 <> ''),
     v2 text COLLATE "C" NOT NULL,
     v3 text COLLATE "C" NOT NULL DEFAULT '',
     v4 text COLLATE "C" NOT NULL DEFAULT '',
@@ -28,7 +30,8 @@ CREATE TABLE rules (
     origin text COLLATE "C" NOT NULL CHECK (origin IN ('seed', 'api')),
     domain text COLLATE "C" GENERATED ALWAYS AS (CASE ptype WHEN 'p' THEN v1 ELSE v2 END) STORED,
     from_revision bigint NOT NULL,
-    until_revision bigint CHECK (until_revision > from_revision)
+    until_revision bigint CHECK (until_revision > from_revision),
+    CHECK (ptype = 'g' OR v3 IN ('allow', 'deny'))
 );
 -- A grant stored twice would survive its removal.
 CREATE UNIQUE INDEX rules_current ON rules (domain, ptype, v0, v1, v2, v3, v4, v5) WHERE until_revision IS NULL;
@@ -42,6 +45,12 @@ SELECT id, ptype, v0, v1, v2, nullif(v3, '') AS v3, nullif(v4, '') AS v4, nullif
 FROM rules
 WHERE until_revision IS NULL;
 
+-- PostgreSQL would let an adapter write through the view, past history and change log.
+CREATE FUNCTION casbin_rule_is_read_only() RETURNS trigger LANGUAGE plpgsql AS
+$$ BEGIN RAISE EXCEPTION 'casbin_rule is for reading; policy is changed through the service'; END $$;
+CREATE TRIGGER read_only INSTEAD OF INSERT OR UPDATE OR DELETE ON casbin_rule
+FOR EACH ROW EXECUTE FUNCTION casbin_rule_is_read_only();
+
 -- One entry for each revision: no entry, no change.
 CREATE TABLE changes (
     revision bigint PRIMARY KEY,
@@ -52,7 +61,8 @@ CREATE TABLE changes (
     kind text COLLATE "C" NOT NULL,
     physician text COLLATE "C",
     before jsonb NOT NULL,
-    after jsonb NOT NULL
+    after jsonb NOT NULL,
+    mark uuid NOT NULL
 );
 CREATE INDEX changes_of_physician ON changes (physician, revision) WHERE physician IS NOT NULL;
 
