@@ -267,6 +267,7 @@ async def _proxy(reader, writer, real, cut, pass_on) -> None:
             if cut["at"] and cut["at"] in data:
                 cut["at"] = b""
                 answering.cancel()
+                await asyncio.wait([answering])
                 if pass_on:
                     back.write(data)
                     await there.read(65536)  # the server's word, which nobody hears
