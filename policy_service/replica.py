@@ -12,8 +12,14 @@ from typing import Final
 from policy_service.errors import ReplicaStale, RevisionNotReached
 from policy_service.snapshot import Snapshot
 
+_CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _WAITERS: Final = 2
 """Threads that may wait for a revision at once; more would keep other callers from being answered."""
+
+
+def _seconds() -> float:
+    """Seconds that also pass while the machine sleeps: a replica that slept is stale."""
+    return time.clock_gettime(_CLOCK)
 
 
 class Replica:
@@ -25,7 +31,7 @@ class Replica:
         *,
         max_age: float,
         longest_wait: float = 0.25,
-        clock: Callable[[], float] = time.monotonic,
+        clock: Callable[[], float] = _seconds,
     ) -> None:
         """``max_age`` and ``longest_wait`` are seconds; the first snapshot counts as confirmed now."""
         self._snapshot = snapshot

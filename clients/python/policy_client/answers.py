@@ -198,9 +198,11 @@ def reason_of(number: int) -> Reason:
     return _REASONS.get(number, Reason.OTHER)
 
 
-def decision_from(response: pb.CheckResponse) -> Decision:
-    """An answer from the wire. Raises ProtocolError if it says both yes and why not."""
+def decision_from(response: pb.CheckResponse, min_revision: int = 0) -> Decision:
+    """An answer from the wire. Raises ProtocolError if it says both yes and why not, or is older than asked for."""
     reason = reason_of(response.reason)
+    if response.revision < min_revision:
+        raise ProtocolError(f"the answer is of revision {response.revision}, asked for was {min_revision}")
     if response.allowed != (reason is Reason.GRANTED):
         raise ProtocolError(f"the answer says allowed={response.allowed} with reason {reason.value!r}")
     return Decision(

@@ -9,7 +9,14 @@ import grpc
 from policy_client import calls
 from policy_client.answers import AccessDenied, Channel, Decision, Explanation, Permissions, Places, Question, Users
 from policy_client.calls import LIST_ATTEMPTS, Call, Listing
-from policy_client.channel import DECISION_TARGET, TIMEOUT, Options, channel_options, refuse_plain_text_abroad
+from policy_client.channel import (
+    DECISION_TARGET,
+    LIST_TIMEOUT,
+    TIMEOUT,
+    Options,
+    channel_options,
+    refuse_plain_text_abroad,
+)
 from policy_client.errors import ListChanged, error_from
 
 Answer = TypeVar("Answer")
@@ -53,6 +60,7 @@ class AsyncioClient:
         return call.read(response)
 
     async def _list(self, listing: Listing[Answer], timeout: float | None) -> Answer:
+        timeout = max(LIST_TIMEOUT, self._timeout) if timeout is None else timeout
         for attempt in range(1, LIST_ATTEMPTS + 1):
             try:
                 pages = [await self._run(listing.first, timeout)]

@@ -51,7 +51,7 @@ def check(question: Question) -> Call[Decision]:
         "/policy.v1.DecisionService/Check",
         answers.check_request(question),
         pb.CheckResponse,
-        answers.decision_from,
+        lambda response: answers.decision_from(response, question.min_revision),
     )
 
 

@@ -32,6 +32,9 @@ _SERVICE_CONFIG: Final = json.dumps(
     }
 )
 
+LIST_TIMEOUT: Final = 15.0
+"""The same for each page of a list, which may ask about thousands of users or accounts for the first time."""
+
 Options = Sequence[tuple[str, Any]]
 
 
