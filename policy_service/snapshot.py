@@ -5,7 +5,7 @@ that stayed the same. So each answer, each batch and each list rests on one
 revision, whatever happens meanwhile.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -100,10 +100,6 @@ class Snapshot:
     def account(self, physician: str) -> Account | None:
         """A registered physician's account."""
         return self._accounts[hash(physician) % _SHARDS].get(physician)  # type: ignore[call-overload, no-any-return]
-
-    def physicians(self) -> Iterator[Physician]:
-        """Every registered physician, in no order."""
-        return (physician for shard in self._accounts for physician in shard)
 
     def check(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Outcome:
         """May the user do this there? An action of None is one that does not exist."""

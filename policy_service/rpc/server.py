@@ -34,8 +34,8 @@ _OPTIONS: Final = (
     ("grpc.max_receive_message_length", 1 << 20),
     ("grpc.max_send_message_length", 4 << 20),
     ("grpc.max_metadata_size", 16 << 10),
-    # Of one connection; more wait on the caller's side. A call that never sends its message holds a thread.
-    ("grpc.max_concurrent_streams", 16),
+    # Of one connection. A lower bound is no defence worth having: gRPC resets streams that a busy caller opens over it.
+    ("grpc.max_concurrent_streams", 100),
     ("grpc.so_reuseport", 0),
     # A connection that went silent, or holds a call open for ever, does not stay.
     ("grpc.keepalive_time_ms", 60_000),
