@@ -10,7 +10,7 @@ from policy_service.model import read_model
 from policy_service.policy_files import read_seed
 from policy_service.settings import policies_dir
 from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import Action, Channel, Physician, User
+from policy_service.vocabulary import Action, Channel, Held, Physician, User
 from tests.benchmarks import population
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench
@@ -42,7 +42,7 @@ def compare(physicians: int) -> tuple[float, float, float]:
     enforcer = plain_enforcer(lines_of([*seed, *(row for own in rows.values() for row in own)]))
     basis = Basis(read_model(policies_dir() / "model.conf"), seed)
     accounts = [Account.of_rows(basis, Physician(population.physician(number)), own) for number, own in rows.items()]
-    snapshot = Snapshot.of(1, basis, accounts)
+    snapshot = Snapshot.of(Held(revision=1), basis, accounts)
     chance = random.Random(1)
     asked = [
         (

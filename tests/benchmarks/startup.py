@@ -16,7 +16,7 @@ from policy_service.engine import Account
 from policy_service.follower import Follower
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import Physician
+from policy_service.vocabulary import Held, Physician
 from tests.benchmarks import population
 from tests.benchmarks.cold import p99
 from tests.benchmarks.figures import Figure
@@ -118,7 +118,7 @@ async def _read(dsn: str) -> float:
 
 def _changes(snapshot: Snapshot, count: int) -> list[float]:
     """Milliseconds to put in an account with one grant more, again and again."""
-    physicians = list(snapshot.physicians())
+    physicians = [name for shard in snapshot._accounts for name in shard]
     chance = random.Random(1)
     times = []
     for revision in range(snapshot.revision + 1, snapshot.revision + 1 + count):
@@ -128,6 +128,6 @@ def _changes(snapshot: Snapshot, count: int) -> list[float]:
         grants = tuple(sorted({*account.grants, (f"user:new-{revision}", "role:data_entry")}))
         changed = Account(snapshot.basis, physician, grants, account.rules)
         began = time.perf_counter()
-        snapshot = snapshot.after(revision, {physician: changed})
+        snapshot = snapshot.after(Held(revision=revision), {physician: changed})
         times.append((time.perf_counter() - began) * 1e3)
     return times
