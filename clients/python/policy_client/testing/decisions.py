@@ -1,0 +1,225 @@
+"""DecisionService of the fake: every method answers from the state in hand."""
+
+import base64
+import hashlib
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, Final
+
+from policy_client._pb import decision_pb2 as pb
+from policy_client.answers import Channel, Question
+from policy_client.testing.fields import Fields
+from policy_client.testing.refusals import Refusal, refuse, refuse_fields
+from policy_client.testing.rules import ACTIONS, BUILT_IN, Account, Finding
+from policy_client.testing.state import State
+
+_MOST: Final = 1_000
+_CHANNELS: Final = {pb.CHANNEL_MOBILE: Channel.MOBILE}
+
+
+class Decisions:
+    """The methods, by their names in the contract."""
+
+    def __init__(self, state: Callable[[], State]) -> None:
+        """``state`` is the state in hand; ``asked`` gathers every question that could be read."""
+        self._state = state
+        self._count = itertools.count(1)
+        self.asked: list[Question] = []
+
+    def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
+        """May this user do this?"""
+        return self._response(self._finding(request, self._at(request.min_revision)))
+
+    def batch_check(self, request: pb.BatchCheckRequest) -> pb.BatchCheckResponse:
+        """Many questions at one revision."""
+        if not 1 <= len(request.checks) <= _MOST:
+            refuse_fields({"checks": f"checks has {len(request.checks)} questions; it takes 1 to {_MOST}"})
+        state = self._at(max(check.min_revision for check in request.checks))
+        faults: dict[str, str] = {}
+        for place, check in enumerate(request.checks):
+            try:
+                _read(check, f"checks[{place}].")
+            except Refusal as refused:
+                faults |= refused.fields
+        if faults:
+            refuse_fields(faults)
+        answers = [self._response(self._finding(check, state)) for check in request.checks]
+        return pb.BatchCheckResponse(answers=answers, revision=state.revision)
+
+    def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
+        """The answer of ``check`` with its grounds."""
+        check = request.check
+        state = self._at(check.min_revision)
+        found, account = self._finding(check, state), state.accounts.get(check.physician)
+        roles = account.roles_of(check.user) if account else ()
+        return pb.ExplainResponse(
+            decision=self._response(found),
+            sentence=_sentence(check, roles, found),
+            roles=roles,
+            path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
+            rule=pb.Rule(**dict(zip(("subject", "physician", "action", "effect"), found.rule, strict=True)))
+            if found.rule
+            else None,
+            missing=_missing(account, found, check.action) if account else None,
+        )
+
+    def list_actions(self, request: pb.ListActionsRequest) -> pb.ListActionsResponse:
+        """Every action, shown or hidden."""
+        with Fields() as fields:
+            fields.user("user", request.user)
+            fields.physician(request.physician)
+            fields.channel(request.channel)
+        state = self._at(request.min_revision)
+        found = {action: _find(state, request.user, request.physician, action, request.channel) for action in ACTIONS}
+        account = state.accounts.get(request.physician)
+        return pb.ListActionsResponse(
+            actions=[
+                pb.ActionAccess(action=action, shown=one.allowed, reason=_reason(one), role=one.role)
+                for action, one in found.items()
+            ],
+            revision=state.revision,
+            roles=account.roles_of(request.user) if account else (),
+        )
+
+    def list_users(self, request: pb.ListUsersRequest) -> pb.ListUsersResponse:
+        """Everyone who may do this here."""
+        with Fields() as fields:
+            fields.physician(request.physician)
+            fields.action(request.action)
+            fields.channel(request.channel)
+        if request.action not in ACTIONS:
+            refuse("UNKNOWN_ACTION", action=request.action)
+        state = self._at(request.min_revision)
+        mobile = request.channel == pb.CHANNEL_MOBILE
+        account = state.account(request.physician)
+        found = [(user, account.find(user, request.action, mobile=mobile)) for user in account.users()]
+        items = [pb.UserAccess(user=user, role=one.role) for user, one in found if one.allowed]
+        users, revision, token = _page(items, request, state.revision)
+        return pb.ListUsersResponse(users=users, revision=revision, next_page_token=token)
+
+    def list_physicians(self, request: pb.ListPhysiciansRequest) -> pb.ListPhysiciansResponse:
+        """Everywhere this user may act."""
+        with Fields() as fields:
+            fields.user("user", request.user)
+            if request.action:
+                fields.action(request.action)
+            fields.channel(request.channel)
+        if request.action and request.action not in ACTIONS:
+            refuse("UNKNOWN_ACTION", action=request.action)
+        state = self._at(request.min_revision)
+        mobile = request.channel == pb.CHANNEL_MOBILE
+        items = []
+        for physician, account in sorted(state.accounts.items()):
+            wanted = [request.action] if request.action else ACTIONS
+            actions = [action for action in wanted if account.find(request.user, action, mobile=mobile).allowed]
+            if actions:
+                roles = account.roles_of(request.user)
+                items.append(pb.PhysicianAccess(physician=physician, roles=roles, actions=actions))
+        physicians, revision, token = _page(items, request, state.revision)
+        return pb.ListPhysiciansResponse(physicians=physicians, revision=revision, next_page_token=token)
+
+    def _at(self, min_revision: int) -> State:
+        state = self._state()
+        if state.revision < min_revision:
+            refuse("REVISION_NOT_REACHED", wanted=min_revision, reached=state.revision)
+        return state
+
+    def _finding(self, check: pb.CheckRequest, state: State) -> Finding:
+        _read(check)
+        self.asked.append(
+            Question(
+                user=check.user,
+                physician=check.physician,
+                action=check.action,
+                channel=_CHANNELS.get(check.channel, Channel.WEB),
+                min_revision=check.min_revision,
+                resource=check.resource,
+                correlation_id=check.correlation_id,
+            )
+        )
+        return _find(state, check.user, check.physician, check.action, check.channel)
+
+    def _response(self, found: Finding) -> pb.CheckResponse:
+        return pb.CheckResponse(
+            allowed=found.allowed,
+            reason=_reason(found),
+            revision=self._state().revision,
+            decision_id=f"fake-{next(self._count)}",
+            role=found.role,
+        )
+
+
+def _read(check: pb.CheckRequest, prefix: str = "") -> None:
+    with Fields(prefix) as fields:
+        fields.user("user", check.user)
+        fields.physician(check.physician)
+        fields.action(check.action)
+        fields.channel(check.channel)
+        fields.log_text("resource", check.resource, 256)
+        fields.log_text("correlation_id", check.correlation_id, 128)
+
+
+def _find(state: State, user: str, physician: str, action: str, channel: int) -> Finding:
+    account = state.accounts.get(physician)
+    if account is None:
+        return Finding(reason="UNKNOWN_PHYSICIAN")
+    if action not in ACTIONS:
+        return Finding(reason="UNKNOWN_ACTION")
+    return account.find(user, action, mobile=channel == pb.CHANNEL_MOBILE)
+
+
+def _reason(found: Finding) -> pb.Reason:
+    return getattr(pb, f"REASON_{found.reason}")  # type: ignore[no-any-return]
+
+
+def _missing(account: Account, found: Finding, action: str) -> pb.Missing | None:
+    if found.allowed or found.rule or action not in ACTIONS:
+        return None
+    wanted = "app:mobile" if found.reason == "CHANNEL_NOT_ALLOWED" else action
+    roles = sorted({*BUILT_IN, *account.custom_roles()})
+    return pb.Missing(action=wanted, roles=[role for role in roles if wanted in account.allowed_by(role)])
+
+
+def _sentence(check: pb.CheckRequest, roles: Sequence[str], found: Finding) -> str:
+    who, what, where = check.user, check.action, check.physician
+    via = " in the mobile app" if check.channel == pb.CHANNEL_MOBILE else ""
+    held = f"{who} is {' and '.join(roles)} for {where}" if roles else f"{who} has no role for {where}"
+    chain = "".join(f", which includes {role}" for _, role in found.path[1:])
+    match found.reason:
+        case "GRANTED":
+            scope = "everything" if found.rule and found.rule.action == "*" else what
+            return f"{who} may {what} for {where}{via}: as {found.role}{chain}, {scope} is allowed."
+        case "DENIED_BY_RULE":
+            why = f"as {found.role}{chain}, a rule denies it, and a deny always wins"
+            return f"{who} may not {what} for {where}{via}: {why}."
+        case "NOT_A_MEMBER":
+            return f"{who} may not {what} for {where}{via}: {held}."
+        case "NOT_GRANTED":
+            return f"{who} may not {what} for {where}{via}: {held}, and that does not allow {what}."
+        case "CHANNEL_NOT_ALLOWED":
+            return f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow app:mobile."
+        case "UNKNOWN_ACTION":
+            return f"{who} may not {what} for {where}: there is no such action."
+        case _:
+            return f"{who} may not {what} for {where}: no physician is registered under that name."
+
+
+def _page(items: list[Any], request: Any, revision: int) -> tuple[list[Any], int, str]:
+    """A page of a list, the revision of its first page, and the next token; refuses LIST_CHANGED."""
+    size, offset = min(request.page_size or _MOST, _MOST), 0
+    # Everything asked but for the page: another question's token is not one of this list.
+    question = type(request).FromString(request.SerializeToString())
+    for name in ("page_size", "page_token", "min_revision"):
+        question.ClearField(name)
+    digest = hashlib.sha256(repr((question, items)).encode()).hexdigest()
+    if request.page_token:
+        try:
+            start, first, before = base64.urlsafe_b64decode(request.page_token.encode()).decode().split()
+            offset, revision = int(start), int(first)
+        except ValueError:
+            refuse("LIST_CHANGED")
+        if before != digest:
+            refuse("LIST_CHANGED")
+    end = offset + size
+    more = base64.urlsafe_b64encode(f"{end} {revision} {digest}".encode()).decode() if end < len(items) else ""
+    return items[offset:end], revision, more

@@ -1,0 +1,171 @@
+"""Rules of who works for whom, and of an account's custom roles."""
+
+from dataclasses import dataclass
+
+from policy_client.testing.refusals import refuse
+from policy_client.testing.rules import ACTIONS, BUILT_IN, OWNER, OWNER_ONLY, Account, Row
+from policy_client.testing.state import (
+    PENDING,
+    WITHDRAWN,
+    Holding,
+    Person,
+    State,
+    refuse_beyond,
+    refuse_holding_beyond,
+    refuse_self,
+    refuse_unknown,
+    require,
+)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definition:
+    """A custom role: what it allows and denies of its own, and the roles that it includes."""
+
+    allow: tuple[str, ...] = ()
+    deny: tuple[str, ...] = ()
+    includes: tuple[str, ...] = ()
+
+    def rows(self, role: str) -> frozenset[Row]:
+        """The rows that define the role."""
+        subject = f"role:{role}"
+        rows: set[Row] = {(subject, action, "allow") for action in self.allow}
+        rows |= {(subject, action, "deny") for action in self.deny}
+        return frozenset(rows | {(subject, f"role:{included}") for included in self.includes})
+
+
+def register(draft: State, physician: str, owner: str) -> None:
+    """Open an account with its owner."""
+    if physician in draft.accounts:
+        refuse("PHYSICIAN_EXISTS", physician=physician)
+    _know(draft, owner)
+    draft.accounts[physician] = Account(physician, frozenset({(f"user:{owner}", f"role:{OWNER}")}))
+
+
+def grant(draft: State, physician: str, user: str, role: str) -> None:
+    """Give a role without invitation."""
+    if role == OWNER:
+        refuse("OWNER_ONLY", action="role owner")
+    account = draft.account(physician)
+    refuse_unknown(account, role)
+    _know(draft, user)
+    draft.accounts[physician] = account.with_rows(account.rows | {(f"user:{user}", f"role:{role}")})
+
+
+def update(draft: State, actor: str, physician: str, user: str, holding: Holding) -> None:
+    """Replace what a member holds."""
+    account = draft.account(physician)
+    require(account, actor, "user:edit")
+    held = _held(account, actor, user)
+    refuse_holding_beyond(account, actor, holding)
+    draft.accounts[physician] = account.with_rows((account.rows - held) | holding.rows(user))
+
+
+def revoke(draft: State, actor: str, physician: str, user: str) -> None:
+    """Take everything from a member, and withdraw their open invitation; whoever is only invited can be revoked too."""
+    account = draft.account(physician)
+    require(account, actor, "user:revoke")
+    invitation = draft.open_for(physician, user)
+    if invitation is None or user in account.users():
+        draft.accounts[physician] = account.with_rows(account.rows - _held(account, actor, user))
+    if invitation is not None:
+        draft.close(invitation, WITHDRAWN)
+
+
+def create_role(draft: State, actor: str, physician: str, role: str, definition: Definition) -> None:
+    """Make a custom role."""
+    account = draft.account(physician)
+    require(account, actor, "user:edit")
+    if role in account.custom_roles():
+        refuse("ROLE_EXISTS", role=role, physician=physician)
+    _define_as(draft, account, actor, role, definition)
+
+
+def update_role(draft: State, actor: str, physician: str, role: str, definition: Definition) -> None:
+    """Replace a custom role's definition, and so what its holders may."""
+    account = draft.account(physician)
+    require(account, actor, "user:edit")
+    _refuse_not_custom(account, role)
+    _define_as(draft, account, actor, role, definition)
+
+
+def delete_role(draft: State, actor: str, physician: str, role: str, replacement: str) -> None:
+    """Remove a custom role; its holders get ``replacement``, if that is not empty."""
+    account = draft.account(physician)
+    require(account, actor, "user:edit")
+    if role in BUILT_IN:
+        refuse("BUILT_IN_ROLE", role=role)
+    if replacement:
+        refuse_holding_beyond(account, actor, Holding(roles=(replacement,)))
+    invited = [
+        i.id
+        for i in draft.invitations.values()
+        if (i.physician, i.state) == (physician, PENDING) and role in i.holding.roles
+    ]
+    if invited:
+        refuse("ROLE_IN_USE", role=role, physician=physician, held_by=", ".join(invited))
+    _refuse_not_custom(account, role)
+    subject = f"role:{role}"
+    holders = {row[0] for row in account.rows if len(row) == 2 and row[1] == subject}
+    if holders and replacement in ("", role):
+        refuse("ROLE_IN_USE", role=role, physician=physician, held_by=", ".join(sorted(holders)))
+    gone = account.of(subject) | {(holder, subject) for holder in holders}
+    after = account.with_rows((account.rows - gone) | {(holder, f"role:{replacement}") for holder in holders})
+    _refuse_own_change(account, after, actor)
+    draft.accounts[physician] = after
+
+
+def define(draft: State, physician: str, role: str, definition: Definition) -> None:
+    """Make a custom role or replace it, without an actor's rights."""
+    draft.accounts[physician] = _defined(draft.account(physician), role, definition)
+
+
+def _defined(account: Account, role: str, definition: Definition) -> Account:
+    """The account with a role defined like this; refuses what no role may be."""
+    if not definition.rows(role):
+        refuse("EMPTY_ROLE", role=role)
+    for action in sorted(OWNER_ONLY.intersection(definition.allow)):
+        refuse("OWNER_ONLY", action=action)
+    if OWNER in definition.includes:
+        refuse("OWNER_ONLY", action="role owner")
+    if role in BUILT_IN:
+        refuse("BUILT_IN_ROLE", role=role)
+    for included in sorted(definition.includes):
+        refuse_unknown(account, included)
+    return account.with_rows((account.rows - account.of(f"role:{role}")) | definition.rows(role))
+
+
+def _define_as(draft: State, account: Account, actor: str, role: str, definition: Definition) -> None:
+    after = _defined(account, role, definition)
+    for changed in after.custom_roles():
+        refuse_beyond(account, actor, after.allowed_by(changed) - account.allowed_by(changed))
+    _refuse_own_change(account, after, actor)
+    draft.accounts[account.physician] = after
+
+
+def _held(account: Account, actor: str, user: str) -> frozenset[Row]:
+    """The rows of a member who may be changed by the actor."""
+    if OWNER in account.roles_of(user):
+        refuse("LAST_OWNER", physician=account.physician)
+    refuse_self(actor, user)
+    if user not in account.users():
+        refuse("NOT_A_MEMBER", user=user, physician=account.physician)
+    return account.of(f"user:{user}") | account.of(f"role:custom.{user}")
+
+
+def _know(draft: State, user: str) -> None:
+    """Note a user who has credentials, and may be known already."""
+    person = draft.people.get(user)
+    draft.people[user] = Person(email=person.email if person else None, is_active=True)
+
+
+def _refuse_not_custom(account: Account, role: str) -> None:
+    if role in BUILT_IN:
+        refuse("BUILT_IN_ROLE", role=role)
+    if role not in account.custom_roles():
+        refuse("UNKNOWN_ROLE", role=role, physician=account.physician)
+
+
+def _refuse_own_change(before: Account, after: Account, actor: str) -> None:
+    if any(before.may(actor, action) != after.may(actor, action) for action in ACTIONS):
+        refuse("SELF_EDIT", actor=actor)

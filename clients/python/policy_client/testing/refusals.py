@@ -1,0 +1,82 @@
+"""What can be refused: each reason with its gRPC code and sentence, as the real service gives them."""
+
+from typing import Final, NoReturn
+
+import grpc
+from google.protobuf.any_pb2 import Any as AnyMessage
+from google.rpc import error_details_pb2, status_pb2
+
+DETAILS_KEY: Final = "grpc-status-details-bin"
+
+_NOT_FOUND = grpc.StatusCode.NOT_FOUND
+_EXISTS = grpc.StatusCode.ALREADY_EXISTS
+_PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+_DENIED = grpc.StatusCode.PERMISSION_DENIED
+
+_TABLE: Final = {
+    "INVALID_REQUEST": (grpc.StatusCode.INVALID_ARGUMENT, "The request has fields that cannot be read."),
+    "UNKNOWN_PHYSICIAN": (_NOT_FOUND, "No such physician account is registered."),
+    "UNKNOWN_ACTION": (_NOT_FOUND, "No such action exists."),
+    "UNKNOWN_ROLE": (_NOT_FOUND, "No such role exists in this account."),
+    "UNKNOWN_INVITATION": (_NOT_FOUND, "No such invitation was made for this account."),
+    "NOT_A_MEMBER": (_NOT_FOUND, "The user does not work on this account."),
+    "PHYSICIAN_EXISTS": (_EXISTS, "This physician account is registered already."),
+    "ROLE_EXISTS": (_EXISTS, "The account has a role of this name already."),
+    "BUILT_IN_ROLE": (_PRECONDITION, "A built-in role cannot be redefined in one account."),
+    "EMPTY_ROLE": (_PRECONDITION, "A role allows, denies or includes something; to remove it, delete it."),
+    "OWNER_ONLY": (_PRECONDITION, "Only an account's owner may hold this; it cannot be given to an invited user."),
+    "LAST_OWNER": (_PRECONDITION, "An account keeps its owner."),
+    "ROLE_IN_USE": (_PRECONDITION, "The role is still held or included by others."),
+    "ROLE_CHAIN_TOO_LONG": (_PRECONDITION, "Roles include each other in a circle or through too many steps."),
+    "USER_EXISTS": (_PRECONDITION, "This username or address exists already; ask whether to invite the existing user."),
+    "USER_MISMATCH": (_PRECONDITION, "The username and the address belong to different people."),
+    "ALREADY_A_MEMBER": (_PRECONDITION, "The user works on this account already; edit their permissions instead."),
+    "ALREADY_INVITED": (_PRECONDITION, "The user has an open invitation to this account; resend or cancel it."),
+    "INVITATION_CLOSED": (_PRECONDITION, "The invitation is no longer open."),
+    "INVALID_TOKEN": (_PRECONDITION, "This link does not work: it was used, replaced or withdrawn, or its time is up."),
+    "IDEMPOTENCY_KEY_REUSED": (_PRECONDITION, "This idempotency key was used for another request."),
+    "ACTOR_NOT_ALLOWED": (_DENIED, "The acting person may not do this for this physician."),
+    "BEYOND_OWN_RIGHTS": (_DENIED, "Nobody gives what they do not hold themselves."),
+    "SELF_EDIT": (_DENIED, "Nobody changes their own permissions."),
+    "LIST_CHANGED": (grpc.StatusCode.ABORTED, "The list has changed since its first page was answered; begin again."),
+    "REVISION_NOT_REACHED": (grpc.StatusCode.UNAVAILABLE, "The revision asked for has not been reached."),
+}
+
+
+class Refusal(Exception):
+    """The request was refused; ``reason`` says which rule, ``fields`` what is wrong with each field at fault."""
+
+    def __init__(self, reason: str, facts: dict[str, str], fields: dict[str, str]) -> None:
+        """Use ``refuse``."""
+        self.code, sentence = _TABLE[reason]
+        self.reason, self.facts, self.fields = reason, facts, fields
+        told = ", ".join(f"{name}: {fact}" for name, fact in facts.items())
+        super().__init__("; ".join(fields.values()) or (f"{sentence} ({told})" if told else sentence))
+
+    def status(self) -> bytes:
+        """The google.rpc.Status for the trailing metadata."""
+        status = status_pb2.Status(code=self.code.value[0], message=str(self))
+        _pack(status, error_details_pb2.ErrorInfo(reason=self.reason, domain="policy.v1", metadata=self.facts))
+        if self.fields:
+            violations = [
+                error_details_pb2.BadRequest.FieldViolation(field=field, description=words)
+                for field, words in self.fields.items()
+            ]
+            _pack(status, error_details_pb2.BadRequest(field_violations=violations))
+        return bytes(status.SerializeToString())
+
+
+def refuse(reason: str, **facts: object) -> NoReturn:
+    """Refuse for a reason, with what it concerns."""
+    raise Refusal(reason, {name: str(fact) for name, fact in facts.items()}, {})
+
+
+def refuse_fields(fields: dict[str, str]) -> NoReturn:
+    """Refuse the fields at fault, with what is wrong with each."""
+    raise Refusal("INVALID_REQUEST", {}, fields)
+
+
+def _pack(status: status_pb2.Status, detail: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> None:
+    packed = AnyMessage()
+    packed.Pack(detail)
+    status.details.append(packed)
