@@ -47,7 +47,8 @@ def channel_options(more: Options) -> list[tuple[str, Any]]:
         ("grpc.service_config", _SERVICE_CONFIG),
         # A service that restarts is found again soon, not after gRPC's minute.
         ("grpc.initial_reconnect_backoff_ms", 100),
-        ("grpc.min_reconnect_backoff_ms", 100),
+        # This one is also how long a connection may take to be made.
+        ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 10_000),
