@@ -29,9 +29,7 @@ _PROVIDERS: Final = (
 _NOWHERE: Final = ("arpa", "invalid", "local", "localhost", "onion", "test")
 _ATOM = r"[A-Za-z0-9!#$%&'*+/=?^_`{|}~-]+"
 _LABEL = r"[A-Za-z0-9](?:[A-Za-z0-9-]{0,61}[A-Za-z0-9])?"
-_ADDRESS: Final = re.compile(
-    rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[^.]*[A-Za-z]){_LABEL}", re.ASCII
-)
+_ADDRESS: Final = re.compile(rf"{_ATOM}(?:\.{_ATOM})*@(?:{_LABEL}\.)+(?=[^.]*[A-Za-z]){_LABEL}", re.ASCII)
 
 
 def read_address(text: str) -> str | None:
