@@ -33,7 +33,7 @@ def parse_email(text: str, field: str = "email") -> str:
     as what they are (xn--…) after it.
     """
     try:
-        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, allow_quoted_local=False)
+        found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
     except EmailNotValidError as fault:
         raise InvalidRequest(
             violations=(InvalidField(field=field, description=f"{field} is not an e-mail address: {fault}"),)

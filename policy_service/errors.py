@@ -36,8 +36,16 @@ class PolicyError(Exception):
     def __str__(self) -> str:
         """The sentence, then the facts."""
         sentence = (type(self).__doc__ or "").partition("\n")[0]
-        facts = ", ".join(f"{field.name}: {getattr(self, field.name)}" for field in fields(self))
+        facts = "; ".join(f"{name}: {fact}" for name, fact in self.facts().items())
         return f"{sentence} ({facts})" if facts else sentence
+
+    def facts(self) -> dict[str, str]:
+        """The fields in words."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        return {
+            name: ", ".join(str(part) for part in fact) if isinstance(fact, tuple) else str(fact)
+            for name, fact in found.items()
+        }
 
 
 @dataclass(kw_only=True)

@@ -136,12 +136,7 @@ class Invitations:
         _refuse_closed(invitation, invitation.state)
         Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions)).refuse_beyond(at, actor)
         if email is not None and email != invitation.email:
-            other = await users.by_email(tx, email)
-            if other is not None and other.user != invitation.user:
-                raise UserMismatch
-            person = await users.by_name(tx, invitation.user)
-            if person is not None and not person.is_active:
-                await users.readdress(tx, invitation.user, email)
+            await self._readdress(tx, invitation, email)
         generation = invitation.generation + 1
         await table.renew(
             tx,
@@ -204,6 +199,22 @@ class Invitations:
         await tx.change("invitation.accept", physician, begun=rows - at.rows, detail=detail)
         return Accepted(user=user, physician=physician, is_new=is_new)
 
+    async def _readdress(self, tx: Transaction, invitation: Invitation, email: str) -> None:
+        """Another address for somebody whom only this account invited, and who never accepted.
+
+        Anybody else's mail goes to the address that is known: whoever could
+        turn it would accept, or set up credentials, in their place.
+        """
+        person, other = await users.by_name(tx, invitation.user), await users.by_email(tx, email)
+        if (
+            (other is not None and other.user != invitation.user)
+            or person is None
+            or person.is_active
+            or await table.is_open_elsewhere(tx, invitation.physician, invitation.user)
+        ):
+            raise UserMismatch
+        await users.readdress(tx, invitation.user, email)
+
     async def _refuse_open(self, tx: Transaction, physician: Physician, user: User, now: datetime) -> None:
         before = await table.open_for(tx, physician, user)
         if before is None:
@@ -224,6 +235,8 @@ class Invitations:
             raise UserMismatch
         if not reuse_existing:
             raise UserExists(user=user)
+        if named is not None and named.email is None:
+            await users.readdress(tx, user, email)
 
 
 async def _found(tx: Transaction, physician: Physician, wanted: str) -> Invitation:

@@ -196,8 +196,10 @@ class ManageUsersService:
         self, request: pb.UpdatePermissionsRequest, caller: str
     ) -> pb.UpdatePermissionsResponse:
         """See ManageUsersService.UpdatePermissions in manage_users.proto."""
-        actor, physician, user = parse_who(request)
-        holding = parse_holding(request.permissions)
+        with Fields() as fields:
+            who = fields.read(parse_who, request)
+            holding = fields.read(parse_holding, request.permissions)
+        actor, physician, user = who
 
         async def story(tx: Transaction) -> pb.UpdatePermissionsResponse:
             await manage_users.update(tx, self._model, physician, user, holding, actor=actor)
@@ -217,8 +219,10 @@ class ManageUsersService:
 
     async def create_role(self, request: pb.CreateRoleRequest, caller: str) -> pb.CreateRoleResponse:
         """See ManageUsersService.CreateRole in manage_users.proto."""
-        actor, physician, role = parse_which_role(request)
-        definition = parse_definition(request.definition)
+        with Fields() as fields:
+            which = fields.read(parse_which_role, request)
+            definition = fields.read(parse_definition, request.definition)
+        actor, physician, role = which
 
         async def story(tx: Transaction) -> pb.CreateRoleResponse:
             await custom_roles.create_role(tx, self._model, physician, role, definition, actor=actor)
@@ -228,8 +232,10 @@ class ManageUsersService:
 
     async def update_role(self, request: pb.UpdateRoleRequest, caller: str) -> pb.UpdateRoleResponse:
         """See ManageUsersService.UpdateRole in manage_users.proto."""
-        actor, physician, role = parse_which_role(request)
-        definition = parse_definition(request.definition)
+        with Fields() as fields:
+            which = fields.read(parse_which_role, request)
+            definition = fields.read(parse_definition, request.definition)
+        actor, physician, role = which
 
         async def story(tx: Transaction) -> pb.UpdateRoleResponse:
             await custom_roles.update_role(tx, self._model, physician, role, definition, actor=actor)
@@ -291,5 +297,8 @@ class ManageUsersService:
             response.revision = tx.written.revision
             if key:
                 await tx.keep_answer(key, digest, response.SerializeToString())
+        if key and not tx.written.changed:
+            # What changed nothing was taken back whole, the kept answer with it.
+            await self._store.keep_answer(caller, key, digest, response.SerializeToString())
         self._written()
         return response

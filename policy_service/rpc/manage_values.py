@@ -26,6 +26,7 @@ from policy_service.vocabulary import (
 
 MOST_DISPLAY_NAME: Final = 128
 _MOST_EMAIL: Final = 254
+_MOST_DIGITS: Final = 18
 MOST_INVITATIONS: Final = 1_000
 _STATES: Final[dict[int, InvitationState]] = {
     pb.InvitationState.Value(f"INVITATION_STATE_{state.name}"): state for state in InvitationState
@@ -115,9 +116,12 @@ def parse_page_token(token: str) -> int:
     if not token:
         return 2**63 - 1
     try:
-        return int(base64.urlsafe_b64decode(token.encode()).decode("ascii"))
+        digits = base64.urlsafe_b64decode(token.encode()).decode("ascii")
     except (ValueError, binascii.Error) as fault:
         raise invalid("page_token", "page_token is not one of this list") from fault
+    if not digits.isdecimal() or len(digits) > _MOST_DIGITS:
+        raise invalid("page_token", "page_token is not one of this list")
+    return int(digits)
 
 
 def encode_page_token(revision: int) -> str:

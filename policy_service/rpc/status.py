@@ -1,6 +1,5 @@
 """Our errors as gRPC statuses, and nothing of anybody else's errors."""
 
-from dataclasses import asdict
 from typing import Final
 
 import grpc
@@ -39,7 +38,7 @@ def internal(incident: str) -> Refusal:
 
 
 def _refusal(code: grpc.StatusCode, message: str, reason: str, error: PolicyError | None) -> Refusal:
-    facts = {} if error is None else {name: str(fact) for name, fact in asdict(error).items() if name != "violations"}
+    facts = {} if error is None or isinstance(error, InvalidRequest) else error.facts()
     details = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=facts)]
     if isinstance(error, InvalidRequest):
         details.append(

@@ -12,7 +12,7 @@ from policy_service.errors import OutcomeUnknown, StoreUnavailable
 from policy_service.store import outbox, rules
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.reading import Reading, reading
-from policy_service.store.transaction import Transaction, begin
+from policy_service.store.transaction import KEEP_ANSWER, Transaction, begin
 from policy_service.vocabulary import Held
 
 CHANNEL: Final = "policy_revision"
@@ -117,6 +117,11 @@ class Store:
         """The revision that holds now. Raises StoreUnavailable."""
         with translated():
             return (await rules.held(self._pool)).revision
+
+    async def keep_answer(self, caller: str, key: str, digest: bytes, answer: bytes) -> None:
+        """Keep an answer for the next time an idempotency key is used. Raises StoreUnavailable."""
+        with translated():
+            await self._pool.execute(KEEP_ANSWER, caller, key, digest, answer)
 
     async def claim_mail(self, now: datetime, lease_until: datetime, most: int) -> list[outbox.Claimed]:
         """Take e-mails whose time has come. Raises StoreUnavailable."""

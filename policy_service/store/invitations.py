@@ -77,7 +77,13 @@ INSERT INTO outbox (invitation, generation, state, message_id, next_try) VALUES 
 """
 _ONE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.id = $2"
 _OPEN_FOR = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.username = $2 AND i.state = 'pending'"
-_OPEN_WITH_ROLE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.state = 'pending' AND $2 = ANY(i.roles)"
+_OPEN_WITH_ROLE = f"""
+SELECT {_COLUMNS} {_FROM}
+WHERE i.physician = $1 AND i.state = 'pending' AND i.expires_at > now() AND $2 = ANY(i.roles)
+"""
+_OPEN_ELSEWHERE = """
+SELECT EXISTS (SELECT FROM invitations WHERE physician <> $1 AND username = $2 AND state = 'pending')
+"""
 _PAGE = f"""
 SELECT {_COLUMNS} {_FROM}
 WHERE i.physician = $1 AND i.invited_at_revision < $2
@@ -163,8 +169,13 @@ async def open_for(tx: Transaction, physician: Physician, user: User) -> Invitat
     return _invitation(record) if record else None
 
 
+async def is_open_elsewhere(tx: Transaction, physician: Physician, user: User) -> bool:
+    """Has the user an invitation of another account that nobody closed?"""
+    return bool(await tx.connection.fetchval(_OPEN_ELSEWHERE, physician, user))
+
+
 async def open_with_role(tx: Transaction, physician: Physician, role: Role) -> list[Invitation]:
-    """Invitations that nobody closed and that name a role."""
+    """Invitations that can still be accepted and that name a role."""
     return [_invitation(record) for record in await tx.connection.fetch(_OPEN_WITH_ROLE, physician, role)]
 
 

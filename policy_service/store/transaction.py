@@ -33,7 +33,7 @@ INSERT INTO users (username, created_at_revision, active_since_revision) VALUES 
 ON CONFLICT (username) DO UPDATE SET active_since_revision = coalesce(users.active_since_revision, $2)
 """
 _KEPT_ANSWER = "SELECT digest, answer FROM idempotency WHERE caller = $1 AND key = $2"
-_KEEP_ANSWER = "INSERT INTO idempotency (caller, key, digest, answer) VALUES ($1, $2, $3, $4)"
+KEEP_ANSWER = "INSERT INTO idempotency (caller, key, digest, answer) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 _ADD_PHYSICIAN = """
 INSERT INTO physicians (physician, owner, display_name, registered_at_revision) VALUES ($1, $2, $3, $4)
 ON CONFLICT (physician) DO NOTHING RETURNING physician
@@ -76,7 +76,7 @@ class Transaction:
 
     async def keep_answer(self, key: str, digest: bytes, answer: bytes) -> None:
         """Keep an answer for the next time the key is used."""
-        await self.connection.execute(_KEEP_ANSWER, self._caller, key, digest, answer)
+        await self.connection.execute(KEEP_ANSWER, self._caller, key, digest, answer)
 
     @property
     def written(self) -> Written:

@@ -15,7 +15,7 @@ from policy_service.tokens import TokenKey
 from tests.conftest import settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.integration.test_manage_users import allowed, join, refusal
-from tests.support.people import MailServer, Page
+from tests.support.people import MailServer, Page, token_in
 from tests.support.rpc import Refused
 
 ROUNDS = 25
@@ -367,6 +367,45 @@ async def test_23_mail_goes_to_the_stored_address_alone_whatever_is_in_the_names
     assert message.get_all("To") == ["nina@clinic.example"]
     assert message["Bcc"] is message["Cc"] is None
     assert "evil" not in message["From"]
+
+
+async def test_23_nobody_turns_the_mail_of_somebody_else_to_themselves(page, mail, management):
+    """Dr. B invites Nina, whom Dr. A invited and who has not accepted yet, and resends to an address of their own."""
+    await page.invite("nina", "administrator")
+    other = Page(management, "oscar", "dr-b")
+    theirs = (await other.invite("nina", "data_entry", reuse_existing=True)).invitation.id
+    assert await refusal(other.resend(theirs, "eve@evil.example")) == "USER_MISMATCH"
+    first, second = await mail.letters(2)
+    tokens = [token_in(message) for message in (first, second) if "dr-a" in message["Subject"]]
+    await page.accept(tokens[0])
+    # Nor of somebody who has credentials.
+    assert await refusal(other.resend(theirs, "eve@evil.example")) == "USER_MISMATCH"
+    await other.resend(theirs)
+
+
+async def test_an_expired_invitation_does_not_keep_its_role(page, database):
+    await page.create_role("desk", "claim:view")
+    await page.invite("nina", "desk")
+    await shift(database, "UPDATE invitations SET expires_at = $1", datetime.now(UTC) - timedelta(seconds=1))
+    await page.delete_role("desk")
+
+
+async def test_a_key_is_used_up_by_a_write_that_changed_nothing(page, mail):
+    await join(page, mail, "nina", "data_entry")
+    same = await page.edit("nina", "data_entry", idempotency_key="k")
+    await page.edit("nina", "financial_viewer")
+    assert await page.edit("nina", "data_entry", idempotency_key="k") == same
+    assert (await page.members())["nina"] == ["financial_viewer"]
+    assert await refusal(page.edit("nina", "administrator", idempotency_key="k")) == "IDEMPOTENCY_KEY_REUSED"
+
+
+@pytest.mark.parametrize("token", ["OTk5OTk5OTk5OTk5OTk5OTk5OTk=", "LTE=", "IDFfMCA=", "x", "ü"])
+async def test_a_page_token_that_is_none_is_named(management, token):
+    with pytest.raises(Refused) as refused:
+        await management(
+            "ListInvitations", mu.ListInvitationsRequest(actor="olive", physician="dr-a", page_token=token)
+        )
+    assert list(refused.value.fields) == ["page_token"]
 
 
 @pytest.mark.parametrize(

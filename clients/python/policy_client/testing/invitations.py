@@ -71,10 +71,14 @@ def resend(draft: State, actor: str, physician: str, wanted: str, email: str, un
         refuse("INVITATION_CLOSED", invitation=wanted, state=invitation.state.lower())
     refuse_holding_beyond(account, actor, invitation.holding)
     if email and email != invitation.email:
-        if _addressed(draft, email) not in (None, invitation.user):
+        elsewhere = any(
+            i.user == invitation.user and i.physician != physician and i.state == PENDING
+            for i in draft.invitations.values()
+        )
+        taken = _addressed(draft, email) not in (None, invitation.user)
+        if taken or elsewhere or draft.people[invitation.user].is_active:
             refuse("USER_MISMATCH")
-        if not draft.people[invitation.user].is_active:
-            draft.people[invitation.user] = Person(email=email, is_active=False)
+        draft.people[invitation.user] = Person(email=email, is_active=False)
     again = replace(invitation, email=email or invitation.email, expires_at=until, token=secrets.token_urlsafe(32))
     draft.invitations[wanted] = again
     return again
