@@ -4,20 +4,18 @@ import asyncio
 import logging
 import signal
 import sys
-from collections import Counter
 from collections.abc import Callable
-from pathlib import Path
 from typing import Annotated, Any
 
 import structlog
 import typer
 
 from policy_service import __version__
-from policy_service.cli import questions, roles, users
+from policy_service.cli import questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
-from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table, yes_no
+from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
 from policy_service.errors import StartError
-from policy_service.settings import PREFIX, Settings, policies_dir, read_settings
+from policy_service.settings import PREFIX, Settings, read_settings
 
 # Without the frames' variables: a request's names and a database's password may be among them.
 _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
@@ -30,8 +28,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-seed = typer.Typer(help="The built-in policy.", no_args_is_help=True)
-app.add_typer(seed, name="seed")
+app.add_typer(seeds.app, name="seed")
 app.add_typer(users.app, name="users")
 app.add_typer(roles.app, name="roles")
 questions.add_to(app)
@@ -85,48 +82,6 @@ def show_settings(*, as_json: AsJson = False) -> None:
         print_json({PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()})
     else:
         print_table(["setting", "value", "meaning"], rows, caption="Set them in the environment.")
-
-
-@seed.command("test")
-def seed_test(
-    files: Annotated[list[Path] | None, typer.Argument(help="Expectation files; default: those shipped.")] = None,
-    *,
-    seed_file: Annotated[
-        Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")
-    ] = None,
-    as_json: AsJson = False,
-) -> None:
-    """Run expectation files against a seed, offline. Exits with 1 if a decision is not as expected."""
-    from policy_service.model import read_model
-    from policy_service.policy_files import read_seed
-    from policy_service.policy_tests import run
-
-    settings = read_settings()
-    paths = files or sorted((policies_dir() / "tests").glob("*.yaml"))
-    results = list(run(read_model(settings.model_file), read_seed(seed_file or settings.seed_file), paths))
-    failed = [result for result in results if not result.passed]
-    if as_json:
-        fields = ("file", "why", "user", "physician", "channel", "action", "expected", "found", "reason")
-        print_json(
-            {
-                "decisions": len(results),
-                "failed": [{name: getattr(result, name) for name in fields} for result in failed],
-            }
-        )
-    else:
-        if failed:
-            print_table(
-                ["file", "user", "physician", "channel", "action", "expected", "found", "why"],
-                [
-                    (r.file, r.user, r.physician, r.channel, r.action, yes_no(r.expected), yes_no(r.found), r.why)
-                    for r in failed
-                ],
-                caption="Decisions that are not as expected.",
-            )
-        for name, count in Counter(result.file for result in results).items():
-            bad = sum(result.file == name for result in failed)
-            out.print(f"{name}: {count} decisions, {f'[red]{bad} not as expected[/red]' if bad else 'all as expected'}")
-    raise typer.Exit(Exit.DENIED if failed else Exit.OK)
 
 
 async def _serve(settings: Settings, *, demo: bool) -> None:

@@ -1,0 +1,8 @@
+"""The ``seed`` commands: from an edited CSV to a safe change."""
+
+import typer
+
+from policy_service.cli import expectations
+
+app = typer.Typer(help="The built-in policy: check, preview, apply, roll back.", no_args_is_help=True)
+expectations.add_to(app)
