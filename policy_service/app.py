@@ -1,6 +1,7 @@
 """The composition root: opens, wires and closes everything."""
 
 import asyncio
+import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -18,7 +19,7 @@ from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
-from policy_service.rpc import ManageUsersService, Planes, serving
+from policy_service.rpc import MANAGE_USERS, DecisionService, ManageUsersService, Planes, serving
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import Store, connect_store, embedded_postgres, migrate, probe, schema_is_current
 from policy_service.tokens import read_key
@@ -92,7 +93,9 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         sender = Sender(store, key, carrier, postmark, _now)
         invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
-        async with serving(settings, replica, users) as planes, asyncio.TaskGroup() as tasks:
+        decisions = DecisionService(replica, secrets.token_hex(6))
+        managing = {MANAGE_USERS: users}
+        async with serving(settings, replica, decisions, managing) as planes, asyncio.TaskGroup() as tasks:
             # In the group, so that an unexpected end of one ends the service instead of letting it go stale.
             watching = [
                 tasks.create_task(follower.run(replica)),
