@@ -1,7 +1,6 @@
 """The composition root: opens, wires and closes everything."""
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -11,6 +10,7 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
 from policy_service.follower import Follower
@@ -21,7 +21,17 @@ from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
 from policy_service.rpc import MANAGE_USERS, DecisionService, ManageUsersService, Planes, serving
 from policy_service.settings import Settings, policies_dir
-from policy_service.store import Store, connect_store, embedded_postgres, migrate, probe, schema_is_current
+from policy_service.store import (
+    SERVICE_ROLE,
+    Store,
+    allow_service,
+    as_role,
+    connect_store,
+    embedded_postgres,
+    migrate,
+    probe,
+    schema_is_current,
+)
 from policy_service.tokens import read_key
 from policy_service.vocabulary import Row
 
@@ -41,28 +51,35 @@ class App:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, migrating: bool = False) -> AsyncIterator[Store]:
+async def open_store(settings: Settings, *, migrating: bool = False, service_role: str = "") -> AsyncIterator[Store]:
     """The database, migrated and seeded if it is our own or ``migrating`` says so.
+
+    A migration gives ``service_role`` what the service needs. In the embedded
+    server the service uses a role of its own, which cannot rewrite a log.
 
     Raises StartError when it cannot be used as it is.
     """
     _, seed = read_policy(settings)
     async with AsyncExitStack() as stack:
+        embedded = settings.database_url is None
         if settings.database_url is None:
             dsn = await stack.enter_async_context(embedded_postgres(settings.data_dir))
-            migrating = True
         else:
             dsn = settings.database_url.get_secret_value()
         try:
             await _probe(dsn)
-            if migrating:
+            if migrating or embedded:
                 before, after = await migrate(dsn)
                 if before != after:
                     log.info("schema migrated", before=before, after=after)
+                if role := SERVICE_ROLE if embedded else service_role:
+                    await allow_service(dsn, role, make=embedded)
+                if embedded:
+                    dsn = as_role(dsn, SERVICE_ROLE)
             elif not await schema_is_current(dsn):
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
             store = await stack.enter_async_context(connect_store(dsn))
-            if migrating:
+            if migrating or embedded:
                 await seeds.install_first(store, seed)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
@@ -93,9 +110,12 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         sender = Sender(store, key, carrier, postmark, _now)
         invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
-        decisions = DecisionService(replica, secrets.token_hex(6))
         managing = {MANAGE_USERS: users}
-        async with serving(settings, replica, decisions, managing) as planes, asyncio.TaskGroup() as tasks:
+        async with (
+            recording(store, settings.data_dir / "decisions", settings) as decisions,
+            serving(settings, replica, DecisionService(replica, decisions), managing) as planes,
+            asyncio.TaskGroup() as tasks,
+        ):
             # In the group, so that an unexpected end of one ends the service instead of letting it go stale.
             watching = [
                 tasks.create_task(follower.run(replica)),

@@ -10,6 +10,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_service.errors import StartError
+from policy_service.vocabulary import DecisionLogMode
 
 PREFIX = "POLICY_"
 _MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS",)
@@ -59,6 +60,14 @@ class Settings(BaseSettings):
     invitation_days: float = Field(7.0, gt=0, le=90, description="How long an invitation's link works")
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
+    )
+    decision_log: DecisionLogMode = Field(DecisionLogMode.ALL, description="Decisions recorded: all, denials, off")
+    decision_log_days: int = Field(400, ge=31, description="How long they are kept, in days")
+    decision_log_spool_mb: int = Field(
+        256,
+        ge=8,
+        le=65_536,
+        description="Most of the disk, in MB, that they take in DATA_DIR while the database is away",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 

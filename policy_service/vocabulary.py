@@ -80,6 +80,14 @@ class Origin(StrEnum):
     API = "api"
 
 
+class DecisionLogMode(StrEnum):
+    """Which decisions are recorded."""
+
+    ALL = "all"
+    DENIALS = "denials"
+    OFF = "off"
+
+
 OWNER: Final = Role("owner")
 ANY: Final = "*"
 SYSTEM_DOMAIN: Final = "system"
