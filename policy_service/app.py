@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.checkpointing import Checkpointer
+from policy_service.checkpoints import read_signer
 from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
@@ -110,6 +112,14 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         sender = Sender(store, key, carrier, postmark, _now)
         invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
+        signer = read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
+        checkpointer = Checkpointer(
+            store,
+            signer,
+            settings.checkpoint_file or str(settings.data_dir / "checkpoints.jsonl"),
+            seconds=settings.checkpoint_seconds,
+            clock=_now,
+        )
         managing = {MANAGE_USERS: users}
         async with (
             recording(store, settings.data_dir / "decisions", settings) as decisions,
@@ -120,6 +130,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             watching = [
                 tasks.create_task(follower.run(replica)),
                 tasks.create_task(sender.run()),
+                tasks.create_task(checkpointer.run()),
                 tasks.create_task(_watch(replica, planes)),
             ]
             log.info(

@@ -38,7 +38,7 @@ async def recording(store: Store, folder: Path, settings: Settings) -> AsyncIter
     Nothing may be answered any more when the block ends. Raises StartError and StoreUnavailable.
     """
     # Each database's own folder: what waits here for one must never end up in another.
-    folder = folder / await store.decision_house()
+    folder = folder / await store.log_name()
     decisions = DecisionLog(
         folder,
         secrets.token_hex(6),
