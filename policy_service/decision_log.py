@@ -274,6 +274,11 @@ class Left:
         self.lost = int(state.numbers[_LOST])
         self.segments = [Segment(path, new=False) for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines"))]
 
+    def close(self) -> None:
+        """Leave it to the next process."""
+        for mapped in (*self.segments, self._state):
+            mapped.close()
+
     def remove(self) -> None:
         """Delete it: the database has everything."""
         for mapped in (*self.segments, self._state):

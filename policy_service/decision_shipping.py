@@ -121,6 +121,8 @@ class Shipper:
             log.warning("decisions stay in the spool until the next start", bytes=self._waiting())
         finally:
             self._log.close(whole=whole)
+            for left in self._left:
+                left.close()
 
     async def _recover(self) -> None:
         self._left += await asyncio.to_thread(left_behind, self._folder)
