@@ -55,23 +55,21 @@ def seed_test(
     if require_coverage and seed is None:
         _refuse("The service cannot tell which seed it has in force, so there is no coverage of it.")
     read = [read_expectations(file) for file in files or sorted((policies_dir() / "tests").glob("*.yaml"))]
-    live_files = [file for file in read if file.live and client]
-    world_files = [file for file in read if not file.live and seed is not None]
-    left_out = [file for file in read if file not in (*live_files, *world_files)]
-    if len(left_out) == len(read):
+    asked = [file for file in read if (client if file.live else seed) is not None]
+    if not asked:
         _refuse(f"Nothing to ask: each of the {len(read)} files is {LEFT_OUT[live]}.")
     coverage: Coverage | None = None
     tested: list[Tested] = []
     if seed is not None:
-        report = run(read_model(settings.model_file), seed, world_files)
+        report = run(read_model(settings.model_file), seed, (file for file in asked if not file.live))
         tested += report.files
-        places = [(None if client else line_of(row, path), row) for row in report.unreached]
-        coverage = Coverage(seed="the seed in force" if client else path.name, rows=len(seed), unreached=tuple(places))
+        places = tuple((None if client else line_of(row, path), row) for row in report.unreached)
+        coverage = Coverage(seed="the seed in force" if client else path.name, rows=len(seed), unreached=places)
     if client:
-        tested += [ask(client, file) for file in live_files]
+        tested += [ask(client, file) for file in asked if file.live]
     verdict = Verdict(
         files=tuple(tested),
-        left_out=tuple((file.path.name, LEFT_OUT[live]) for file in left_out),
+        left_out=tuple((file.path.name, LEFT_OUT[live]) for file in read if file not in asked),
         coverage=coverage,
     )
     if junit:
