@@ -5,8 +5,9 @@ A file is read whole or refused whole, every fault with its line.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import yaml
 from pydantic import (
@@ -40,6 +41,18 @@ from policy_service.vocabulary import (
 )
 
 Name = TypeVar("Name")
+
+# In place of pydantic's, which name the classes here.
+_WORDS: Final = {
+    "model_type": "is not a mapping",
+    "list_type": "is not a list",
+    "string_type": "is not text",
+    "string_unicode": "is not text",
+    "extra_forbidden": "is not a key that may stand here",
+    "missing": "is missing",
+    "string_too_short": "is empty",
+    "too_short": "is empty",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,19 +124,10 @@ class UserExpectation(_Strict):
 
     def questions(self) -> Iterator[tuple[UserQuestion, bool]]:
         """Every question that this answers, with its answer."""
-        for user in _given(self.user, self.users):
-            for physician in _given(self.physician, self.physicians):
-                for channel in self.channels:
-                    for action in Action:
-                        yield (
-                            UserQuestion(
-                                user=User(user),
-                                physician=Physician(physician),
-                                channel=channel,
-                                action=action,
-                            ),
-                            action in self.allowed,
-                        )
+        users, physicians = _given(self.user, self.users), _given(self.physician, self.physicians)
+        for user, physician, channel, action in product(users, physicians, self.channels, Action):
+            question = UserQuestion(user=User(user), physician=Physician(physician), channel=channel, action=action)
+            yield question, action in self.allowed
 
 
 class CallerExpectation(_Strict):
@@ -142,9 +146,9 @@ class CallerExpectation(_Strict):
 
     def questions(self, methods: Sequence[str]) -> Iterator[tuple[CallerQuestion, bool]]:
         """Every question that this answers, with its answer, where there are these methods."""
-        for caller in _given(self.caller, self.callers):
-            for method in dict.fromkeys([*methods, *self.allowed]):
-                yield CallerQuestion(caller=caller, method=method), method in self.allowed
+        asked = dict.fromkeys([*methods, *self.allowed])
+        for caller, method in product(_given(self.caller, self.callers), asked):
+            yield CallerQuestion(caller=caller, method=method), method in self.allowed
 
 
 Expectation = UserExpectation | CallerExpectation
@@ -219,6 +223,8 @@ def _world(path: Path, root: yaml.Node | None, found: _Document) -> tuple[Row, .
         except BrokenPolicy as broken:
             faults += broken.faults
             continue
+        if len(rows) != 1:
+            faults.append(Fault(line=line, text=f"world: one row is to stand here, not {len(rows)}"))
         faults += [Fault(line=line, text=f"the same row stands in line {lines[row]}") for row in rows if row in lines]
         lines |= dict.fromkeys(rows, line)
     faults += [
@@ -233,5 +239,5 @@ def _world(path: Path, root: yaml.Node | None, found: _Document) -> tuple[Row, .
 
 def _fault(root: yaml.Node | None, error: Any) -> Fault:
     keys = [part for part in error["loc"] if isinstance(part, str) and not part.startswith("about a ")]
-    words = str(error["msg"]).removeprefix("Value error, ")
+    words = _WORDS.get(error["type"], str(error["msg"]).removeprefix("Value error, "))
     return Fault(line=line_of(root, error["loc"]), text=": ".join([*keys[-1:], words]))

@@ -173,6 +173,14 @@ def test_a_callers_role_may_include_another(model, seed):
     assert basis.caller_grounds("stranger", METHOD) == ()
 
 
+def test_the_grounds_never_disagree_with_the_decision(model, seed):
+    basis = Basis(model, seed)
+    methods = sorted({row.values[2] for row in seed if row.ptype == "p" and row.domain == SYSTEM_DOMAIN})
+    for caller in ("local", "billing", "manage-users-page", "stranger", "owner"):
+        for method in methods:
+            assert basis.caller_may(caller, method) == bool(basis.caller_grounds(caller, method)), (caller, method)
+
+
 def test_a_caller_that_a_rule_denies_is_told_so(report, seed):
     deny = Row(ptype="p", values=("role:manage_users_caller", SYSTEM_DOMAIN, METHOD, "deny"))
     text = f"expect:\n  - {{why: No., caller: local, allowed: [{METHOD}]}}\n"
