@@ -75,7 +75,7 @@ def read_seed(path: Path) -> tuple[Row, ...]:
     strays = [row for row in rows if row.domain not in (ANY, SYSTEM_DOMAIN)]
     missing = [role for role in BUILT_IN_ROLES if not any(row.values[0] == f"role:{role}" for row in rows)]
     faults = [
-        Fault(line=_line_of(row, path), text="a physician's row does not belong in the seed: its domain is * or system")
+        Fault(line=line_of(row, path), text="a physician's row does not belong in the seed: its domain is * or system")
         for row in strays
     ]
     faults += [Fault(line=1, text=f"built-in role {role} has no rule") for role in missing]
@@ -86,7 +86,8 @@ def read_seed(path: Path) -> tuple[Row, ...]:
     return rows
 
 
-def _line_of(row: Row, path: Path) -> int:
+def line_of(row: Row, path: Path) -> int:
+    """Where a row stands in the file that it was read from."""
     wanted = [row.ptype, *row.values]
     lines = path.read_text(encoding="utf-8").split("\n")
     return next(n for n, line in enumerate(lines, start=1) if [field.strip() for field in line.split(",")] == wanted)

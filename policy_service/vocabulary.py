@@ -129,6 +129,16 @@ def parse_role(text: str, field: str = "role") -> Role:
     return Role(_parse(_ROLE, text, field, "1 to 64 of a-z 0-9 _ -, beginning with a letter"))
 
 
+def parse_service(text: str, field: str = "caller") -> str:
+    """Read a calling service's name; raises InvalidRequest."""
+    return _parse(_SERVICE, text, field, "1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+
+
+def parse_method(text: str, field: str = "method") -> str:
+    """Read what a caller may call; raises InvalidRequest."""
+    return _parse(_METHOD, text, field, 'Service/Method, as "DecisionService/Check"')
+
+
 def parse_key(text: str, field: str = "idempotency_key") -> str:
     """Read an idempotency key, which may be empty; raises InvalidRequest."""
     return _parse(_KEY, text, field, "at most 64 of A-Z a-z 0-9 _ -")
