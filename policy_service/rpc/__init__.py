@@ -1,6 +1,7 @@
 """gRPC: the two planes, their messages, and the border where our errors become statuses."""
 
 from policy_service.rpc.manage_users import ManageUsersService
+from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.server import Planes, serving
 
-__all__ = ["ManageUsersService", "Planes", "serving"]
+__all__ = ["ManageUsersService", "Planes", "contract_methods", "serving"]
