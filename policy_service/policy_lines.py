@@ -50,6 +50,6 @@ def _fields(line: str) -> Iterator[Field]:
     start = 0
     for part in line.split(","):
         field = part.strip(" \t")
-        column = start + 1 + (len(part) - len(part.lstrip(" \t")) if field else 0)
+        column = start + 1 + len(part) - len(part.lstrip(" \t"))
         yield Field(text=field, column=column, end_column=column + len(field))
         start += len(part) + 1

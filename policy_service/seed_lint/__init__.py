@@ -12,7 +12,7 @@ from policy_service.seed_lint.spelling import Words
 from policy_service.seed_lint.whole import judge_whole
 
 MOST_CHARACTERS = 1 << 20
-MOST_LINES = 10_000
+MOST_LINES = 5_000
 
 __all__ = ["CODES", "MOST_CHARACTERS", "MOST_LINES", "Code", "Finding", "Level", "Linted", "lint"]
 

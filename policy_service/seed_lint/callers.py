@@ -31,14 +31,19 @@ class Graph:
         order, circles = _walked(grants)
         return cls(grants=grants, order=tuple(order), circles=tuple(circles))
 
-    @property
-    def included(self) -> Mapping[str, frozenset[str]]:
-        """For each name every role that it has, directly or through others; nothing while there are circles."""
-        found: dict[str, frozenset[str]] = {}
-        for name in self.order if not self.circles else ():
-            held = self.grants.get(name, {})
-            found[name] = frozenset(held).union(*(found[role] for role in held))
+    def reached(self, *names: str) -> set[str]:
+        """These names and every role that they have, directly or through others."""
+        waiting = list(names)
+        found = set(waiting)
+        while waiting:
+            new = [role for role in self.grants.get(waiting.pop(), {}) if role not in found]
+            found.update(new)
+            waiting += new
         return found
+
+    def included(self, name: str) -> set[str]:
+        """Every role that a name has; none while there are circles, in which each would include each."""
+        return set() if self.circles else self.reached(name) - {name}
 
 
 def judge_callers(
@@ -80,6 +85,7 @@ def _unknown_roles(
     rules: Iterable[Row], graph: Graph, roles_of_users: set[str], unread: Sequence[Line]
 ) -> Iterator[Finding]:
     known = {row.values[0] for row in rules} | {name for name in graph.grants if name.startswith("role:")}
+    compared = sorted(known)
     for held in graph.grants.values():
         for role, line in held.items():
             if role in known or any(role in each.text for each in unread):
@@ -87,22 +93,22 @@ def _unknown_roles(
             hint = f"give it a rule: p, {role}, system, Service/Method, allow"
             if role in roles_of_users:
                 hint = f"its rules in domain * are for people in accounts; {hint}"
-            elif meant := near(role, sorted(known)):
+            elif meant := near(role, compared):
                 hint = did_you_mean(meant)
             yield at(line, Code.UNKNOWN_ROLE, f"{role} has no rule in domain system", hint, field=2)
 
 
 def _needless_grants(graph: Graph) -> Iterator[Finding]:
-    included = graph.included
     for name, held in graph.grants.items():
-        for role, line in held.items():
-            if through := next((other for other in held if role in included.get(other, ())), None):
-                text = f"this row can never matter: {name} has {role} through {through} already"
-                yield at(line, Code.SHADOWED_ROW, text, "remove this row")
+        through = {role: other for other in held for role in graph.included(other) if role in held}
+        for role, other in through.items():
+            text = f"this row can never matter: {name} has {role} through {other} already"
+            yield at(held[role], Code.SHADOWED_ROW, text, "remove this row")
 
 
 def _absences(rules: Mapping[Row, Line], graph: Graph) -> Iterator[Finding]:
-    held = _reached(graph, (name for name in graph.grants if name.startswith("service:")))
+    services = [name for name in graph.grants if name.startswith("service:")]
+    held = graph.reached(*services)
     told: set[str] = set()
     for row, line in rules.items():
         role = row.values[0]
@@ -111,13 +117,13 @@ def _absences(rules: Mapping[Row, Line], graph: Graph) -> Iterator[Finding]:
             hint = f"grant it: g, service:NAME, {role}, system"
             yield at(line, Code.UNHELD_ROLE, f"no service holds {role}", hint, field=1)
     mending = next((line for row, line in rules.items() if row.values[2].startswith("SeedService/")), None)
-    if mending and not any(_may_mend(rules, graph, name) for name in graph.grants if name.startswith("service:")):
+    if mending and not any(_may_mend(rules, graph, service) for service in services):
         text = f"no service may call {_MENDING}, so none could mend this seed over gRPC"
         yield at(mending, Code.NO_MENDER, text, f"allow {_MENDING} to a role that a service holds")
 
 
 def _may_mend(rules: Mapping[Row, Line], graph: Graph, service: str) -> bool:
-    roles = [Role(name_in(role)) for role in _reached(graph, [service]) if role != service]
+    roles = [Role(name_in(role)) for role in graph.reached(service) - {service}]
 
     def says(effect: Effect) -> bool:
         return any(
@@ -125,17 +131,6 @@ def _may_mend(rules: Mapping[Row, Line], graph: Graph, service: str) -> bool:
         )
 
     return says(Effect.ALLOW) and not says(Effect.DENY)
-
-
-def _reached(graph: Graph, names: Iterable[str]) -> set[str]:
-    """These names and every role that they have."""
-    waiting = list(names)
-    found = set(waiting)
-    while waiting:
-        new = [role for role in graph.grants.get(waiting.pop(), {}) if role not in found]
-        found.update(new)
-        waiting += new
-    return found
 
 
 def _walked(grants: Mapping[str, Mapping[str, Line]]) -> tuple[list[str], list[tuple[tuple[str, ...], Line]]]:

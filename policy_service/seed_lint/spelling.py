@@ -13,8 +13,8 @@ from policy_service.seed_lint.findings import Code
 from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
 
 _PATTERN: Final = re.compile(r"[*?\[\](){}|^$\\%]")
-_CLOSE: Final = 0.75
-_MOST_COMPARED: Final = 100  # Bounds the time; a seed with more roles gets hints about the first.
+_CLOSE: Final = 0.8
+_MOST_COMPARED: Final = 60  # Bounds the time; a seed with more roles gets hints about the first.
 _ROLE_GRAMMAR: Final = "write role:NAME; NAME is 1 to 64 of a-z 0-9 _ -, beginning with a letter"
 _SERVICE_GRAMMAR: Final = "write service:NAME or role:NAME; NAME is 1 to 64 of A-Z a-z 0-9 . _ -"
 _RULE: Final = (
@@ -96,8 +96,10 @@ def _subject(text: str, words: Words, *, service_too: bool) -> tuple[Code, str]:
         return Code.SUBJECT, "give the rule to a role, and the role to the service: g, service:NAME, role:NAME, system"
     if _PATTERN.search(text):
         return Code.PATTERN, "patterns mean nothing here: write a row for each role"
-    if meant := near(text, (*words.services, *words.roles) if service_too else words.roles):
-        return Code.SUBJECT, did_you_mean(meant)
+    known = (*words.services, *words.roles) if service_too else words.roles
+    for guess in (text, f"role:{text}", f"service:{text}"):
+        if meant := near(guess, known):
+            return Code.SUBJECT, did_you_mean(meant)
     grammar = _SERVICE_GRAMMAR if service_too else _ROLE_GRAMMAR
     return Code.SUBJECT, f"{strange}; {grammar}" if (strange := _strange(text)) else grammar
 
@@ -137,8 +139,10 @@ def _method(text: str, words: Words) -> tuple[Code, str]:
 
 def method_hint(text: str, words: Words) -> str:
     """How a method that cannot be is mended."""
-    if meant := near(text, words.methods):
-        return did_you_mean(meant)
+    # The path of a call names the package too: /policy.v1.DecisionService/Check.
+    for guess in (text, "/".join(re.split("[./]", text)[-2:])):
+        if meant := near(guess, words.methods):
+            return did_you_mean(meant)
     of_kind = [method for method in words.methods if method.partition("/")[0] == text.partition("/")[0]]
     return f"there are {', '.join(of_kind)}" if of_kind else "write Service/Method, as DecisionService/Check"
 

@@ -39,8 +39,8 @@ def judge_whole(rows: Mapping[Row, Line], *, unread: Sequence[Line]) -> Iterator
     yield from _judge_rights(rules)
     yield from _judge_owner(rules, unread)
     yield from judge_callers(system, graph, rules, unread=unread)
-    yield from _shadowed(rules, {})
-    yield from _shadowed({row: line for row, line in system.items() if row.ptype == "p"}, graph.included)
+    yield from _shadowed(rules, Graph.of(()))
+    yield from _shadowed({row: line for row, line in system.items() if row.ptype == "p"}, graph)
     if not unread:
         yield from _judge_absences(rules)
 
@@ -104,32 +104,41 @@ def _held_by_others(rules: Mapping[Row, Line]) -> Iterator[str]:
             yield action
 
 
-def _shadowed(rules: Mapping[Row, Line], included: Mapping[str, frozenset[str]]) -> Iterator[Finding]:
+def _shadowed(rules: Mapping[Row, Line], graph: Graph) -> Iterator[Finding]:
     """Rules that another one of the same role, or of a role included in it, decides already."""
+    saying: dict[tuple[str, str], dict[str, Line]] = {}
+    by_subject: dict[str, list[Row]] = {}
     for row, line in rules.items():
-        subject, domain, _, effect = row.values
-        for covering in _covering(row, included.get(subject, frozenset())):
-            found = rules.get(covering)
-            if found is None or (subject == _OWNER_SUBJECT and effect == Effect.DENY and domain == ANY):
-                continue
-            verb = "allows" if covering.values[3] == Effect.ALLOW else "denies"
-            text = f"this row can never matter: line {found.number} {verb} it already"
-            why = ", and a deny always wins" if verb == "denies" and effect == Effect.ALLOW else ""
-            yield at(
-                line, Code.SHADOWED_ROW, text + why, f"remove this row, or line {found.number} if it says too much"
-            )
-            break
+        subject, _, action, effect = row.values
+        saying.setdefault((action, effect), {})[subject] = line
+        by_subject.setdefault(subject, []).append(row)
+    for subject, own in by_subject.items():
+        deciders = {subject, *graph.included(subject)}
+        for row in own:
+            if decided := _decided(row, deciders, saying):
+                effect, number = decided
+                text = f"this row can never matter: line {number} {effect} it already"
+                why = ", and a deny always wins" if effect == "denies" and row.values[3] == Effect.ALLOW else ""
+                hint = f"remove this row, or line {number} if it says too much"
+                yield at(rules[row], Code.SHADOWED_ROW, text + why, hint)
 
 
-def _covering(row: Row, included: frozenset[str]) -> Iterator[Row]:
-    """Rows that would decide before this one. A deny is decided by denies alone."""
-    subject, domain, action, effect = row.values
+def _decided(
+    row: Row, deciders: set[str], saying: Mapping[tuple[str, str], Mapping[str, Line]]
+) -> tuple[str, int] | None:
+    """What another rule does to the same, and its line. A deny is decided by denies alone."""
+    subject, _, action, effect = row.values
     for decisive in (Effect.DENY, Effect.ALLOW) if effect == Effect.ALLOW else (Effect.DENY,):
-        for other in (subject, *sorted(included)):
-            for wide in dict.fromkeys((action, ANY)):
-                # The same role and action are a duplicate or a contradiction, which are told as such.
-                if (other, wide) != (subject, action):
-                    yield Row(ptype="p", values=(other, domain, wide, decisive))
+        for wide in dict.fromkeys((action, ANY)):
+            # The same role and action are a duplicate or a contradiction, which are told as such.
+            found = [
+                line.number
+                for other, line in saying.get((wide, decisive), {}).items()
+                if other in deciders and (other, wide) != (subject, action)
+            ]
+            if found:
+                return "allows" if decisive is Effect.ALLOW else "denies", min(found)
+    return None
 
 
 def _of_the_file(code: Code, text: str, hint: str) -> Finding:
