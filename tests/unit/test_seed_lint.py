@@ -3,64 +3,18 @@
 import random
 import string
 import time
-from dataclasses import dataclass
-from pathlib import Path
 
 import pytest
-import yaml
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from policy_service.policy_files import BrokenPolicy, read_seed, seed_rows
 from policy_service.rpc import contract_methods
 from policy_service.seed_lint import CODES, MOST_LINES, Code, Level, lint
-from policy_service.settings import policies_dir
-from policy_service.vocabulary import Action, row_fault
+from policy_service.vocabulary import Action
+from tests.support.seeds import SEED, SEED_FILE, broken_seeds, hold_promises
 
-SEED_FILE = policies_dir() / "seed.csv"
-SEED = SEED_FILE.read_text()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Case:
-    """A broken seed and what must be found in it: (code, line, column, end column)."""
-
-    why: str
-    text: str
-    found: list[tuple[str, int, int, int]]
-    hint: str
-
-
-def cases(level: str) -> list[Case]:
-    table = yaml.safe_load((Path(__file__).parent / "broken_seeds.yaml").read_text())
-    return [case_of(**entry) for entry in table[level]]
-
-
-def case_of(why: str, put: str, code: str | list[str], instead: str = "", at: str = "", hint: str = "") -> Case:
-    put = put.removesuffix("\n")
-    marked = SEED.replace(f"{instead}\n", f"{put}\n", 1) if instead else f"{SEED}{put}\n"
-    assert marked != SEED, f"{why}: the seed has no such line"
-    if at:
-        marked = marked.replace(f"{at}\n", f"«{at}»\n", 1)
-    codes = [code] if isinstance(code, str) else code
-    places = [
-        (number, column, end) for number, line in enumerate(marked.split("\n"), start=1) for column, end in marks(line)
-    ]
-    found = [(each, *place) for each, place in zip(codes, places or [(1, 1, 1)], strict=True)]
-    return Case(why=why, text=marked.replace("«", "").replace("»", ""), found=found, hint=hint)
-
-
-def marks(line: str) -> list[tuple[int, int]]:
-    pieces = line.split("«")
-    column, found = len(pieces[0]) + 1, []
-    for piece in pieces[1:]:
-        inner, _, rest = piece.partition("»")
-        found.append((column, column + len(inner)))
-        column += len(inner) + len(rest)
-    return found
-
-
-ERRORS, WARNINGS = cases("errors"), cases("warnings")
+ERRORS, WARNINGS = broken_seeds("errors"), broken_seeds("warnings")
 each_error = pytest.mark.parametrize("case", ERRORS, ids=lambda case: case.why)
 each_warning = pytest.mark.parametrize("case", WARNINGS, ids=lambda case: case.why)
 
@@ -258,31 +212,7 @@ def mutated(draw: st.DrawFn) -> str:
 @example("p,,,,", None)
 @example("g,role:a,role:a,system", None)
 def test_any_text_is_judged_and_taken_only_without_errors(text, methods):
-    judge(text, methods)
-
-
-def judge(text: str, methods: frozenset[str] | None = None) -> None:
-    """The promises about any text. The fuzzer asks the same."""
-    linted = lint(text, methods=methods)
-    lines = text.split("\n")
-    places = [(each.line, each.column) for each in linted.findings]
-    assert places == sorted(places)
-    for each in linted.findings:
-        assert 1 <= each.line <= len(lines)
-        assert 1 <= each.column <= each.end_column <= len(lines[each.line - 1]) + 1
-        assert each.text.isprintable()
-        assert each.hint.isprintable()
-    try:
-        rows = seed_rows(text, "f", methods=methods)
-    except BrokenPolicy as refused:
-        assert [fault.line for fault in refused.faults] == [each.line for each in linted.errors]
-        assert linted.errors
-    else:
-        assert not linted.errors
-        assert rows == linted.rows
-        assert len(set(rows)) == len(rows)
-        assert all(row_fault(row.ptype, row.values) is None for row in rows)
-        assert {row.domain for row in rows} <= {"*", "system"}
+    hold_promises(text, methods)
 
 
 @pytest.mark.parametrize(
