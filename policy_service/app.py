@@ -10,6 +10,9 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.checkpointing import Checkpointer
+from policy_service.checkpoints import read_signer
+from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
 from policy_service.follower import Follower
@@ -18,9 +21,19 @@ from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
-from policy_service.rpc import ManageUsersService, Planes, contract_methods, serving
+from policy_service.rpc import MANAGE_USERS, DecisionService, ManageUsersService, Planes, contract_methods, serving
 from policy_service.settings import Settings, policies_dir
-from policy_service.store import Store, connect_store, embedded_postgres, migrate, probe, schema_is_current
+from policy_service.store import (
+    SERVICE_ROLE,
+    Store,
+    allow_service,
+    as_role,
+    connect_store,
+    embedded_postgres,
+    migrate,
+    probe,
+    schema_is_current,
+)
 from policy_service.tokens import read_key
 from policy_service.vocabulary import Row
 
@@ -40,28 +53,35 @@ class App:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, migrating: bool = False) -> AsyncIterator[Store]:
+async def open_store(settings: Settings, *, migrating: bool = False, service_role: str = "") -> AsyncIterator[Store]:
     """The database, migrated and seeded if it is our own or ``migrating`` says so.
+
+    A migration gives ``service_role`` what the service needs. In the embedded
+    server the service uses a role of its own, which cannot rewrite a log.
 
     Raises StartError when it cannot be used as it is.
     """
     _, seed = read_policy(settings)
     async with AsyncExitStack() as stack:
+        embedded = settings.database_url is None
         if settings.database_url is None:
             dsn = await stack.enter_async_context(embedded_postgres(settings.data_dir))
-            migrating = True
         else:
             dsn = settings.database_url.get_secret_value()
         try:
             await _probe(dsn)
-            if migrating:
+            if migrating or embedded:
                 before, after = await migrate(dsn)
                 if before != after:
                     log.info("schema migrated", before=before, after=after)
+                if role := SERVICE_ROLE if embedded else service_role:
+                    await allow_service(dsn, role, make=embedded)
+                if embedded:
+                    dsn = as_role(dsn, SERVICE_ROLE)
             elif not await schema_is_current(dsn):
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
             store = await stack.enter_async_context(connect_store(dsn))
-            if migrating:
+            if migrating or embedded:
                 await seeds.install_first(store, seed)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
@@ -92,11 +112,25 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         sender = Sender(store, key, carrier, postmark, _now)
         invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
-        async with serving(settings, replica, users) as planes, asyncio.TaskGroup() as tasks:
+        signer = read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
+        checkpointer = Checkpointer(
+            store,
+            signer,
+            settings.checkpoint_file or str(settings.data_dir / "checkpoints.jsonl"),
+            seconds=settings.checkpoint_seconds,
+            clock=_now,
+        )
+        managing = {MANAGE_USERS: users}
+        async with (
+            recording(store, settings.data_dir / "decisions", settings) as decisions,
+            serving(settings, replica, DecisionService(replica, decisions), managing) as planes,
+            asyncio.TaskGroup() as tasks,
+        ):
             # In the group, so that an unexpected end of one ends the service instead of letting it go stale.
             watching = [
                 tasks.create_task(follower.run(replica)),
                 tasks.create_task(sender.run()),
+                tasks.create_task(checkpointer.run()),
                 tasks.create_task(_watch(replica, planes)),
             ]
             log.info(

@@ -10,9 +10,10 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_service.errors import StartError
+from policy_service.vocabulary import DecisionLogMode
 
 PREFIX = "POLICY_"
-_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS",)
+_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE")
 
 
 def policies_dir() -> Path:
@@ -59,6 +60,21 @@ class Settings(BaseSettings):
     invitation_days: float = Field(7.0, gt=0, le=90, description="How long an invitation's link works")
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
+    )
+    decision_log: DecisionLogMode = Field(DecisionLogMode.ALL, description="Decisions recorded: all, denials, off")
+    decision_log_days: int = Field(400, ge=31, description="How long they are kept, in days")
+    decision_log_spool_mb: int = Field(
+        256,
+        ge=8,
+        le=65_536,
+        description="Most of the disk, in MB, that they take in DATA_DIR while the database is away",
+    )
+    checkpoint_file: str = Field(
+        "", description="Where signed checkpoints of the change log go, - for standard output; empty: DATA_DIR"
+    )
+    checkpoint_seconds: float = Field(3_600.0, ge=1, description="How often one is written, if the log has grown")
+    checkpoint_key_file: Path | None = Field(
+        None, description="Ed25519 key that signs them, PEM; unset: made in DATA_DIR"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 

@@ -81,6 +81,14 @@ class Origin(StrEnum):
     API = "api"
 
 
+class DecisionLogMode(StrEnum):
+    """Which decisions are recorded."""
+
+    ALL = "all"
+    DENIALS = "denials"
+    OFF = "off"
+
+
 OWNER: Final = Role("owner")
 BUILT_IN_ROLES: Final = (OWNER, Role("financial_viewer"), Role("data_entry"), Role("administrator"))
 """The roles of the "Manage Users" page."""

@@ -18,7 +18,7 @@ from policy_service.app import App, open_app
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_seed
 from policy_service.settings import Settings, policies_dir
-from policy_service.store import Store, connect_store, embedded_postgres, migrate
+from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
 from policy_service.vocabulary import Row
 
 TEMPLATE = "migrated"
@@ -46,6 +46,8 @@ async def _make_template(dsn: str) -> None:
     await connection.execute(f"CREATE DATABASE {TEMPLATE}")
     await connection.close()
     await migrate(in_database(dsn, TEMPLATE))
+    # Rights on the template's tables are cloned with them.
+    await allow_service(in_database(dsn, TEMPLATE), SERVICE_ROLE, make=True)
 
 
 def in_database(dsn: str, name: str) -> str:
@@ -73,8 +75,8 @@ async def store(database: str) -> AsyncIterator[Store]:
 
 @pytest.fixture
 def settings(database: str) -> Settings:
-    """Settings for a service on that database, on free ports."""
-    return settings_for(database)
+    """Settings for a service on that database, on free ports, with the rights of a service and no more."""
+    return settings_for(as_role(database, SERVICE_ROLE))
 
 
 def settings_for(dsn: str, **more: object) -> Settings:

@@ -56,7 +56,17 @@ def serve(
 
 
 @app.command()
-def migrate() -> None:
+def migrate(
+    *,
+    service_role: Annotated[
+        str,
+        typer.Option(
+            help="The database role that 'serve' will use: give it what the service needs, and nothing with which it "
+            "could rewrite the logs.",
+            show_default=False,
+        ),
+    ] = "",
+) -> None:
     """Bring the database's schema up to date, and install the seed if there is no policy yet."""
     from policy_service.app import open_store
 
@@ -64,7 +74,7 @@ def migrate() -> None:
     _configure_logging(settings.log_level)
 
     async def migrated() -> int:
-        async with open_store(settings, migrating=True) as store:
+        async with open_store(settings, migrating=True, service_role=service_role) as store:
             return await store.revision()
 
     out.print(f"The database is up to date, at revision {_run(migrated())}.")

@@ -1,11 +1,11 @@
 """DecisionService: decode, decide from memory, encode."""
 
-import itertools
 from collections import Counter
 from functools import partial
 from typing import Final, assert_never, cast
 
 from policy_service import metrics
+from policy_service.decision_log import DecisionLog
 from policy_service.engine import SLOTS, Explanation
 from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
 from policy_service.listing import page
@@ -35,6 +35,8 @@ _CHANNELS: Final[dict[int, Channel]] = {
     pb.CHANNEL_WEB: Channel.WEB,
     pb.CHANNEL_MOBILE: Channel.MOBILE,
 }
+# Plain strings: they go into every line of the log.
+_CHANNEL_WORDS: Final = {number: channel.value for number, channel in _CHANNELS.items()}
 _SLOTS_OF: Final = {number: SLOTS[channel] for number, channel in _CHANNELS.items()}
 _REASONS: Final[dict[Reason, pb.Reason]] = {
     reason: cast(pb.Reason, pb.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
@@ -44,18 +46,17 @@ _REASONS: Final[dict[Reason, pb.Reason]] = {
 class DecisionService:
     """The methods of the decision plane, as functions from request and caller to response."""
 
-    def __init__(self, replica: Replica, replica_id: str) -> None:
-        """``replica_id`` must be this process's alone: decision ids begin with it."""
+    def __init__(self, replica: Replica, log: DecisionLog) -> None:
+        """Answer from ``replica``, and write every decision to ``log`` before it leaves."""
         self._replica = replica
-        self._id_start = f"{replica_id}-"
-        self._count = itertools.count(1)
+        self._log = log
 
-    def check(self, request: pb.CheckRequest, caller: str) -> pb.CheckResponse:  # noqa: ARG002
+    def check(self, request: pb.CheckRequest, caller: str) -> pb.CheckResponse:
         """See DecisionService.Check in decision.proto."""
         snapshot = self._replica.at(request.min_revision)
-        return self._answer(_outcome(snapshot, request), snapshot.revision)
+        return self._answer(request, caller, _outcome(snapshot, request), snapshot.revision)
 
-    def batch_check(self, request: pb.BatchCheckRequest, caller: str) -> pb.BatchCheckResponse:  # noqa: ARG002
+    def batch_check(self, request: pb.BatchCheckRequest, caller: str) -> pb.BatchCheckResponse:
         """See DecisionService.BatchCheck in decision.proto."""
         checks = list(request.checks)
         if not 1 <= len(checks) <= MOST_QUESTIONS:
@@ -72,7 +73,8 @@ class DecisionService:
                 ]
         if faults:
             raise InvalidRequest(violations=tuple(faults))
-        revision, start, numbers = snapshot.revision, self._id_start, self._count
+        revision = snapshot.revision
+        ids = self._log.record_all(caller, checks, [_CHANNEL_WORDS[c.channel] for c in checks], outcomes, revision)
         for reason, count in Counter([outcome.reason for outcome in outcomes]).items():
             metrics.by_reason[reason].inc(count)
         return pb.BatchCheckResponse(
@@ -81,15 +83,15 @@ class DecisionService:
                     allowed=outcome.allowed,
                     reason=_REASONS[outcome.reason],
                     revision=revision,
-                    decision_id=f"{start}{number}",
+                    decision_id=decision_id,
                     role=outcome.role,
                 )
-                for outcome, number in zip(outcomes, numbers, strict=False)
+                for outcome, decision_id in zip(outcomes, ids, strict=True)
             ],
             revision=revision,
         )
 
-    def explain(self, request: pb.ExplainRequest, caller: str) -> pb.ExplainResponse:  # noqa: ARG002
+    def explain(self, request: pb.ExplainRequest, caller: str) -> pb.ExplainResponse:
         """See DecisionService.Explain in decision.proto."""
         check = request.check
         snapshot = self._replica.at(check.min_revision)
@@ -97,7 +99,7 @@ class DecisionService:
         found = snapshot.explain(user, physician, action, channel)
         rule, missing = found.rule, found.missing
         return pb.ExplainResponse(
-            decision=self._answer(found.outcome, snapshot.revision),
+            decision=self._answer(check, caller, found.outcome, snapshot.revision),
             sentence=_sentence(check, channel, found),
             roles=found.roles,
             path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
@@ -175,14 +177,14 @@ class DecisionService:
             next_page_token=found.next_token,
         )
 
-    def _answer(self, outcome: Outcome, revision: int) -> pb.CheckResponse:
+    def _answer(self, check: pb.CheckRequest, caller: str, outcome: Outcome, revision: int) -> pb.CheckResponse:
         reason = outcome.reason
         metrics.by_reason[reason].inc()
         return pb.CheckResponse(
             allowed=outcome.allowed,
             reason=_REASONS[reason],
             revision=revision,
-            decision_id=f"{self._id_start}{next(self._count)}",
+            decision_id=self._log.record(caller, check, _CHANNEL_WORDS[check.channel], outcome, revision),
             role=outcome.role,
         )
 

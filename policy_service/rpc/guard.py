@@ -3,7 +3,7 @@
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from typing import Any, Final
 
 import grpc
@@ -74,6 +74,26 @@ class Guard:
             context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
             await context.abort(refused[0], refused[1])
             raise AssertionError("abort raises")
+
+        return handle
+
+    def wrap_stream(self, service: str, name: str, decide: Callable[[Any, str], Any]) -> Callable[[Any, Any], Any]:
+        """A handler of the asyncio server whose answer comes in parts."""
+        method = f"{service}/{name}"
+
+        async def handle(request: Any, context: Any) -> AsyncIterator[Message]:
+            try:
+                async for part in decide(request, self.admit(context, method, request)):
+                    yield part
+            except PolicyError as error:
+                refused = refusal(error)
+            except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
+                refused = _incident(method, fault)
+            else:
+                return
+            metrics.refusals.labels(method, refused[0].name).inc()
+            context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
+            await context.abort(refused[0], refused[1])
 
         return handle
 

@@ -2,8 +2,7 @@
 
 import asyncio
 import re
-import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -16,15 +15,16 @@ from grpc_health.v1 import health, health_pb2, health_pb2_grpc
 from grpc_reflection.v1alpha import reflection
 
 from policy_service.errors import StartError
-from policy_service.pb import decision_pb2, manage_users_pb2
+from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_pb2
 from policy_service.replica import Replica
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
-from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.settings import Settings
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersService"]
+SEEDS: Final = seeds_pb2.DESCRIPTOR.services_by_name["SeedService"]
+AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 
 _SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 _GRACE_SECONDS: Final = 5.0
@@ -56,8 +56,12 @@ class Planes:
 
 
 @asynccontextmanager
-async def serving(settings: Settings, replica: Replica, users: ManageUsersService) -> AsyncIterator[Planes]:
+async def serving(
+    settings: Settings, replica: Replica, decisions: DecisionService, managing: Mapping[ServiceDescriptor, object]
+) -> AsyncIterator[Planes]:
     """Listen on both planes until the block ends, then let the calls in hand finish.
+
+    ``managing`` are the services of the management plane.
 
     Raises StartError if an address cannot be had or a certificate not be read.
     """
@@ -66,25 +70,30 @@ async def serving(settings: Settings, replica: Replica, users: ManageUsersServic
 
     threads = ThreadPoolExecutor(settings.decision_threads, thread_name_prefix="decision")
     decision = grpc.server(threads, options=_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
-    service = DecisionService(replica, secrets.token_hex(6))
-    decision.add_generic_rpc_handlers((_handlers(DECISION, service, guard.wrap),))
+    decision.add_generic_rpc_handlers((_handlers(DECISION, decisions, guard.wrap),))
     decision_health = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(decision_health, decision)
 
     management = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
-    management.add_generic_rpc_handlers((_handlers(MANAGE_USERS, users, guard.wrap_async),))
+    management.add_generic_rpc_handlers(
+        tuple(
+            _handlers(descriptor, service, guard.wrap_async, guard.wrap_stream)
+            for descriptor, service in managing.items()
+        )
+    )
     management_health = health.aio.HealthServicer()  # type: ignore[attr-defined]
     health_pb2_grpc.add_HealthServicer_to_server(management_health, management)
 
     if settings.reflection:
         common = (health.SERVICE_NAME, reflection.SERVICE_NAME)
         reflection.enable_server_reflection((DECISION.full_name, *common), decision)
-        reflection.enable_server_reflection((MANAGE_USERS.full_name, *common), management)
+        names = (descriptor.full_name for descriptor in managing)
+        reflection.enable_server_reflection((*names, *common), management)
 
     async def say(state: int) -> None:
         for name in ("", DECISION.full_name):
             decision_health.set(name, state)
-        for name in ("", MANAGE_USERS.full_name):
+        for name in ("", *(descriptor.full_name for descriptor in managing)):
             await management_health.set(name, state)
 
     decision_port = _listen(decision, settings.decision_address, credentials)
@@ -107,14 +116,23 @@ async def serving(settings: Settings, replica: Replica, users: ManageUsersServic
 
 
 def _handlers(
-    descriptor: ServiceDescriptor, service: object, wrap: Callable[..., Any]
+    descriptor: ServiceDescriptor,
+    service: object,
+    wrap: Callable[..., Any],
+    wrap_stream: Callable[..., Any] | None = None,
 ) -> "grpc.GenericRpcHandler[Any, Any]":
     """A handler for every method of the contract; a method without one fails here, at the start."""
     handlers = {}
     for method in descriptor.methods:
         decide = getattr(service, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
-        handlers[method.name] = grpc.unary_unary_rpc_method_handler(
-            wrap(descriptor.name, method.name, decide),
+        handler: Any = grpc.unary_unary_rpc_method_handler
+        if method.server_streaming:
+            assert wrap_stream is not None  # noqa: S101 - only the management plane has streams.
+            handler, wrap_method = grpc.unary_stream_rpc_method_handler, wrap_stream
+        else:
+            wrap_method = wrap
+        handlers[method.name] = handler(
+            wrap_method(descriptor.name, method.name, decide),
             request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
             response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
         )

@@ -1,17 +1,23 @@
 """PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
 
 from policy_service.store.connection import Listener, Store, connect_store, probe
+from policy_service.store.decisions import ReplicaEvent
 from policy_service.store.embedded import embedded_postgres
+from policy_service.store.grants import SERVICE_ROLE, allow_service, as_role
 from policy_service.store.migrate import migrate, schema_is_current
 from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction, Written
 
 __all__ = [
+    "SERVICE_ROLE",
     "Listener",
     "Reading",
+    "ReplicaEvent",
     "Store",
     "Transaction",
     "Written",
+    "allow_service",
+    "as_role",
     "connect_store",
     "embedded_postgres",
     "migrate",

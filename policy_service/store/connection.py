@@ -3,14 +3,15 @@
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
-from datetime import datetime
+from datetime import date, datetime
 from typing import Final
 
 import asyncpg
 
 from policy_service.errors import OutcomeUnknown, StoreUnavailable
-from policy_service.store import outbox, rules
+from policy_service.store import decisions, log, outbox, rules
 from policy_service.store.invitations import DeliveryState
+from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import KEEP_ANSWER, Transaction, begin
 from policy_service.vocabulary import Held
@@ -27,6 +28,7 @@ _TIMEOUTS: Final = {
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
 }
+_PATIENT: Final = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 20.0
 _SETTLE_TRIES: Final = 20
@@ -61,6 +63,8 @@ class Store:
         """Use ``connect_store``."""
         self._pool = pool
         self._dsn = dsn
+        self._days: set[bytes] = set()
+        """Days of the decision log that have their table."""
 
     @asynccontextmanager
     async def transaction(self, *, caller: str, actor: str, reason: str = "") -> AsyncIterator[Transaction]:
@@ -142,6 +146,54 @@ class Store:
         """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""
         with translated():
             await outbox.tidy(self._pool, before)
+
+    @asynccontextmanager
+    async def looking_at_log(self) -> AsyncIterator[LogLook]:
+        """A consistent look at both logs, which may take its time. Raises StoreUnavailable."""
+        with translated():
+            connection = await asyncpg.connect(
+                self._dsn, timeout=_CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT}
+            )
+            try:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield LogLook(connection)
+            finally:
+                connection.terminate()
+
+    async def log_head(self) -> Head:
+        """Where the change log ends. Raises StoreUnavailable."""
+        with translated():
+            return await log.head(self._pool)
+
+    async def log_name(self) -> str:
+        """The name of this database's history, never another's: the mark of its first change.
+
+        Raises StoreUnavailable.
+        """
+        with translated():
+            return await log.name(self._pool)
+
+    async def append_decisions(self, lines: bytes) -> None:
+        """Add lines to the decision log, making their days' tables. Raises StoreUnavailable."""
+        days = {line[:10] for line in lines.split(b"\n")[:-1]} - self._days
+        with translated():
+            async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection:
+                for day in sorted(days):
+                    await decisions.make_day(connection, date.fromisoformat(day.decode()))
+                    self._days.add(day)
+                await decisions.append(connection, lines)
+
+    async def forget_decisions(self, before: date) -> int:
+        """Drop the decision log's days before one; how many. Raises StoreUnavailable."""
+        with translated():
+            dropped = await decisions.drop_before(self._pool, before)
+            self._days.clear()
+            return dropped
+
+    async def note_replica(self, replica: str, event: decisions.ReplicaEvent, *, sequence: int, lost: int) -> None:
+        """Write down what became of a process that records decisions. Raises StoreUnavailable."""
+        with translated():
+            await decisions.note(self._pool, replica, event, sequence, lost)
 
     async def rows_at(self, revision: int, domain: str | None = None) -> rules.Rows:
         """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""

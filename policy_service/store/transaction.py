@@ -6,18 +6,22 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from policy_service.chain import START, Entry
 from policy_service.errors import IdempotencyKeyReused, PhysicianExists
 from policy_service.store import rules
 from policy_service.vocabulary import Origin, Physician, Row, User, row_fault
 
 _RAISE = """
-UPDATE policy_revision SET revision = revision + 1, mark = gen_random_uuid()
-RETURNING revision, pg_current_xact_id()::text AS xact
+UPDATE policy_revision
+SET revision = revision + 1, mark = gen_random_uuid(), changed_at = greatest(clock_timestamp(), changed_at)
+RETURNING revision, mark, changed_at, pg_current_xact_id()::text AS xact,
+          (SELECT hash FROM changes ORDER BY changes.revision DESC LIMIT 1) AS head
 """
 _NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
 _LOG = """
-INSERT INTO changes (revision, caller, actor, reason, kind, physician, before, after, detail, mark)
-SELECT $1, $2, $3, $4, $5, $6, $7, $8, $9, mark FROM policy_revision
+INSERT INTO changes
+  (revision, at, caller, actor, reason, kind, physician, before, after, detail, mark, previous_hash, hash)
+VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 _HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
 _CUSTOM_NAMED = """
@@ -51,11 +55,12 @@ class Written:
 class Transaction:
     """The policy as it stands, locked for writing at the next revision."""
 
-    def __init__(self, connection: Any, revision: int, caller: str, actor: str, reason: str) -> None:
+    def __init__(self, connection: Any, raised: Any, caller: str, actor: str, reason: str) -> None:
         """Use ``Store.transaction``."""
         self.connection = connection
-        self.revision = revision
+        self.revision = int(raised["revision"])
         """The revision that a change in here makes."""
+        self._raised = raised
         self._caller, self._actor, self._reason = caller, actor, reason
         self._kind: str | None = None
         self.committing: str | None = None
@@ -135,19 +140,41 @@ class Transaction:
                 raise ValueError(f"not a row of policy: {fault}")
         self._kind = kind
         await rules.write(self.connection, self.revision, before, after, origin)
-        await self.connection.execute(
-            _LOG,
-            self.revision,
-            self._caller,
-            self._actor,
-            self._reason,
-            kind,
-            physician,
-            _encoded(before),
-            _encoded(after),
-            json.dumps(detail or {}),
+        await self._log(
+            Entry(
+                revision=self.revision,
+                at=self._raised["changed_at"],
+                caller=self._caller,
+                actor=self._actor,
+                reason=self._reason,
+                kind=kind,
+                physician=physician,
+                before=tuple((row.ptype, *row.values) for row in before),
+                after=tuple((row.ptype, *row.values) for row in after),
+                detail=detail or {},
+                mark=str(self._raised["mark"]),
+                previous=self._raised["head"] or START,
+            )
         )
         await self.connection.execute(_NOTIFY, str(self.revision))
+
+    async def _log(self, entry: Entry) -> None:
+        await self.connection.execute(
+            _LOG,
+            entry.revision,
+            entry.at,
+            entry.caller,
+            entry.actor,
+            entry.reason,
+            entry.kind,
+            entry.physician,
+            json.dumps(entry.before),
+            json.dumps(entry.after),
+            json.dumps(entry.detail),
+            entry.mark,
+            entry.previous,
+            entry.hash(),
+        )
 
 
 class _NothingChanged(Exception):
@@ -160,7 +187,7 @@ async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncI
     try:
         async with connection.transaction():
             raised = await connection.fetchrow(_RAISE)
-            transaction = Transaction(connection, int(raised["revision"]), caller, actor, reason)
+            transaction = Transaction(connection, raised, caller, actor, reason)
             yield transaction
             if not transaction.written.changed:
                 raise _NothingChanged
@@ -171,7 +198,3 @@ async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncI
 
 def _order(row: Row) -> tuple[str, tuple[str, ...]]:
     return row.ptype, row.values
-
-
-def _encoded(rows: list[Row]) -> str:
-    return json.dumps([[row.ptype, *row.values] for row in rows], separators=(",", ":"))

@@ -1,6 +1,6 @@
 """Blocking: what its clients share, and the one of the decision plane."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from types import TracebackType
 from typing import ClassVar, Self, TypeVar
 
@@ -58,6 +58,19 @@ class BlockingClient:
         except grpc.RpcError as failed:
             raise error_from(failed) from failed
         return call.read(response)
+
+    def _stream(self, call: Call[Answer], timeout: float | None) -> Iterator[Answer]:
+        """The parts of an answer as they come; there is no limit of time unless one is given."""
+        method = self._channel.unary_stream(
+            call.path,
+            request_serializer=type(call.request).SerializeToString,
+            response_deserializer=call.response_type.FromString,
+        )
+        try:
+            for part in method(call.request, timeout=timeout):
+                yield call.read(part)
+        except grpc.RpcError as failed:
+            raise error_from(failed) from failed
 
     def _list(self, listing: Listing[Answer], timeout: float | None) -> Answer:
         timeout = max(LIST_TIMEOUT, self._timeout) if timeout is None else timeout

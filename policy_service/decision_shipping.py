@@ -1,0 +1,147 @@
+"""The decision log's far end: lines from this machine's files into the database, in order, by COPY.
+
+While the database is away the files grow up to their bound; afterwards it
+catches up. What a killed process left in the folder is brought in first.
+"""
+
+import asyncio
+import random
+import secrets
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import structlog
+
+from policy_service import metrics
+from policy_service.decision_log import DecisionLog, Left, Segment, left_behind
+from policy_service.errors import StoreUnavailable
+from policy_service.settings import Settings
+from policy_service.store import ReplicaEvent, Store
+from policy_service.vocabulary import DecisionLogMode
+
+_PAUSE: Final = 0.5
+"""Seconds between two looks: lines wait so long at most, and a COPY takes many at once."""
+_LONGEST_PAUSE: Final = 5.0
+_TIDY_SECONDS: Final = 3_600.0
+_LAST_SECONDS: Final = 5.0
+
+log = structlog.get_logger(__name__)
+
+
+@asynccontextmanager
+async def recording(store: Store, folder: Path, settings: Settings) -> AsyncIterator[DecisionLog]:
+    """A decision log that is brought to the database until the block ends, and whole then.
+
+    Nothing may be answered any more when the block ends. Raises StartError and StoreUnavailable.
+    """
+    # Each database's own folder: what waits here for one must never end up in another.
+    folder = folder / await store.log_name()
+    decisions = DecisionLog(
+        folder,
+        secrets.token_hex(6),
+        mode=settings.decision_log,
+        most_bytes=settings.decision_log_spool_mb << 20,
+    )
+    if decisions.mode is DecisionLogMode.OFF:
+        yield decisions
+        decisions.close(whole=True)
+        return
+    shipper = Shipper(store, decisions, folder, keep_days=settings.decision_log_days)
+    await shipper.start()
+    running = asyncio.create_task(shipper.run())
+    try:
+        yield decisions
+    finally:
+        running.cancel()
+        await asyncio.wait([running])
+        await shipper.finish()
+
+
+class Shipper:
+    """Brings one process's decisions, and those left behind on this machine, to the database."""
+
+    def __init__(self, store: Store, decisions: DecisionLog, folder: Path, *, keep_days: int) -> None:
+        """``folder`` is the log's own."""
+        self._store = store
+        self._log = decisions
+        self._folder = folder
+        self._keep = timedelta(days=keep_days)
+        self._said_lost = 0
+        self._left: list[Left] = []
+
+    async def start(self) -> None:
+        """Say that this process records from now on. Raises StoreUnavailable."""
+        await self._store.note_replica(self._log.replica, ReplicaEvent.STARTED, sequence=0, lost=0)
+
+    async def run(self) -> None:
+        """Ship until cancelled, through any fault of the database."""
+        pause, tidied = _PAUSE, -_TIDY_SECONDS
+        loop = asyncio.get_running_loop()
+        while True:
+            try:
+                await self.ship()
+                if loop.time() - tidied > _TIDY_SECONDS:
+                    await self._recover()
+                    await self._store.forget_decisions((datetime.now(UTC) - self._keep).date())
+                    tidied = loop.time()
+                pause = _PAUSE
+            except StoreUnavailable as fault:
+                log.warning("decision log waits", cause=type(fault.__cause__).__name__, bytes=self._waiting())
+                pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret.
+            except Exception as fault:
+                # The lines stay where they are, and are tried again.
+                log.exception("decision log failed", exc_info=fault, bytes=self._waiting())
+                pause = _LONGEST_PAUSE
+            await asyncio.sleep(pause)
+
+    async def ship(self) -> None:
+        """Everything that waits now. Raises StoreUnavailable."""
+        for segment in self._log.waiting():
+            await self._ship_segment(segment)
+            self._log.forget(segment)
+        await asyncio.to_thread(self._log.sync)
+        metrics.decisions_waiting.set(self._waiting())
+        if (lost := self._log.lost) > self._said_lost:
+            await self._note(ReplicaEvent.LOST)
+            log.error("decisions were not recorded: no room", lost=lost, folder=str(self._folder))
+            self._said_lost = lost
+
+    async def finish(self) -> None:
+        """The last lines, when nothing is answered any more; what cannot be shipped stays for the next start."""
+        whole = False
+        try:
+            async with asyncio.timeout(_LAST_SECONDS):
+                await self.ship()
+                await self._note(ReplicaEvent.ENDED)
+                whole = True
+        except (StoreUnavailable, TimeoutError):
+            log.warning("decisions stay in the spool until the next start", bytes=self._waiting())
+        finally:
+            self._log.close(whole=whole)
+            for left in self._left:
+                left.close()
+
+    async def _recover(self) -> None:
+        self._left += await asyncio.to_thread(left_behind, self._folder)
+        while self._left:
+            left = self._left[-1]
+            for segment in left.segments:
+                await self._ship_segment(segment)
+            await self._store.note_replica(left.replica, ReplicaEvent.RECOVERED, sequence=left.sequence, lost=left.lost)
+            self._left.pop().remove()
+            log.info("decisions of a process that was killed are recorded", replica=left.replica, last=left.sequence)
+
+    async def _ship_segment(self, segment: Segment) -> None:
+        lines = segment.waiting()
+        if lines:
+            await self._store.append_decisions(lines)
+            segment.shipped(len(lines))
+
+    async def _note(self, event: ReplicaEvent) -> None:
+        await self._store.note_replica(self._log.replica, event, sequence=self._log.sequence, lost=self._log.lost)
+
+    def _waiting(self) -> int:
+        return sum(segment.size for segment in self._log.waiting())
