@@ -21,7 +21,7 @@ from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
-from policy_service.rpc import MANAGE_USERS, DecisionService, ManageUsersService, Planes, serving
+from policy_service.rpc import MANAGE_USERS, DecisionService, ManageUsersService, Planes, contract_methods, serving
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
     SERVICE_ROLE,
@@ -149,7 +149,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
 
 def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
     """The model and the seed; raises BrokenPolicy, naming file, line and fault."""
-    return read_model(settings.model_file), read_seed(settings.seed_file)
+    return read_model(settings.model_file), read_seed(settings.seed_file, methods=contract_methods())
 
 
 def _now() -> datetime:

@@ -44,14 +44,16 @@ def seed_test(
     from policy_service.cli.verdicts import Coverage, Verdict, print_verdict, print_verdict_as_json
     from policy_service.expectation_files import read_expectations
     from policy_service.model import read_model
-    from policy_service.policy_files import line_of, read_seed
+    from policy_service.policy_files import read_seed
     from policy_service.policy_tests import Tested, run
+    from policy_service.rpc import contract_methods
+    from policy_service.seed_lint import lint
 
     if client and seed_file:
         _refuse("--seed is for testing a file; --live asks the service, which has its own seed.")
     settings = read_settings()
     path = seed_file or settings.seed_file
-    seed = seed_in_force() if client else read_seed(path)
+    seed = seed_in_force() if client else read_seed(path, methods=contract_methods())
     if require_coverage and seed is None:
         _refuse("The service cannot tell which seed it has in force, so there is no coverage of it.")
     read = [read_expectations(file) for file in files or sorted((policies_dir() / "tests").glob("*.yaml"))]
@@ -63,7 +65,8 @@ def seed_test(
     if seed is not None:
         report = run(read_model(settings.model_file), seed, (file for file in asked if not file.live))
         tested += report.files
-        places = tuple((None if client else line_of(row, path), row) for row in report.unreached)
+        lines = {} if client else lint(path.read_text(encoding="utf-8")).lines
+        places = tuple((lines.get(row), row) for row in report.unreached)
         coverage = Coverage(seed="the seed in force" if client else path.name, rows=len(seed), unreached=places)
     if client:
         tested += [ask(client, file) for file in asked if file.live]

@@ -2,6 +2,16 @@
 
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
+from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
 
-__all__ = ["AUDIT", "MANAGE_USERS", "SEEDS", "DecisionService", "ManageUsersService", "Planes", "serving"]
+__all__ = [
+    "AUDIT",
+    "MANAGE_USERS",
+    "SEEDS",
+    "DecisionService",
+    "ManageUsersService",
+    "Planes",
+    "contract_methods",
+    "serving",
+]
