@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.benchmarks import batch, cold, decisions, follower, machine, manage, plain, startup, unary, warm
+from tests.benchmarks import batch, chain, cold, decisions, follower, machine, manage, plain, startup, unary, warm
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
 from tests.benchmarks.quiet import keep_stdout_clean
@@ -22,6 +22,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "startup": startup.measure,
     "follower": follower.measure,
     "manage": manage.measure,
+    "chain": chain.measure,
 }
 
 
