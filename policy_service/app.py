@@ -61,7 +61,7 @@ async def open_store(settings: Settings, *, migrating: bool = False, service_rol
 
     Raises StartError when it cannot be used as it is.
     """
-    _, seed = read_policy(settings)
+    model, seed = read_policy(settings)
     async with AsyncExitStack() as stack:
         embedded = settings.database_url is None
         if settings.database_url is None:
@@ -82,7 +82,7 @@ async def open_store(settings: Settings, *, migrating: bool = False, service_rol
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
             store = await stack.enter_async_context(connect_store(dsn))
             if migrating or embedded:
-                await seeds.install_first(store, seed)
+                await seeds.install_first(store, seed, model)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
         yield store
@@ -95,6 +95,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
     async with open_store(settings) as store:
         if with_demo:
             await demo.load(store, read_file(policies_dir() / "demo.csv"))
+        await seeds.record_model(store, model)
         follower = Follower(store, model, most_enforcers=settings.max_warm_physicians)
         try:
             replica = await follower.start(max_age=settings.max_staleness_seconds)

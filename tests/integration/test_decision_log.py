@@ -13,7 +13,7 @@ from policy_service.settings import Settings
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import DecisionLogMode
-from tests.conftest import settings_for
+from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.rpc import Refused, Wire, question
 
@@ -27,7 +27,7 @@ def quiet(database, tmp_path):
 @asynccontextmanager
 async def serving(settings: Settings, store: Store, seed):
     """A service with one account; when the block ends, everything that can be shipped is."""
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as app, Wire(app.planes.decision_port) as wire:
         if app.replica.snapshot.account("dr-a") is None:
             await register(app, "dr-a", "olive")

@@ -9,10 +9,12 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from policy_service import seeds
 from policy_service.chain import START
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
+from policy_service.model import vetted_model
 from policy_service.store import SERVICE_ROLE, as_role, log
 from policy_service.verification import Progress, Verdict, verify
 from tests.integration.conftest import grant, register, revoke
@@ -313,3 +315,17 @@ async def test_times_in_the_log_never_go_back(app, store, database):
     async with intruder(database) as connection:
         assert await connection.fetchval("SELECT at FROM changes ORDER BY revision DESC LIMIT 1") == ahead
     assert (await verdict(store)).fault == ""
+
+
+async def test_a_model_that_changed_is_an_entry_and_the_same_one_is_none(store, model, seed):
+    await seeds.install_first(store, seed, model)
+    await seeds.record_model(store, model)
+    assert await store.revision() == 1
+    other = vetted_model(model.text.replace(" && !some(where (p.eft == deny))", ""), "model.conf")
+    await seeds.record_model(store, other)
+    await seeds.record_model(store, other)
+    assert await store.revision() == 2
+    async with store.reading() as look:
+        assert await look.model_at(1) == model.text
+        assert await look.model_at(2) == await look.model_at(99) == other.text
+        assert await look.model_at(0) is None
