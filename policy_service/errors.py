@@ -294,6 +294,52 @@ class ListChanged(PolicyError):
 
 
 @dataclass(kw_only=True)
+class UnknownRevision(PolicyError):
+    """No such revision is in the policy's history."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_REVISION"
+    revision: str
+
+
+@dataclass(kw_only=True)
+class BrokenSeed(PolicyError):
+    """The seed has errors; nothing was planned or applied."""
+
+    reason = "BROKEN_SEED"
+    faults: tuple[str, ...]
+    count: int
+
+
+@dataclass(kw_only=True)
+class PlanMoved(PolicyError):
+    """The policy, the seed or what it would do is no longer what the plan says; plan again."""
+
+    kind = Kind.CHANGED
+    reason = "PLAN_MOVED"
+    planned: int
+    now: int
+
+
+@dataclass(kw_only=True)
+class MassRemoval(PolicyError):
+    """The plan removes more of the built-in rows than it may unless that is meant."""
+
+    reason = "MASS_REMOVAL"
+    removed: int
+    rows: int
+    most: str
+
+
+@dataclass(kw_only=True)
+class EmptiedRole(PolicyError):
+    """The plan takes the last rule from a role; whoever holds it would be left with nothing."""
+
+    reason = "EMPTIED_ROLE"
+    roles: tuple[str, ...]
+
+
+@dataclass(kw_only=True)
 class RevisionNotReached(PolicyError):
     """This replica has not reached the revision asked for; try again or ask another."""
 

@@ -1,27 +1,33 @@
 """Puts the built-in policy into the store."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from policy_service.errors import RoleNameTaken
 from policy_service.model import Model
-from policy_service.store import Store, Written
+from policy_service.store import Store, Transaction, Written
 from policy_service.vocabulary import Origin, Row, name_in
 
 
-async def install(store: Store, rows: Iterable[Row], *, caller: str, actor: str, reason: str = "") -> Written:
-    """Make these the built-in rows, in one change; rows that stay are not touched.
+async def put(transaction: Transaction, rows: Iterable[Row], kind: str, detail: Mapping[str, object]) -> None:
+    """Make these the built-in rows; rows that stay are not touched, and without a difference nothing changes.
 
     Raises RoleNameTaken if a new built-in role bears the name of a custom one:
     holders of the custom role would silently gain its rules.
     """
-    wanted = set(rows)
+    wanted, held = set(rows), set(await transaction.seed_rows())
+    if wanted == held:
+        return
+    new = {row.values[0] for row in wanted} - {row.values[0] for row in held}
+    taken = await transaction.custom_roles_among(new)
+    if taken:
+        raise RoleNameTaken(roles=tuple(sorted(name_in(subject) for subject in taken)))
+    await transaction.change(kind, None, ended=held - wanted, begun=wanted - held, origin=Origin.SEED, detail=detail)
+
+
+async def install(store: Store, rows: Iterable[Row], *, caller: str, actor: str, reason: str = "") -> Written:
+    """Make these the built-in rows, in one change. Raises RoleNameTaken."""
     async with store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
-        held = set(await transaction.seed_rows())
-        new = {row.values[0] for row in wanted} - {row.values[0] for row in held}
-        taken = await transaction.custom_roles_among(new)
-        if taken:
-            raise RoleNameTaken(roles=tuple(sorted(name_in(subject) for subject in taken)))
-        await transaction.change("seed.install", None, ended=held - wanted, begun=wanted - held, origin=Origin.SEED)
+        await put(transaction, rows, "seed.install", {})
     return transaction.written
 
 

@@ -61,6 +61,9 @@ class Settings(BaseSettings):
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
     )
+    seed_most_removed: float = Field(
+        0.25, ge=0, le=1, description="Share of the built-in rows that one plan may remove unless told otherwise"
+    )
     decision_log: DecisionLogMode = Field(DecisionLogMode.ALL, description="Decisions recorded: all, denials, off")
     decision_log_days: int = Field(400, ge=31, description="How long they are kept, in days")
     decision_log_spool_mb: int = Field(

@@ -34,14 +34,16 @@ class Shapes:
     def allowed(self, account: Account) -> Iterator[tuple[User, frozenset[Action]]]:
         """Every user whom the account names, in byte order, with all that they may do there on the web."""
         for user, shape in shapes(account):
-            known = self._allowed.get(shape)
-            if known is None:
-                known = self._allowed[shape] = self._ask(shape)
-            yield user, known
+            yield user, self.of(shape)
 
-    def _ask(self, shape: Shape) -> frozenset[Action]:
-        account = Account(self._basis, _ACCOUNT, *shape)
-        return frozenset(action for action in Action if account.outcome(_USER, action, Channel.WEB).allowed)
+    def of(self, shape: Shape) -> frozenset[Action]:
+        """All that users of a shape may do on the web."""
+        known = self._allowed.get(shape)
+        if known is None:
+            account = Account(self._basis, _ACCOUNT, *shape)
+            known = frozenset(action for action in Action if account.outcome(_USER, action, Channel.WEB).allowed)
+            self._allowed[shape] = known
+        return known
 
 
 def shapes(account: Account) -> Iterator[tuple[User, Shape]]:

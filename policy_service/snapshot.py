@@ -5,7 +5,7 @@ that stayed the same. So each answer, each batch and each list rests on one
 revision, whatever happens meanwhile.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final, Self
 
@@ -96,6 +96,10 @@ class Snapshot:
         """The same accounts under other built-in rules."""
         accounts = tuple({name: account.on(basis) for name, account in shard.items()} for shard in self._accounts)
         return Snapshot(held, basis, accounts, self._memberships)
+
+    def physicians(self) -> Iterator[Physician]:
+        """Every registered physician, in no order."""
+        return (physician for shard in self._accounts for physician in shard)
 
     def account(self, physician: str) -> Account | None:
         """A registered physician's account."""

@@ -8,17 +8,10 @@ from policy_service.chain import Walk
 from policy_service.checkpoints import Checkpoint
 from policy_service.store import Store
 from policy_service.store.log import LogLook, Recorded
+from policy_service.vocabulary import Progress
 
 _SLICE = 500
 """Entries between two breaths: whoever else shares the process waits for a few milliseconds at most."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
-    """Entries walked, of all."""
-
-    done: int
-    total: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -181,6 +181,14 @@ class Held:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a long walk is."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
     """One row of policy in the standard Casbin columns: ``p`` is a rule, ``g`` a grant."""
 

@@ -10,7 +10,8 @@ from policy_service.pb import seeds_pb2
 from policy_service.rpc.fields import Fields, invalid
 from policy_service.store import Store
 from policy_service.store.log import Recorded
-from policy_service.verification import Progress, Verdict, verify
+from policy_service.verification import Verdict, verify
+from policy_service.vocabulary import Progress
 
 MOST_CHECKPOINTS = 10_000
 

@@ -16,7 +16,8 @@ from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.model import vetted_model
 from policy_service.store import SERVICE_ROLE, as_role, log
-from policy_service.verification import Progress, Verdict, verify
+from policy_service.verification import Verdict, verify
+from policy_service.vocabulary import Progress
 from tests.integration.conftest import grant, register, revoke
 
 SIGNER = Signer(Ed25519PrivateKey.generate())

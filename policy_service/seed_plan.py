@@ -1,0 +1,190 @@
+"""From a wanted seed to a safe change: a plan of exactly what would happen, then that and nothing else."""
+
+import asyncio
+import hashlib
+import json
+from collections.abc import AsyncIterator, Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from policy_service import seeds
+from policy_service.errors import BrokenSeed, EmptiedRole, MassRemoval, PlanMoved, PolicyError, UnknownRevision
+from policy_service.impact import Impact, impact
+from policy_service.model import Model
+from policy_service.policy_files import BrokenPolicy, seed_rows
+from policy_service.replica import Replica
+from policy_service.snapshot import Snapshot
+from policy_service.store import Store, Written
+from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row, name_in
+
+NAMED: Final = 10
+"""Members of a group that a plan names, unless asked for others."""
+_ORDER: Final = {action: place for place, action in enumerate(ACTIONS)}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """The seed that is wanted: a text, or the rows that held at a revision."""
+
+    csv: str = ""
+    to_revision: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Plan:
+    """What a change of the seed would do."""
+
+    revision: int
+    digest: str
+    """Stands for the rows and for everyone affected, at whatever revision."""
+    added: tuple[Row, ...]
+    removed: tuple[Row, ...]
+    impact: Impact
+    guards: tuple[PolicyError, ...]
+    """What refuses it, unless told otherwise."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Planned:
+    """What must still be true of a plan when it is applied, and what it may do nevertheless."""
+
+    revision: int
+    digest: str
+    allow_mass_removal: bool = False
+    allow_emptied_role: bool = False
+
+
+class SeedPlans:
+    """Plans and applies on one store, with the replica that follows it."""
+
+    def __init__(
+        self, store: Store, replica: Replica, model: Model, *, most_removed: float, methods: frozenset[str]
+    ) -> None:
+        """``most_removed`` is the share of rows that a plan may remove; ``methods`` are the contract's."""
+        self._store = store
+        self._replica = replica
+        self._model = model
+        self._most_removed = most_removed
+        self._methods = methods
+
+    async def plan(self, target: Target, *, most: int | None = NAMED) -> AsyncIterator[Progress | Plan]:
+        """What a target would change now. Raises BrokenSeed, UnknownRevision, ReplicaStale and StoreUnavailable."""
+        snapshot = self._replica.at()
+        wanted = await self._rows(target, snapshot)
+        async for part in plan(snapshot, self._model, wanted, most=most, most_removed=self._most_removed):
+            yield part
+
+    async def apply(self, target: Target, planned: Planned, *, caller: str, actor: str, reason: str) -> Written:
+        """Do what a plan says, in one change.
+
+        Raises PlanMoved where the revision or the digest is another by now,
+        MassRemoval and EmptiedRole unless allowed, and what ``plan`` raises.
+        """
+        snapshot = await asyncio.to_thread(self._replica.at, planned.revision)
+        if snapshot.revision != planned.revision:
+            raise PlanMoved(planned=planned.revision, now=snapshot.revision)
+        wanted = await self._rows(target, snapshot)
+        made = await whole(plan(snapshot, self._model, wanted, most=0, most_removed=self._most_removed))
+        if made.digest != planned.digest:
+            raise PlanMoved(planned=planned.revision, now=snapshot.revision)
+        for guard in made.guards:
+            allowed = planned.allow_mass_removal if isinstance(guard, MassRemoval) else planned.allow_emptied_role
+            if not allowed:
+                raise guard
+        detail: dict[str, object] = {"digest": made.digest}
+        if target.to_revision:
+            detail["to_revision"] = target.to_revision
+        kind = "seed.rollback" if target.to_revision else "seed.apply"
+        async with self._store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
+            # Under the lock: from here on nobody can come between.
+            if transaction.revision - 1 != planned.revision:
+                raise PlanMoved(planned=planned.revision, now=transaction.revision - 1)
+            await seeds.put(transaction, wanted, kind, detail)
+        return transaction.written
+
+    async def _rows(self, target: Target, snapshot: Snapshot) -> tuple[Row, ...]:
+        text = target.csv
+        if target.to_revision:
+            if not 0 < target.to_revision <= snapshot.revision:
+                raise UnknownRevision(revision=str(target.to_revision))
+            held = [
+                row
+                for domain in (ANY, SYSTEM_DOMAIN)
+                for row, origin in await self._store.rows_at(target.to_revision, domain)
+                if origin is Origin.SEED
+            ]
+            text = as_csv(held)
+        try:
+            # In a thread: a hostile text takes seconds.
+            return await asyncio.to_thread(seed_rows, text, "seed", methods=self._methods)
+        except BrokenPolicy as fault:
+            faults = tuple(f"line {at.line}: {at.text}" for at in fault.faults[:20])
+            raise BrokenSeed(faults=faults, count=len(fault.faults)) from fault
+
+
+async def plan(
+    snapshot: Snapshot,
+    model: Model,
+    wanted: Iterable[Row],
+    *,
+    most: int | None,
+    most_removed: float,
+) -> AsyncIterator[Progress | Plan]:
+    """What rows would change under a snapshot: accounts looked at, of all, then the plan."""
+    held, rows = set(snapshot.basis.rows), set(wanted)
+    added, removed = ordered(rows - held), ordered(held - rows)
+    async for part in impact(snapshot, model, rows, most=most):
+        if isinstance(part, Progress):
+            yield part
+        else:
+            found = part
+    told = {"added": _fields(added), "affected": found.digest, "removed": _fields(removed)}
+    digest = hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
+    yield Plan(
+        revision=snapshot.revision,
+        digest=digest,
+        added=added,
+        removed=removed,
+        impact=found,
+        guards=tuple(_guards(held, rows, most_removed)),
+    )
+
+
+async def whole(parts: AsyncIterator[Progress | Plan]) -> Plan:
+    """The plan, where nobody watches its progress."""
+    *_, made = [part async for part in parts]
+    assert isinstance(made, Plan)  # noqa: S101 - it is the last part.
+    return made
+
+
+def _guards(held: set[Row], wanted: set[Row], most_removed: float) -> Iterable[PolicyError]:
+    removed = len(held - wanted)
+    if removed > most_removed * len(held):
+        yield MassRemoval(removed=removed, rows=len(held), most=f"{most_removed:.0%}")
+    had, has = ({row.values[0] for row in rows if row.ptype == "p"} for rows in (held, wanted))
+    if emptied := sorted(had - has):
+        yield EmptiedRole(roles=tuple(name_in(role) for role in emptied))
+
+
+def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
+    """Rows in the one order that they are shown in: rules before grants, by domain, role and the actions' own order."""
+    return tuple(sorted(rows, key=_place))
+
+
+def _place(row: Row) -> tuple[bool, str, str, int, tuple[str, ...]]:
+    action = row.values[2] if row.ptype == "p" else ""
+    return row.ptype == "g", row.domain, row.values[0], _ORDER.get(action, -1), row.values
+
+
+def as_csv(rows: Iterable[Row]) -> str:
+    """Rows as lines of a seed.csv, in order."""
+    return "".join(f"{line}\n" for line in csv_lines(ordered(rows)))
+
+
+def csv_lines(rows: Iterable[Row]) -> list[str]:
+    """Rows as lines of a seed.csv, as they come."""
+    return [", ".join((row.ptype, *row.values)) for row in rows]
+
+
+def _fields(rows: Sequence[Row]) -> list[list[str]]:
+    return [[row.ptype, *row.values] for row in rows]
