@@ -21,7 +21,17 @@ from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
-from policy_service.rpc import MANAGE_USERS, DecisionService, ManageUsersService, Planes, contract_methods, serving
+from policy_service.rpc import (
+    MANAGE_USERS,
+    SEEDS,
+    DecisionService,
+    ManageUsersService,
+    Planes,
+    SeedService,
+    contract_methods,
+    serving,
+)
+from policy_service.seed_plan import SeedPlans
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
     SERVICE_ROLE,
@@ -121,7 +131,9 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             seconds=settings.checkpoint_seconds,
             clock=_now,
         )
-        managing = {MANAGE_USERS: users}
+        methods = contract_methods()
+        plans = SeedPlans(store, replica, model, most_removed=settings.seed_most_removed, methods=methods)
+        managing = {MANAGE_USERS: users, SEEDS: SeedService(store, model, plans, methods=methods)}
         async with (
             recording(store, settings.data_dir / "decisions", settings) as decisions,
             serving(settings, replica, DecisionService(replica, decisions), managing) as planes,

@@ -340,6 +340,14 @@ class EmptiedRole(PolicyError):
 
 
 @dataclass(kw_only=True)
+class StoreNotEmpty(PolicyError):
+    """A policy can only be imported into an empty store."""
+
+    reason = "STORE_NOT_EMPTY"
+    revision: int
+
+
+@dataclass(kw_only=True)
 class RevisionNotReached(PolicyError):
     """This replica has not reached the revision asked for; try again or ask another."""
 

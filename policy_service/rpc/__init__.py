@@ -3,6 +3,7 @@
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
+from policy_service.rpc.seeds import SeedService
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
 
 __all__ = [
@@ -12,6 +13,7 @@ __all__ = [
     "DecisionService",
     "ManageUsersService",
     "Planes",
+    "SeedService",
     "contract_methods",
     "serving",
 ]

@@ -117,6 +117,23 @@ class Store:
             async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection, reading(connection) as look:
                 yield look
 
+    @asynccontextmanager
+    async def reading_long(self) -> AsyncIterator[Reading]:
+        """The same for a look that may take its time, on a connection of its own. Raises StoreUnavailable."""
+        async with self._patient() as connection, reading(connection) as look:
+            yield look
+
+    @asynccontextmanager
+    async def _patient(self) -> AsyncIterator[asyncpg.Connection]:
+        with translated():
+            connection = await asyncpg.connect(
+                self._dsn, timeout=_CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT}
+            )
+            try:
+                yield connection
+            finally:
+                connection.terminate()
+
     async def revision(self) -> int:
         """The revision that holds now. Raises StoreUnavailable."""
         with translated():
@@ -150,15 +167,11 @@ class Store:
     @asynccontextmanager
     async def looking_at_log(self) -> AsyncIterator[LogLook]:
         """A consistent look at both logs, which may take its time. Raises StoreUnavailable."""
-        with translated():
-            connection = await asyncpg.connect(
-                self._dsn, timeout=_CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT}
-            )
-            try:
-                async with connection.transaction(isolation="repeatable_read", readonly=True):
-                    yield LogLook(connection)
-            finally:
-                connection.terminate()
+        async with (
+            self._patient() as connection,
+            connection.transaction(isolation="repeatable_read", readonly=True),
+        ):
+            yield LogLook(connection)
 
     async def log_head(self) -> Head:
         """Where the change log ends. Raises StoreUnavailable."""

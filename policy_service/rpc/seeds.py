@@ -1,0 +1,184 @@
+"""SeedService: decode, judge or plan or apply, encode."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from functools import partial
+from typing import Final
+
+from policy_service import moving
+from policy_service.errors import PolicyError
+from policy_service.impact import Group, Membership
+from policy_service.model import Model
+from policy_service.pb import seeds_pb2 as pb
+from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
+from policy_service.seed_lint import Finding, Level, lint
+from policy_service.seed_plan import NAMED, Plan, Planned, SeedPlans, Target, csv_lines, ordered
+from policy_service.store import Store
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, parse_user
+
+MOST_BYTES: Final = 512 << 10
+MOST_NAMED: Final = 100
+MOST_REASON: Final = 256
+_MEMBERS: Final = 5_000
+"""People in one message of a stream."""
+
+_LEVELS: Final = {Level.ERROR: pb.LEVEL_ERROR, Level.WARNING: pb.LEVEL_WARNING}
+
+
+class SeedService:
+    """The built-in policy's methods, as functions from request and caller to response."""
+
+    def __init__(self, store: Store, model: Model, plans: SeedPlans, *, methods: frozenset[str]) -> None:
+        """``methods`` are the contract's, which a seed may give rights to."""
+        self._store = store
+        self._model = model
+        self._plans = plans
+        self._methods = methods
+
+    async def lint_seed(self, request: pb.LintSeedRequest, caller: str) -> pb.LintSeedResponse:  # noqa: ARG002
+        """See SeedService.LintSeed in seeds.proto."""
+        # In a thread: a hostile text takes seconds.
+        linted = await asyncio.to_thread(lint, _csv(request.csv), methods=self._methods)
+        return pb.LintSeedResponse(findings=[_finding(found) for found in linted.findings])
+
+    async def plan_seed(self, request: pb.PlanSeedRequest, caller: str) -> AsyncIterator[pb.PlanSeedResponse]:  # noqa: ARG002
+        """See SeedService.PlanSeed in seeds.proto."""
+        with Fields() as fields:
+            target = fields.read(_target, request)
+            named = fields.read(_named, request.most_listed)
+        made: Plan | None = None
+        async for part in self._plans.plan(target, most=None if request.list_all else named):
+            if isinstance(part, Progress):
+                yield pb.PlanSeedResponse(progress=pb.Progress(done=part.done, total=part.total))
+            else:
+                made = part
+        assert made is not None  # noqa: S101 - a plan's last part is the plan.
+        yield pb.PlanSeedResponse(plan=_plan(made, named))
+        if request.list_all:
+            for place, group in enumerate(made.impact.groups):
+                for members in _sliced(group.members):
+                    yield pb.PlanSeedResponse(affected=pb.Affected(group=place, members=_memberships(members)))
+
+    async def apply_seed(self, request: pb.ApplySeedRequest, caller: str) -> pb.ApplySeedResponse:
+        """See SeedService.ApplySeed in seeds.proto."""
+        with Fields() as fields:
+            actor = fields.read(partial(parse_user, field="actor"), request.actor)
+            reason = fields.read(_reason, request.reason)
+            target = fields.read(_target, request)
+            digest = fields.read(partial(parse_text, field="digest", most=64), request.digest)
+        planned = Planned(
+            revision=request.revision,
+            digest=digest,
+            allow_mass_removal=request.allow_mass_removal,
+            allow_emptied_role=request.allow_emptied_role,
+        )
+        written = await self._plans.apply(target, planned, caller=caller, actor=actor, reason=reason)
+        return pb.ApplySeedResponse(revision=written.revision, changed=written.changed)
+
+    async def export_policy(
+        self,
+        request: pb.ExportPolicyRequest,
+        caller: str,  # noqa: ARG002
+    ) -> AsyncIterator[pb.ExportPolicyResponse]:
+        """See SeedService.ExportPolicy in seeds.proto."""
+        everything = _everything(request.form)
+        async with self._store.reading_long() as look:
+            if everything:
+                model = await look.model_at(look.revision) or self._model.text
+                async for part in moving.export(look, model):
+                    progress = pb.Progress(done=part.done, total=part.total)
+                    yield pb.ExportPolicyResponse(revision=look.revision, text=part.text, progress=progress)
+                return
+            lines = csv_lines(ordered(await look.rows([ANY, SYSTEM_DOMAIN])))
+            text = "".join(f"{line}\n" for line in lines)
+            progress = pb.Progress(done=len(lines), total=len(lines))
+            yield pb.ExportPolicyResponse(revision=look.revision, text=text, progress=progress)
+
+
+def _csv(text: str) -> str:
+    if len(text) > MOST_BYTES or len(text.encode()) > MOST_BYTES:
+        raise invalid("csv", f"csv has more than {MOST_BYTES:,} bytes")
+    return text
+
+
+def _target(request: pb.PlanSeedRequest | pb.ApplySeedRequest) -> Target:
+    match request.WhichOneof("target"):
+        case "csv":
+            return Target(csv=_csv(request.csv))
+        case "to_revision" if request.to_revision > 0:
+            return Target(to_revision=request.to_revision)
+        case "to_revision":
+            raise invalid("to_revision", f"to_revision is {request.to_revision}; revisions begin with 1")
+        case _:
+            raise invalid("csv", "csv is missing: the text of a seed, or to_revision in its place")
+
+
+def _named(most: int) -> int:
+    if not 0 <= most <= MOST_NAMED:
+        raise invalid("most_listed", f"most_listed is {most}; it takes 0 to {MOST_NAMED}")
+    return most or NAMED
+
+
+def _reason(text: str) -> str:
+    if not text:
+        raise invalid("reason", "reason is empty: the change log wants to know why")
+    return parse_title(text, field="reason", most=MOST_REASON)
+
+
+def _everything(form: int) -> bool:
+    if form not in pb.PolicyForm.values():
+        raise invalid("form", f"form {form} is none of POLICY_FORM_SEED (1) and POLICY_FORM_EVERYTHING (2)")
+    return form == pb.POLICY_FORM_EVERYTHING
+
+
+def _finding(found: Finding) -> pb.Finding:
+    return pb.Finding(
+        level=_LEVELS[found.level],
+        code=found.code,
+        line=found.line,
+        column=found.column,
+        end_column=found.end_column,
+        text=_printable(found.text),
+        hint=_printable(found.hint),
+    )
+
+
+def _printable(text: str) -> str:
+    """Without lone surrogates, which cannot be sent."""
+    return text.encode("utf-8", "backslashreplace").decode()
+
+
+def _plan(made: Plan, named: int) -> pb.Plan:
+    return pb.Plan(
+        revision=made.revision,
+        digest=made.digest,
+        added=csv_lines(made.added),
+        removed=csv_lines(made.removed),
+        groups=[_group(group, named) for group in made.impact.groups],
+        users=made.impact.users,
+        physicians=made.impact.physicians,
+        guarded=[_words(guard) for guard in made.guards],
+    )
+
+
+def _group(group: Group, named: int) -> pb.ImpactGroup:
+    return pb.ImpactGroup(
+        roles=group.roles,
+        gained=group.gained,
+        lost=group.lost,
+        count=group.count,
+        some=_memberships(group.members[:named]),
+    )
+
+
+def _memberships(members: list[Membership]) -> list[pb.Membership]:
+    return [pb.Membership(user=user, physician=physician) for user, physician in members]
+
+
+def _sliced(members: list[Membership]) -> Iterator[list[Membership]]:
+    for start in range(0, len(members), _MEMBERS):
+        yield members[start : start + _MEMBERS]
+
+
+def _words(guard: PolicyError) -> str:
+    return f"{guard.reason}: {guard}"
