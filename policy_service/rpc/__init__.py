@@ -1,7 +1,17 @@
 """gRPC: the two planes, their messages, and the border where our errors become statuses."""
 
+from policy_service.rpc.audit import AuditService
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
 
-__all__ = ["AUDIT", "MANAGE_USERS", "SEEDS", "DecisionService", "ManageUsersService", "Planes", "serving"]
+__all__ = [
+    "AUDIT",
+    "MANAGE_USERS",
+    "SEEDS",
+    "AuditService",
+    "DecisionService",
+    "ManageUsersService",
+    "Planes",
+    "serving",
+]
