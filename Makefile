@@ -36,7 +36,8 @@ lint: $(STAMP) ## Check style, types, imports and generated code
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python proto/generate.py --check
-	@$(BIN)/policy-service seed test
+	@$(BIN)/policy-service seed lint --strict
+	@$(BIN)/policy-service seed test --require-coverage
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .

@@ -1,7 +1,7 @@
 """Whose access is another at one revision than at an earlier one.
 
 Only accounts whose rows changed are looked at, and all of them where a rule of
-all accounts changed. Casbin decides both sides, once for each shape.
+all accounts or the model changed. Casbin decides both sides, once for each shape.
 """
 
 import asyncio
@@ -12,6 +12,7 @@ from typing import Final
 from policy_service.engine import Account, Basis
 from policy_service.errors import UnknownPhysician
 from policy_service.model import Model
+from policy_service.past import model_at
 from policy_service.shapes import Shapes
 from policy_service.store import Reading, spans
 from policy_service.store.spans import Span
@@ -59,15 +60,20 @@ class Interval:
     physician: Physician | None = None
 
 
-async def differences(look: Reading, model: Model, asked: Interval, *, after: Place | None, size: int) -> Differences:
+async def differences(look: Reading, today: Model, asked: Interval, *, after: Place | None, size: int) -> Differences:
     """A page of the differences, in byte order of physician and user, after a place.
 
-    Raises UnknownPhysician for one account that was not there at either revision.
+    ``today`` is the model of today; each side is decided under that of its
+    time. Raises UnknownPhysician for one account that was not there at either
+    revision.
     """
     start = after or (Physician(""), User(""))
-    accounts, more = await _accounts(look, asked, start[0])
-    built_in = await spans.built_in_span(look, asked.earlier, asked.later)
-    sides = _Sides(model, built_in)
+    sides = _Sides(
+        await model_at(look, asked.earlier, today),
+        await model_at(look, asked.later, today),
+        await spans.built_in_span(look, asked.earlier, asked.later),
+    )
+    accounts, more = await _accounts(look, asked, start[0], every=not sides.are_alike)
     found: list[Difference] = []
     for at in range(0, len(accounts), _SLICE):
         some = await spans.spans(look, accounts[at : at + _SLICE], asked.earlier, asked.later)
@@ -80,11 +86,11 @@ async def differences(look: Reading, model: Model, asked: Interval, *, after: Pl
     return Differences(found=tuple(found), next=(accounts[-1], _AFTER_ALL) if more else None)
 
 
-async def _accounts(look: Reading, asked: Interval, start: Physician) -> tuple[list[Physician], bool]:
+async def _accounts(look: Reading, asked: Interval, start: Physician, *, every: bool) -> tuple[list[Physician], bool]:
     """The accounts to look at for a page, and whether there are more."""
     if asked.physician is not None:
         return [asked.physician], False
-    if await spans.built_in_changed(look, asked.earlier, asked.later):
+    if every:
         accounts = await spans.every_physician(look, start=start, size=MOST_ACCOUNTS + 1)
     else:
         accounts = await spans.changed_physicians(look, asked.earlier, asked.later, start=start, size=MOST_ACCOUNTS + 1)
@@ -92,15 +98,15 @@ async def _accounts(look: Reading, asked: Interval, start: Physician) -> tuple[l
 
 
 class _Sides:
-    """The built-in rules of both revisions."""
+    """The model and the built-in rules of both revisions."""
 
-    def __init__(self, model: Model, built_in: Span) -> None:
-        self._earlier_basis = Basis(model, built_in.earlier)
-        self._later_basis = Basis(model, built_in.later)
+    def __init__(self, earlier: Model, later: Model, built_in: Span) -> None:
+        self._earlier_basis = Basis(earlier, built_in.earlier)
+        self._later_basis = Basis(later, built_in.later)
+        self.are_alike = earlier.text == later.text and set(built_in.earlier) == set(built_in.later)
         self._earlier = Shapes(self._earlier_basis)
-        # What one side has asked need not be asked again where the rules are the same.
-        same = set(built_in.earlier) == set(built_in.later)
-        self._later = self._earlier if same else Shapes(self._later_basis)
+        # What one side has asked need not be asked again.
+        self._later = self._earlier if self.are_alike else Shapes(self._later_basis)
 
     def compare(self, some: list[Span]) -> list[Difference]:
         return [difference for span in some for difference in self._compare(span)]

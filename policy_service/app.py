@@ -10,6 +10,8 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.checkpointing import Checkpointer
+from policy_service.checkpoints import read_signer
 from policy_service.cursors import Cursors
 from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
@@ -20,7 +22,17 @@ from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
-from policy_service.rpc import AUDIT, MANAGE_USERS, AuditService, DecisionService, ManageUsersService, Planes, serving
+from policy_service.rpc import (
+    AUDIT,
+    MANAGE_USERS,
+    AuditService,
+    DecisionService,
+    LogWalk,
+    ManageUsersService,
+    Planes,
+    contract_methods,
+    serving,
+)
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
     SERVICE_ROLE,
@@ -60,7 +72,7 @@ async def open_store(settings: Settings, *, migrating: bool = False, service_rol
 
     Raises StartError when it cannot be used as it is.
     """
-    _, seed = read_policy(settings)
+    model, seed = read_policy(settings)
     async with AsyncExitStack() as stack:
         embedded = settings.database_url is None
         if settings.database_url is None:
@@ -81,7 +93,7 @@ async def open_store(settings: Settings, *, migrating: bool = False, service_rol
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
             store = await stack.enter_async_context(connect_store(dsn))
             if migrating or embedded:
-                await seeds.install_first(store, seed)
+                await seeds.install_first(store, seed, model)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
         yield store
@@ -94,6 +106,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
     async with open_store(settings) as store:
         if with_demo:
             await demo.load(store, read_file(policies_dir() / "demo.csv"))
+        await seeds.record_model(store, model)
         follower = Follower(store, model, most_enforcers=settings.max_warm_physicians)
         try:
             replica = await follower.start(max_age=settings.max_staleness_seconds)
@@ -111,13 +124,21 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         sender = Sender(store, key, carrier, postmark, _now)
         invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
+        signer = read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
+        checkpointer = Checkpointer(
+            store,
+            signer,
+            settings.checkpoint_file or str(settings.data_dir / "checkpoints.jsonl"),
+            seconds=settings.checkpoint_seconds,
+            clock=_now,
+        )
         auditing = AuditService(
             store,
             model,
             Cursors(key.derived("page tokens")),
             clock=_now,
-            verify=_verify,
-            checkpoint=_checkpoint,
+            verify=LogWalk(store, signer.verifier, checkpointer).verify,
+            checkpoint=checkpointer.sign,
         )
         managing = {MANAGE_USERS: users, AUDIT: auditing}
         async with (
@@ -129,6 +150,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             watching = [
                 tasks.create_task(follower.run(replica)),
                 tasks.create_task(sender.run()),
+                tasks.create_task(checkpointer.run()),
                 tasks.create_task(_watch(replica, planes)),
             ]
             log.info(
@@ -145,19 +167,9 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                     task.cancel()
 
 
-# TO BE WIRED by the lead: verification and the signer of checkpoints take these two places.
-async def _verify(_: Any) -> AsyncIterator[Any]:
-    raise NotImplementedError
-    yield
-
-
-async def _checkpoint(_: int, __: bytes) -> str:
-    return ""
-
-
 def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
     """The model and the seed; raises BrokenPolicy, naming file, line and fault."""
-    return read_model(settings.model_file), read_seed(settings.seed_file)
+    return read_model(settings.model_file), read_seed(settings.seed_file, methods=contract_methods())
 
 
 def _now() -> datetime:

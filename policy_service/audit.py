@@ -1,8 +1,8 @@
 """Who could do what, then: reviews of access at a revision, decided by Casbin over the rows of that revision.
 
 Reads the rows in one look and closes it before Casbin is asked, in a thread of
-its own. A review rests on rows and the model alone: not on what the service
-remembers, and not on what it answered at the time.
+its own. A review rests on the rows and the model of then alone: not on what the
+service remembers, and not on what it answered at the time.
 """
 
 import asyncio
@@ -15,12 +15,12 @@ from policy_service.custom_roles import RoleDefinition, definition_of
 from policy_service.engine import Account, Basis
 from policy_service.errors import UnknownPhysician
 from policy_service.model import Model
+from policy_service.past import built_in_at, model_at
 from policy_service.shapes import Shapes, shapes
-from policy_service.store import Reading, Store, rules
+from policy_service.store import Store
 from policy_service.store import audit as table
 from policy_service.store.audit import Pending, Point, Since
 from policy_service.vocabulary import (
-    ANY,
     Action,
     Channel,
     Outcome,
@@ -93,7 +93,7 @@ class Reviews:
     """Answers about who could do what."""
 
     def __init__(self, store: Store, model: Model, *, clock: Callable[[], datetime]) -> None:
-        """The rows of then are decided under ``model``, the one of today."""
+        """``model`` is today's; rows are decided under the one of their time."""
         self._store = store
         self._model = model
         self._clock = clock
@@ -110,14 +110,14 @@ class Reviews:
             found = await table.rows_since(look, [physician], point.revision)
             if not found:
                 raise UnknownPhysician(physician=physician)
-            built_in = await built_in_at(look, point.revision)
+            model, built_in = await model_at(look, point.revision, self._model), await built_in_at(look, point.revision)
             name = await table.display_name(look, physician)
             moment = as_of if isinstance(as_of, datetime) else self._clock() if as_of is None else point.at
             pending = [] if after else await table.pending(look, physician, point.revision, moment)
             head = await table.point(look, None)
 
         def decide() -> Review:
-            basis = Basis(self._model, built_in)
+            basis = Basis(model, built_in)
             judge, account = Shapes(basis), Account.of_rows(basis, physician, (row for row, _ in found))
             page = list(islice(_accesses(judge, account, found, after), size + 1))
             return Review(
@@ -139,11 +139,11 @@ class Reviews:
             point = await table.point(look, as_of)
             places = await table.physicians_of(look, subject, point.revision, after=after, size=size + 1)
             found = await table.rows_since(look, places[:size], point.revision, subject=subject)
-            built_in = await built_in_at(look, point.revision)
+            model, built_in = await model_at(look, point.revision, self._model), await built_in_at(look, point.revision)
             head = await table.point(look, None)
 
         def decide() -> Review:
-            basis = Basis(self._model, built_in)
+            basis = Basis(model, built_in)
             judge, access = Shapes(basis), list[Access]()
             for domain, group in groupby(found, key=lambda pair: pair[0].domain):
                 rows = list(group)
@@ -152,11 +152,6 @@ class Reviews:
             return Review(point=point, head=head, access=tuple(access), more=len(places) > size)
 
         return await asyncio.to_thread(decide)
-
-
-async def built_in_at(look: Reading, revision: int) -> list[Row]:
-    """The rules of all accounts at a revision."""
-    return [row for row, _ in await rules.at(look.connection, revision, ANY)]
 
 
 def _accesses(judge: Shapes, account: Account, rows: RowsSince, after: User | None) -> Iterable[Access]:

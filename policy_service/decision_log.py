@@ -154,10 +154,10 @@ class DecisionLog:
         """Write a decision down; its id."""
         if self.mode is DecisionLogMode.OFF or (self.mode is DecisionLogMode.DENIALS and outcome.allowed):
             return f"{self.replica}-u{next(self._unrecorded)}"
+        tail = _tail(outcome, revision)
         with self._lock:
             sequence = self._sequence + 1
-            line = self._line(self._now(), sequence, caller, asked, channel, outcome, revision)
-            self._write(line.encode(), 1)
+            self._write(_line(self._head(caller), sequence, asked, channel, tail).encode(), 1)
         return f"{self.replica}-{sequence}"
 
     def record_all(
@@ -167,38 +167,28 @@ class DecisionLog:
         if self.mode is DecisionLogMode.OFF:
             return [f"{self.replica}-u{next(self._unrecorded)}" for _ in outcomes]
         ids, lines = [], []
+        # A batch has few different outcomes, each one object.
+        tails = {id(outcome): _tail(outcome, revision) for outcome in outcomes}
         with self._lock:
-            now, sequence = self._now(), self._sequence
+            head, sequence = self._head(caller), self._sequence
             for check, channel, outcome in zip(asked, channels, outcomes, strict=True):
                 if self.mode is DecisionLogMode.DENIALS and outcome.allowed:
                     ids.append(f"{self.replica}-u{next(self._unrecorded)}")
                     continue
                 sequence += 1
                 ids.append(f"{self.replica}-{sequence}")
-                lines.append(self._line(now, sequence, caller, check, channel, outcome, revision))
+                lines.append(_line(head, sequence, check, channel, tails[id(outcome)]))
             if lines:
                 self._write("".join(lines).encode(), len(lines))
         return ids
 
-    def _now(self) -> str:
+    def _head(self, caller: str) -> str:
+        """What the lines of one moment and caller have in common, around their sequence."""
         second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
         if second != self._second:
             self._second = second
             self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
-        return f"{self._second_text}.{nanoseconds // 1_000:06}+00"
-
-    def _line(
-        self, now: str, sequence: int, caller: str, asked: Asked, channel: str, outcome: Outcome, revision: int
-    ) -> str:
-        """A line of COPY's text format. Every field is printable ASCII; only these two may have a backslash."""
-        resource, correlation = asked.resource, asked.correlation_id
-        if "\\" in resource or "\\" in correlation:
-            resource, correlation = resource.replace("\\", "\\\\"), correlation.replace("\\", "\\\\")
-        return (
-            f"{now}\t{self.replica}\t{sequence}\t{caller}\t{asked.user}\t{asked.physician}\t{asked.action}\t{channel}\t"
-            f"{resource}\t{correlation}\t{'t' if outcome.allowed else 'f'}\t{outcome.reason}\t"
-            f"{outcome.role or ''}\t{revision}\n"
-        )
+        return f"{self._second_text}.{nanoseconds // 1_000:06}+00\t{self.replica}\t{caller}\t"
 
     def _write(self, lines: bytes, decisions: int) -> None:
         """Copy lines behind the others, then say so: a line that is half there was never answered."""
@@ -258,6 +248,21 @@ class DecisionLog:
                 mapped.close()
 
 
+def _tail(outcome: Outcome, revision: int) -> str:
+    return f"{'t' if outcome.allowed else 'f'}\t{outcome.reason}\t{outcome.role or ''}\t{revision}\n"
+
+
+def _line(head: str, sequence: int, asked: Asked, channel: str, tail: str) -> str:
+    """A line of COPY's text format. Every field is printable ASCII; only two may have a backslash."""
+    resource, correlation = asked.resource, asked.correlation_id
+    if "\\" in resource or "\\" in correlation:
+        resource, correlation = resource.replace("\\", "\\\\"), correlation.replace("\\", "\\\\")
+    return (
+        f"{head}{sequence}\t{asked.user}\t{asked.physician}\t{asked.action}\t{channel}\t"
+        f"{resource}\t{correlation}\t{tail}"
+    )
+
+
 class Left:
     """What a process that was killed left behind."""
 
@@ -268,6 +273,11 @@ class Left:
         self.sequence = int(state.numbers[_SEQUENCE])
         self.lost = int(state.numbers[_LOST])
         self.segments = [Segment(path, new=False) for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines"))]
+
+    def close(self) -> None:
+        """Leave it to the next process."""
+        for mapped in (*self.segments, self._state):
+            mapped.close()
 
     def remove(self) -> None:
         """Delete it: the database has everything."""

@@ -38,7 +38,7 @@ async def recording(store: Store, folder: Path, settings: Settings) -> AsyncIter
     Nothing may be answered any more when the block ends. Raises StartError and StoreUnavailable.
     """
     # Each database's own folder: what waits here for one must never end up in another.
-    folder = folder / await store.decision_house()
+    folder = folder / await store.log_name()
     decisions = DecisionLog(
         folder,
         secrets.token_hex(6),
@@ -121,6 +121,8 @@ class Shipper:
             log.warning("decisions stay in the spool until the next start", bytes=self._waiting())
         finally:
             self._log.close(whole=whole)
+            for left in self._left:
+                left.close()
 
     async def _recover(self) -> None:
         self._left += await asyncio.to_thread(left_behind, self._folder)

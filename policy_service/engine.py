@@ -9,7 +9,7 @@ fresh one. Nothing here awaits or reads the database.
 import threading
 from bisect import bisect_left
 from collections import OrderedDict, deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -29,6 +29,7 @@ from policy_service.vocabulary import (
     Row,
     User,
     domain_of,
+    grant_row,
     name_in,
     subject_of_role,
     subject_of_service,
@@ -140,6 +141,22 @@ class Basis:
                 remembered = self._callers.enforce(subject_of_service(service), SYSTEM_DOMAIN, method) is True
             self._caller_rights[service, method] = remembered
         return remembered
+
+    def caller_grounds(self, service: str, method: str) -> tuple[Row, ...]:
+        """The rows behind ``caller_may``: the grants on the way to the rule that Casbin names, and it, if any."""
+        if self._callers is None:
+            return ()
+        subject = subject_of_service(service)
+        with self._asking:
+            _, rule = self._callers.enforce_ex(subject, SYSTEM_DOMAIN, method)
+        if not rule:
+            return ()
+        way = _way(self._held_by_caller, subject, rule[0])
+        return (*(grant_row(holder, role, SYSTEM_DOMAIN) for holder, role in way), Row(ptype="p", values=tuple(rule)))
+
+    def _held_by_caller(self, subject: str) -> tuple[Role, ...]:
+        grants = (row.values for row in self.rows if row.ptype == "g" and row.domain == SYSTEM_DOMAIN)
+        return tuple(Role(name_in(role)) for holder, role, _ in grants if holder == subject)
 
     def _account_enforcer(self, account: "Account") -> casbin.Enforcer:
         own = [[subject, account.domain, action, effect] for subject, action, effect in account.rules]
@@ -256,30 +273,13 @@ class Account:
             target, domain, action, effect = verdict.rule
             place = ANY if domain == ANY else name_in(domain)
             rule = Rule(subject=target, physician=place, action=action, effect=Effect(effect))
-            path = self._path(subject, target)
+            path = _way(self._held_by, subject, target)
         return Explanation(
             outcome=Outcome(allowed=reason is Reason.GRANTED, reason=reason, role=path[0][1] if path else None),
             roles=self._held_by(subject),
             path=path,
             rule=rule,
         )
-
-    def _path(self, subject: str, target: str) -> tuple[tuple[str, Role], ...]:
-        """The shortest chain of grants from subject to target; empty where they are the same."""
-        came_from: dict[str, str] = {}
-        waiting = deque([subject])
-        while waiting and target not in came_from:
-            here = waiting.popleft()
-            for role in self._held_by(here):
-                there = subject_of_role(role)
-                if there not in came_from and there != subject:
-                    came_from[there] = here
-                    waiting.append(there)
-        steps: list[tuple[str, Role]] = []
-        while target in came_from:
-            steps.append((came_from[target], Role(name_in(target))))
-            target = came_from[target]
-        return tuple(reversed(steps))
 
     def _held_by(self, subject: str) -> tuple[Role, ...]:
         start = bisect_left(self.grants, (subject,))
@@ -298,3 +298,21 @@ def _begins(rows: tuple[tuple[str, ...], ...], subject: str) -> bool:
     """Does a sorted table have a row of this subject?"""
     place = bisect_left(rows, (subject,))
     return place < len(rows) and rows[place][0] == subject
+
+
+def _way(held_by: Callable[[str], tuple[Role, ...]], subject: str, target: str) -> tuple[tuple[str, Role], ...]:
+    """The shortest chain of grants from subject to target; empty where they are the same."""
+    came_from: dict[str, str] = {}
+    waiting = deque([subject])
+    while waiting and target not in came_from:
+        here = waiting.popleft()
+        for role in held_by(here):
+            there = subject_of_role(role)
+            if there not in came_from and there != subject:
+                came_from[there] = here
+                waiting.append(there)
+    steps: list[tuple[str, Role]] = []
+    while target in came_from:
+        steps.append((came_from[target], Role(name_in(target))))
+        target = came_from[target]
+    return tuple(reversed(steps))

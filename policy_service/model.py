@@ -33,6 +33,8 @@ _ALLOWED = ("user:t", "physician:a", "claim:view")
 class Model:
     """A vetted model, kept as the definitions that Casbin's own reader found."""
 
+    text: str
+    """The file as it was read."""
     definitions: tuple[tuple[str, str, str], ...]
     matcher: ast.expr
 
@@ -75,11 +77,16 @@ def read_model(path: Path) -> Model:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as fault:
         raise BrokenPolicy(str(path), [Fault(line=1, text=f"cannot be read: {fault}")]) from fault
+    return vetted_model(text, str(path))
+
+
+def vetted_model(text: str, name: str) -> Model:
+    """A model from its text; raises BrokenPolicy with line and fault."""
     model = casbin.Model()
     try:
         model.load_model_from_text(text)
     except Exception as fault:  # Casbin's reader raises bare RuntimeErrors; its words become ours.
-        raise BrokenPolicy(str(path), [Fault(line=_line_in(str(fault)), text=str(fault))]) from fault
+        raise BrokenPolicy(name, [Fault(line=_line_in(str(fault)), text=str(fault))]) from fault
     faults = [Fault(line=_line_of(text, key), text=words) for key, words in _faults(model)]
     faults += [
         Fault(line=number, text=f"section {line.strip()} is unknown, and would be passed over")
@@ -87,8 +94,9 @@ def read_model(path: Path) -> Model:
         if line.strip().startswith("[") and line.strip() not in _KNOWN_SECTIONS
     ]
     if faults:
-        raise BrokenPolicy(str(path), faults)
+        raise BrokenPolicy(name, faults)
     return Model(
+        text,
         tuple((section, key, assertion.value) for section in "rpgem" for key, assertion in model[section].items()),
         casbin.Enforcer._get_expression(model["m"]["m"].value).ast_parsed_value,  # noqa: SLF001 - see _Enforcer.
     )

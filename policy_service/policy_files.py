@@ -1,4 +1,4 @@
-"""Reads policy files: ``seed.csv`` and other CSV in Casbin's form.
+"""Reads policy files: ``seed.csv``, which ``seed_lint`` judges, and other CSV in Casbin's form.
 
 Stricter than Casbin's own reader, which drops rows of an unknown type without
 a word and notices a short row only when a question reaches it: a file is read
@@ -8,11 +8,15 @@ whole or refused whole, every fault with its line.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO, Final
 
 from policy_service.errors import StartError
-from policy_service.vocabulary import ANY, OWNER, SYSTEM_DOMAIN, Row, row_fault, subject_of_role
+from policy_service.policy_lines import lines_of
+from policy_service.seed_lint import MOST_CHARACTERS, lint
+from policy_service.vocabulary import Row, row_fault
 
-BUILT_IN_ROLES = ("owner", "financial_viewer", "data_entry", "administrator")
+# A character has at most four bytes: what is longer has more characters than lint takes.
+_MOST_BYTES: Final = 4 * MOST_CHARACTERS + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,50 +47,45 @@ def read_file(path: Path) -> tuple[Row, ...]:
 
 
 def read_rows(text: str, name: str) -> tuple[Row, ...]:
-    """Read rows of policy from CSV text; raises BrokenPolicy with every fault.
-
-    One row a line, fields separated by commas, spaces around them ignored;
-    lines that begin with ``#`` and empty lines are passed over. There is no
-    quoting: no name has a character that would need it.
-    """
+    """Read rows of policy in the form of ``policy_lines``; raises BrokenPolicy with every fault."""
     rows: dict[Row, int] = {}
     faults: list[Fault] = []
-    # Only \n ends a line: splitlines() would also break at characters that editors do not show as line ends.
-    for number, line in enumerate(text.split("\n"), start=1):
-        stripped = line.strip(" \t\r")
-        if not stripped or stripped.startswith("#"):
+    for line in lines_of(text):
+        if not line.fields:
             continue
-        ptype, *values = (field.strip(" \t") for field in stripped.split(","))
-        if fault := row_fault(ptype, tuple(values)):
-            faults.append(Fault(line=number, text=fault))
+        if fault := row_fault(line.ptype, line.values):
+            faults.append(Fault(line=line.number, text=fault.text))
             continue
-        row = Row(ptype="p" if ptype == "p" else "g", values=tuple(values))
+        row = Row(ptype="p" if line.ptype == "p" else "g", values=line.values)
         if row in rows:
-            faults.append(Fault(line=number, text=f"the same row stands in line {rows[row]}"))
-        rows.setdefault(row, number)
+            faults.append(Fault(line=line.number, text=f"the same row stands in line {rows[row]}"))
+        rows.setdefault(row, line.number)
     if faults:
         raise BrokenPolicy(name, faults)
     return tuple(rows)
 
 
-def read_seed(path: Path) -> tuple[Row, ...]:
-    """Read the built-in policy; refuses physicians' rows and a policy without its four roles."""
-    rows = read_file(path)
-    strays = [row for row in rows if row.domain not in (ANY, SYSTEM_DOMAIN)]
-    missing = [role for role in BUILT_IN_ROLES if not any(row.values[0] == f"role:{role}" for row in rows)]
-    faults = [
-        Fault(line=_line_of(row, path), text="a physician's row does not belong in the seed: its domain is * or system")
-        for row in strays
-    ]
-    faults += [Fault(line=1, text=f"built-in role {role} has no rule") for role in missing]
-    if not missing and Row(ptype="p", values=(subject_of_role(OWNER), ANY, ANY, "allow")) not in rows:
-        faults.append(Fault(line=1, text="the owner's rule is missing: p, role:owner, *, *, allow"))
-    if faults:
-        raise BrokenPolicy(str(path), faults)
-    return rows
+def seed_text(source: BinaryIO) -> str:
+    """The text of a seed as ``lint`` judges it: whatever the bytes are, and no more of them than a seed can have."""
+    # A byte that is not UTF-8 stays as a surrogate, so that it is found with its place.
+    return source.read(_MOST_BYTES).decode("utf-8", "surrogateescape")
 
 
-def _line_of(row: Row, path: Path) -> int:
-    wanted = [row.ptype, *row.values]
-    lines = path.read_text(encoding="utf-8").split("\n")
-    return next(n for n, line in enumerate(lines, start=1) if [field.strip() for field in line.split(",")] == wanted)
+def seed_rows(text: str, name: str, *, methods: frozenset[str] | None = None) -> tuple[Row, ...]:
+    """The built-in policy in a text; raises BrokenPolicy with every finding of ``lint`` that is an error."""
+    linted = lint(text, methods=methods)
+    if linted.errors:
+        raise BrokenPolicy(
+            name, [Fault(line=found.line, text=f"{found.text} ({found.hint})") for found in linted.errors]
+        )
+    return linted.rows
+
+
+def read_seed(path: Path, *, methods: frozenset[str] | None = None) -> tuple[Row, ...]:
+    """Read the built-in policy from a file; raises BrokenPolicy as ``seed_rows``, or if it cannot be read at all."""
+    try:
+        with path.open("rb") as source:
+            text = seed_text(source)
+    except OSError as fault:
+        raise BrokenPolicy(str(path), [Fault(line=1, text=f"cannot be read: {fault}")]) from fault
+    return seed_rows(text, str(path), methods=methods)

@@ -1,127 +1,139 @@
-"""Expectation files: decisions that a policy must give, as data.
+"""Asks a policy what expectation files expect of it, and which rules they reach.
 
-Each file builds a small world on top of the seed and says who may do what in
-it. What an expectation does not allow, it expects to be denied: so a file
-catches a role that gained something, not only one that lost it.
+What an expectation does not allow, it expects to be denied: so a file catches
+a role that gained something, not only one that lost it.
 """
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
-from pathlib import Path
-from typing import Annotated, Literal
-
-import yaml
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from policy_service.engine import Account, Basis
+from policy_service.expectation_files import CallerQuestion, ExpectationFile, UserExpectation, UserQuestion
 from policy_service.model import Model
-from policy_service.policy_files import BrokenPolicy, Fault, read_file, read_rows
 from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import ACTIONS, ANY, Action, Channel, Held, Physician, Reason, Row, User, name_in
-
-
-class _Strict(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
-
-
-class Expectation(_Strict):
-    """Who may do what, where, and why; ``allowed`` is complete."""
-
-    why: str = Field(min_length=1)
-    user: str | None = None
-    users: list[str] = []
-    physician: str | None = None
-    physicians: list[str] = []
-    channels: list[Channel] = [Channel.WEB]
-    allowed: Literal["*"] | list[Action]
-
-    @model_validator(mode="after")
-    def _names(self) -> "Expectation":
-        if bool(self.user) == bool(self.users) or bool(self.physician) == bool(self.physicians):
-            raise ValueError("give either user or users, and either physician or physicians")
-        return self
-
-    def questions(self) -> Iterator[tuple[str, str, Channel, Action]]:
-        """Every question that this expectation answers."""
-        for user in self.users or [str(self.user)]:
-            for physician in self.physicians or [str(self.physician)]:
-                for channel in self.channels:
-                    for action in Action:
-                        yield user, physician, channel, action
-
-
-class ExpectationFile(_Strict):
-    """One file: a world, and what is expected in it."""
-
-    include: list[str] = []
-    world: list[str] = []
-    expect: Annotated[list[Expectation], Field(min_length=1)]
+from policy_service.vocabulary import (
+    ANY,
+    SYSTEM_DOMAIN,
+    Held,
+    Physician,
+    Reason,
+    Row,
+    name_in,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
-    """One expected decision and the one that the policy gives."""
+    """One expected decision and the one that was found; ``line`` is the expectation's."""
 
-    file: str
+    line: int
     why: str
-    user: str
-    physician: str
-    channel: Channel
-    action: Action
+    question: UserQuestion | CallerQuestion
     expected: bool
     found: bool
-    reason: Reason
+    reason: str
 
     @property
     def passed(self) -> bool:
-        """Did the policy decide as expected?"""
+        """Was it decided as expected?"""
         return self.expected == self.found
 
 
-def run(model: Model, seed: Iterable[Row], files: Iterable[Path]) -> Iterator[Result]:
-    """Ask everything that the files expect. Raises BrokenPolicy for a file that cannot be read."""
-    rows = tuple(seed)
-    for path in files:
-        expectations, world = _read(path)
-        snapshot = _snapshot(model, rows, world)
-        for expectation in expectations.expect:
-            allowed = ACTIONS.values() if expectation.allowed == ANY else expectation.allowed
-            for user, physician, channel, action in expectation.questions():
-                outcome = snapshot.check(User(user), Physician(physician), action, channel)
-                yield Result(
-                    file=path.name,
-                    why=expectation.why,
-                    user=user,
-                    physician=physician,
-                    channel=channel,
-                    action=action,
-                    expected=action in allowed,
-                    found=outcome.allowed,
-                    reason=outcome.reason,
-                )
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tested:
+    """One file's results; ``revisions`` are those at which a running service answered."""
+
+    file: str
+    results: tuple[Result, ...]
+    revisions: tuple[int, ...] = ()
+
+    @property
+    def failed(self) -> tuple[Result, ...]:
+        """What was not as expected."""
+        return tuple(result for result in self.results if not result.passed)
 
 
-def _read(path: Path) -> tuple[ExpectationFile, list[Row]]:
-    try:
-        found = ExpectationFile.model_validate(yaml.safe_load(path.read_text(encoding="utf-8")))
-    except (OSError, UnicodeDecodeError) as fault:
-        raise BrokenPolicy(str(path), [Fault(line=1, text=f"cannot be read: {fault}")]) from fault
-    except yaml.MarkedYAMLError as fault:
-        line = fault.problem_mark.line + 1 if fault.problem_mark else 1
-        raise BrokenPolicy(str(path), [Fault(line=line, text=f"is not YAML: {fault.problem}")]) from fault
-    except ValidationError as fault:
-        faults = [
-            Fault(line=1, text=f"{'.'.join(str(part) for part in error['loc'])}: {error['msg']}")
-            for error in fault.errors()
-        ]
-        raise BrokenPolicy(str(path), faults) from fault
-    rows = [row for name in found.include for row in read_file(path.parent / name)]
-    return found, rows + list(read_rows("\n".join(found.world), f"{path} world"))
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Report:
+    """All files' results on one seed, and the rows of the seed that decided none of them."""
+
+    files: tuple[Tested, ...]
+    unreached: tuple[Row, ...]
 
 
-def _snapshot(model: Model, seed: tuple[Row, ...], world: list[Row]) -> Snapshot:
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """A decision, and the rows that it rests on."""
+
+    allowed: bool
+    reason: Reason
+    rows: tuple[Row, ...]
+
+
+def run(model: Model, seed: Iterable[Row], files: Iterable[ExpectationFile]) -> Report:
+    """Ask everything that the files expect, each in its own world on this seed."""
     basis = Basis(model, seed)
+    reached: set[Row] = set()
+    tested = []
+    for file in files:
+        results = []
+        for result, rows in _results(basis, file):
+            results.append(result)
+            reached.update(rows)
+        tested.append(Tested(file=file.path.name, results=tuple(results)))
+    return Report(files=tuple(tested), unreached=tuple(row for row in basis.rows if row not in reached))
+
+
+def _results(basis: Basis, file: ExpectationFile) -> Iterator[tuple[Result, tuple[Row, ...]]]:
+    snapshot = _snapshot(basis, file.world)
+    methods = _methods(basis, file)
+    for line, expectation in file.expectations:
+        asked = expectation.questions() if isinstance(expectation, UserExpectation) else expectation.questions(methods)
+        for question, expected in asked:
+            answer = (
+                _ask_user(snapshot, question) if isinstance(question, UserQuestion) else _ask_caller(basis, question)
+            )
+            result = Result(
+                line=line,
+                why=expectation.why,
+                question=question,
+                expected=expected,
+                found=answer.allowed,
+                reason=answer.reason,
+            )
+            yield result, answer.rows
+
+
+def _ask_user(snapshot: Snapshot, question: UserQuestion) -> _Answer:
+    asked = question.user, question.physician, question.action, question.channel
+    outcome = snapshot.check(*asked)
+    if outcome.reason in (Reason.NOT_GRANTED, Reason.NOT_A_MEMBER, Reason.UNKNOWN_PHYSICIAN):
+        return _Answer(outcome.allowed, outcome.reason, ())
+    rule = snapshot.explain(*asked).rule
+    if rule is None or rule.physician != ANY:  # An account's own rule: no row of the seed.
+        return _Answer(outcome.allowed, outcome.reason, ())
+    row = Row(ptype="p", values=(rule.subject, ANY, rule.action, rule.effect))
+    return _Answer(outcome.allowed, outcome.reason, (row,))
+
+
+def _ask_caller(basis: Basis, question: CallerQuestion) -> _Answer:
+    allowed = basis.caller_may(question.caller, question.method)
+    grounds = basis.caller_grounds(question.caller, question.method)
+    denied = Reason.DENIED_BY_RULE if grounds else Reason.NOT_GRANTED
+    return _Answer(allowed, Reason.GRANTED if allowed else denied, grounds)
+
+
+def _methods(basis: Basis, file: ExpectationFile) -> list[str]:
+    """Every method that the seed or the file names, so that one which left the seed is asked about as well."""
+    named = [row.values[2] for row in basis.rows if row.ptype == "p" and row.domain == SYSTEM_DOMAIN]
+    for _, expectation in file.expectations:
+        if not isinstance(expectation, UserExpectation):
+            named += expectation.allowed
+    return [method for method in dict.fromkeys(named) if method != ANY]
+
+
+def _snapshot(basis: Basis, world: Iterable[Row]) -> Snapshot:
     by_domain = groupby(sorted(world, key=lambda row: row.domain), key=lambda row: row.domain)
     return Snapshot.of(
         Held(revision=0),

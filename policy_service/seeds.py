@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 
 from policy_service.errors import RoleNameTaken
+from policy_service.model import Model
 from policy_service.store import Store, Written
 from policy_service.vocabulary import Origin, Row, name_in
 
@@ -24,9 +25,23 @@ async def install(store: Store, rows: Iterable[Row], *, caller: str, actor: str,
     return transaction.written
 
 
-async def install_first(store: Store, rows: Iterable[Row]) -> Written:
+async def install_first(store: Store, rows: Iterable[Row], model: Model) -> Written:
     """Install the seed if the store holds no built-in rows yet; else leave them as they are."""
     async with store.transaction(caller="local", actor="ops", reason="first start") as transaction:
         if not await transaction.seed_rows():
-            await transaction.change("seed.install", None, begun=rows, origin=Origin.SEED)
+            detail = {"model": model.text}
+            await transaction.change("seed.install", None, begun=rows, origin=Origin.SEED, detail=detail)
     return transaction.written
+
+
+async def record_model(store: Store, model: Model) -> None:
+    """Write down that the rows are read by this model from now on, if another was the last.
+
+    So a question about the past is decided by the model of that time.
+    """
+    async with store.reading() as look:
+        if await look.model_at(look.revision) == model.text:
+            return
+    async with store.transaction(caller="local", actor="ops", reason="model file changed") as transaction:
+        if await transaction.model() != model.text:
+            await transaction.change("model.install", None, detail={"model": model.text})

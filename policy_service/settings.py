@@ -13,7 +13,7 @@ from policy_service.errors import StartError
 from policy_service.vocabulary import DecisionLogMode
 
 PREFIX = "POLICY_"
-_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS",)
+_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE")
 
 
 def policies_dir() -> Path:
@@ -68,6 +68,13 @@ class Settings(BaseSettings):
         ge=8,
         le=65_536,
         description="Most of the disk, in MB, that they take in DATA_DIR while the database is away",
+    )
+    checkpoint_file: str = Field(
+        "", description="Where signed checkpoints of the change log go, - for standard output; empty: DATA_DIR"
+    )
+    checkpoint_seconds: float = Field(3_600.0, ge=1, description="How often one is written, if the log has grown")
+    checkpoint_key_file: Path | None = Field(
+        None, description="Ed25519 key that signs them, PEM; unset: made in DATA_DIR"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 

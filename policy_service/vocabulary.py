@@ -7,6 +7,7 @@ prefix. Casbin's own spelling of names is made and read here and nowhere else.
 """
 
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal, NewType
@@ -89,6 +90,8 @@ class DecisionLogMode(StrEnum):
 
 
 OWNER: Final = Role("owner")
+BUILT_IN_ROLES: Final = (OWNER, Role("financial_viewer"), Role("data_entry"), Role("administrator"))
+"""The roles of the "Manage Users" page."""
 ANY: Final = "*"
 SYSTEM_DOMAIN: Final = "system"
 MAX_ROLE_CHAIN: Final = 8
@@ -127,6 +130,16 @@ def parse_physician(text: str, field: str = "physician") -> Physician:
 def parse_role(text: str, field: str = "role") -> Role:
     """Read a role's name; raises InvalidRequest."""
     return Role(_parse(_ROLE, text, field, "1 to 64 of a-z 0-9 _ -, beginning with a letter"))
+
+
+def parse_service(text: str, field: str = "caller") -> str:
+    """Read a calling service's name; raises InvalidRequest."""
+    return _parse(_SERVICE, text, field, "1 to 64 of A-Z a-z 0-9 . _ -, beginning with a letter or digit")
+
+
+def parse_method(text: str, field: str = "method") -> str:
+    """Read what a caller may call; raises InvalidRequest."""
+    return _parse(_METHOD, text, field, 'Service/Method, as "DecisionService/Check"')
 
 
 def parse_key(text: str, field: str = "idempotency_key") -> str:
@@ -220,34 +233,83 @@ def name_in(prefixed: str) -> str:
     return prefixed.partition(":")[2]
 
 
-def row_fault(ptype: str, values: tuple[str, ...]) -> str | None:
-    """What is wrong with a row of policy, in words, or None.
+class Misfit(StrEnum):
+    """The part of a row that the grammar refuses."""
+
+    ROW_TYPE = "row-type"
+    FIELD_COUNT = "field-count"
+    SUBJECT = "subject"
+    DOMAIN = "domain"
+    ACTION = "action"
+    EFFECT = "effect"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RowFault:
+    """What is wrong with a row: which part, in words, and the field it stands in (0 is the row type)."""
+
+    misfit: Misfit
+    field: int
+    text: str
+
+    def __str__(self) -> str:
+        """The words."""
+        return self.text
+
+
+def row_fault(ptype: str, values: tuple[str, ...]) -> RowFault | None:
+    """The first thing wrong with a row of policy, or None.
 
     The same rule guards every way into the store: seed files, demo data and
     the service's own writes.
     """
+    return next(row_faults(ptype, values), None)
+
+
+def row_faults(ptype: str, values: tuple[str, ...]) -> Iterator[RowFault]:
+    """Everything wrong with a row; what hangs on a field that is wrong itself is not judged."""
     if ptype == "p":
-        if len(values) != 4:
-            return f"a p row has 4 fields after the p (subject, domain, action, effect), this one has {len(values)}"
-        subject, domain, action, effect = values
-        # A built-in rule is a role's: a user named in the seed would be somebody in every account at once.
-        kinds = ("role",) if domain in (ANY, SYSTEM_DOMAIN) else ("user", "role")
-        if fault := _domain_fault(domain) or _subject_fault(subject, allowed=kinds):
-            return fault
-        if effect not in (Effect.ALLOW, Effect.DENY):
-            return f"effect {effect!r} is neither allow nor deny"
-        return _action_fault(action, domain)
-    if ptype == "g":
-        if len(values) != 3:
-            return f"a g row has 3 fields after the g (subject, role, domain), this one has {len(values)}"
-        subject, role, domain = values
+        yield from _rule_faults(values)
+    elif ptype == "g":
+        yield from _grant_faults(values)
+    else:
+        yield RowFault(misfit=Misfit.ROW_TYPE, field=0, text=f"row type {ptype!r} is neither p nor g")
+
+
+def _rule_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
+    if len(values) != 4:
+        text = f"a p row has 4 fields after the p (subject, domain, action, effect), this one has {len(values)}"
+        yield RowFault(misfit=Misfit.FIELD_COUNT, field=min(len(values), 5), text=text)
+        return
+    subject, domain, action, effect = values
+    if wrong := _domain_fault(domain):
+        yield RowFault(misfit=Misfit.DOMAIN, field=2, text=wrong)
+    # A built-in rule is a role's: a user named in the seed would be somebody in every account at once.
+    kinds = ("role",) if domain in (ANY, SYSTEM_DOMAIN) else ("user", "role")
+    if fault := _subject_fault(subject, allowed=kinds):
+        yield RowFault(misfit=Misfit.SUBJECT, field=1, text=fault)
+    if effect not in (Effect.ALLOW, Effect.DENY):
+        yield RowFault(misfit=Misfit.EFFECT, field=4, text=f"effect {effect!r} is neither allow nor deny")
+    if not wrong and (fault := _action_fault(action, domain)):
+        yield RowFault(misfit=Misfit.ACTION, field=3, text=fault)
+
+
+def _grant_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
+    if len(values) != 3:
+        text = f"a g row has 3 fields after the g (subject, role, domain), this one has {len(values)}"
+        yield RowFault(misfit=Misfit.FIELD_COUNT, field=min(len(values), 4), text=text)
+        return
+    subject, role, domain = values
+    if domain == ANY:
+        yield RowFault(misfit=Misfit.DOMAIN, field=3, text="a grant belongs to one domain, not to *")
+    elif fault := _domain_fault(domain):
+        yield RowFault(misfit=Misfit.DOMAIN, field=3, text=fault)
+    else:
         kinds = ("service", "role") if domain == SYSTEM_DOMAIN else ("user", "role")
-        if domain == ANY:
-            return "a grant belongs to one domain, not to *"
-        return (
-            _subject_fault(subject, allowed=kinds) or _subject_fault(role, allowed=("role",)) or _domain_fault(domain)
-        )
-    return f"row type {ptype!r} is neither p nor g"
+        if fault := _subject_fault(subject, allowed=kinds):
+            yield RowFault(misfit=Misfit.SUBJECT, field=1, text=fault)
+    if fault := _subject_fault(role, allowed=("role",)):
+        yield RowFault(misfit=Misfit.SUBJECT, field=2, text=fault)
 
 
 _SUBJECTS: Final = {"user": _USER, "role": _ANY_ROLE, "service": _SERVICE}

@@ -24,6 +24,7 @@ from policy_service.vocabulary import Row
 TEMPLATE = "migrated"
 # What services in tests write beside the database; one folder for this user, so that their processes share it.
 DATA_DIR = Path(tempfile.gettempdir()) / f"policy-service-tests-{os.getuid()}"
+SHIPPED_MODEL = read_model(policies_dir() / "model.conf")
 _names = itertools.count()
 
 
@@ -97,7 +98,7 @@ async def app(store: Store, settings: Settings, seed: tuple[Row, ...]) -> AsyncI
     """A service with the shipped seed, listening."""
     from policy_service import seeds
 
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as opened:
         yield opened
 
@@ -105,7 +106,7 @@ async def app(store: Store, settings: Settings, seed: tuple[Row, ...]) -> AsyncI
 @pytest.fixture(scope="session")
 def model() -> Model:
     """The shipped model."""
-    return read_model(policies_dir() / "model.conf")
+    return SHIPPED_MODEL
 
 
 @pytest.fixture(scope="session")

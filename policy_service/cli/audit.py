@@ -69,6 +69,7 @@ def changes(
         limit=limit,
         every=every,
         columns=words.CHANGE_COLUMNS,
+        json=words.change_json,
         cells=words.change_cells,
         table=words.print_changes,
     )
@@ -185,6 +186,7 @@ def _print_list(
     limit: int | None,
     every: bool,
     columns: Sequence[str],
+    json: Callable[[Any], Any] = plain,
     cells: Callable[[Iterable[Found]], Iterable[Sequence[Cell]]],
     table: Callable[..., Any],
 ) -> None:
@@ -192,7 +194,7 @@ def _print_list(
     if limit and every:
         raise ValueError("--limit or --all: not both")
     if form == "json":
-        print_json_items(plain(one) for one in islice(found, limit))
+        print_json_items(json(one) for one in islice(found, limit))
     elif form == "csv":
         print_csv(columns, cells(islice(found, limit)))
     else:

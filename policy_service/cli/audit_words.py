@@ -3,11 +3,14 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
+from typing import Any
 
 from policy_client import AccessDiff, AccessReview, Change, LoggedDecision, Reason, ReviewedAccess, ReviewedAction
 from rich.markup import escape
 from rich.table import Column
 
+from policy_service.chain import instant
+from policy_service.cli.calling import plain
 from policy_service.cli.output import out, print_table, yes_no
 from policy_service.cli.sheets import Cell
 
@@ -29,6 +32,11 @@ DIFF_COLUMNS = ("physician", "user", "gained", "lost", "earlier_revision", "late
 def moment(at: datetime) -> str:
     """A time for people, in UTC, to the second."""
     return f"{at.astimezone(UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def change_json(change: Change) -> dict[str, Any]:
+    """An entry as JSON, its time spelt as in the hash: docs/audit.md recomputes the chain from this."""
+    return {**plain(change), "at": instant(change.at)}
 
 
 def change_cells(changes: Iterable[Change]) -> Iterator[Sequence[Cell]]:
@@ -207,6 +215,8 @@ def _change_lines(change: Change) -> list[str]:
 
 
 def _plain(value: object) -> str:
+    if isinstance(value, str) and "\n" in value:
+        return f"{len(value.splitlines())} lines: see --json"
     return ", ".join(str(part) for part in value) if isinstance(value, list) else str(value)
 
 

@@ -35,12 +35,18 @@ Command = Callable[..., None]
 
 
 def _calling(
-    client: type[Client], address: str, variable: str, *, refusals: tuple[type[PolicyError], ...] = ()
+    client: type[Client],
+    address: str,
+    variable: str,
+    *,
+    refusals: tuple[type[PolicyError], ...] = (),
+    only_if: str | None = None,
 ) -> Callable[[Command], Command]:
     """Let commands begin with an open client, made from options that this adds to theirs.
 
     An error of the client's is told in a line, and exits with 1 if it is one
-    of the refusals, else with 2.
+    of the refusals, else with 2. A command with ``only_if`` gets no client
+    unless that option of its own is given.
     """
     added = {
         "address": (address, Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]),
@@ -60,6 +66,9 @@ def _calling(
         @wraps(command)
         def run(**values: Any) -> None:
             reach = {name: values.pop(name) for name in added}
+            if only_if and not values[only_if]:
+                command(None, **values)
+                return
             with _told(reach["address"], refusals):
                 credentials = _credentials(reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
                 with client(reach["address"], timeout=reach["timeout"], credentials=credentials) as opened:
@@ -74,6 +83,7 @@ def _calling(
 
 
 asking = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS")
+asking_if_live = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS", only_if="live")
 managing = _calling(
     ManageUsersClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, AlreadyExists)
 )

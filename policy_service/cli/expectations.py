@@ -1,14 +1,19 @@
-"""``seed test``: expectation files against a seed."""
+"""``seed test``: expectation files against a seed, or against the running service."""
 
-from collections import Counter
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, NoReturn
 
 import typer
+from policy_client import PolicyClient
 
-from policy_service.cli.calling import AsJson
-from policy_service.cli.output import Exit, out, print_json, print_table, yes_no
+from policy_service.cli.calling import AsJson, asking_if_live
+from policy_service.cli.output import Exit, print_error
 from policy_service.settings import policies_dir, read_settings
+
+LEFT_OUT = {
+    False: "about accounts of the running service; --live asks it",
+    True: "in a world of its own on a seed, and the service cannot tell which seed it has in force",
+}
 
 
 def add_to(app: typer.Typer) -> None:
@@ -16,42 +21,70 @@ def add_to(app: typer.Typer) -> None:
     app.command("test")(seed_test)
 
 
+@asking_if_live
 def seed_test(
+    client: PolicyClient | None,
     files: Annotated[list[Path] | None, typer.Argument(help="Expectation files; default: those shipped.")] = None,
     *,
     seed_file: Annotated[
         Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")
     ] = None,
+    live: Annotated[bool, typer.Option("--live", help="Ask the running service.")] = False,
+    require_coverage: Annotated[
+        bool, typer.Option("--require-coverage", help="Exit with 1 if a row of the seed decides nothing that is asked.")
+    ] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Show every decision.")] = False,
+    junit: Annotated[Path | None, typer.Option(help="Write JUnit XML to this file.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Run expectation files against a seed, offline. Exits with 1 if a decision is not as expected."""
+    """Run expectation files. Exits with 0 if all is as expected, 1 if not, 2 if it could not be asked."""
+    # Late, so that commands which need no Casbin start without it.
+    from policy_service.cli.junit import write_junit
+    from policy_service.cli.live import ask, seed_in_force
+    from policy_service.cli.verdicts import Coverage, Verdict, print_verdict, print_verdict_as_json
+    from policy_service.expectation_files import read_expectations
     from policy_service.model import read_model
     from policy_service.policy_files import read_seed
-    from policy_service.policy_tests import run
+    from policy_service.policy_tests import Tested, run
+    from policy_service.rpc import contract_methods
+    from policy_service.seed_lint import lint
 
+    if client and seed_file:
+        _refuse("--seed is for testing a file; --live asks the service, which has its own seed.")
     settings = read_settings()
-    paths = files or sorted((policies_dir() / "tests").glob("*.yaml"))
-    results = list(run(read_model(settings.model_file), read_seed(seed_file or settings.seed_file), paths))
-    failed = [result for result in results if not result.passed]
-    if as_json:
-        fields = ("file", "why", "user", "physician", "channel", "action", "expected", "found", "reason")
-        print_json(
-            {
-                "decisions": len(results),
-                "failed": [{name: getattr(result, name) for name in fields} for result in failed],
-            }
-        )
-    else:
-        if failed:
-            print_table(
-                ["file", "user", "physician", "channel", "action", "expected", "found", "why"],
-                [
-                    (r.file, r.user, r.physician, r.channel, r.action, yes_no(r.expected), yes_no(r.found), r.why)
-                    for r in failed
-                ],
-                caption="Decisions that are not as expected.",
-            )
-        for name, count in Counter(result.file for result in results).items():
-            bad = sum(result.file == name for result in failed)
-            out.print(f"{name}: {count} decisions, {f'[red]{bad} not as expected[/red]' if bad else 'all as expected'}")
-    raise typer.Exit(Exit.DENIED if failed else Exit.OK)
+    path = seed_file or settings.seed_file
+    seed = seed_in_force() if client else read_seed(path, methods=contract_methods())
+    if require_coverage and seed is None:
+        _refuse("The service cannot tell which seed it has in force, so there is no coverage of it.")
+    read = [read_expectations(file) for file in files or sorted((policies_dir() / "tests").glob("*.yaml"))]
+    asked = [file for file in read if (client if file.live else seed) is not None]
+    if not asked:
+        _refuse(f"Nothing to ask: each of the {len(read)} files is {LEFT_OUT[live]}.")
+    coverage: Coverage | None = None
+    tested: list[Tested] = []
+    if seed is not None:
+        report = run(read_model(settings.model_file), seed, (file for file in asked if not file.live))
+        tested += report.files
+        lines = {} if client else lint(path.read_text(encoding="utf-8")).lines
+        places = tuple((lines.get(row), row) for row in report.unreached)
+        coverage = Coverage(seed="the seed in force" if client else path.name, rows=len(seed), unreached=places)
+    if client:
+        tested += [ask(client, file) for file in asked if file.live]
+    verdict = Verdict(
+        files=tuple(tested),
+        left_out=tuple((file.path.name, LEFT_OUT[live]) for file in read if file not in asked),
+        coverage=coverage,
+    )
+    if junit:
+        try:
+            write_junit(junit, verdict.files)
+        except OSError as fault:
+            _refuse(f"The report cannot be written: {fault}")
+    (print_verdict_as_json if as_json else print_verdict)(verdict, verbose=verbose)
+    uncovered = require_coverage and coverage is not None and coverage.unreached
+    raise typer.Exit(Exit.DENIED if verdict.failed or uncovered else Exit.OK)
+
+
+def _refuse(words: str) -> NoReturn:
+    print_error(words)
+    raise typer.Exit(Exit.ERROR)

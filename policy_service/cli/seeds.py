@@ -2,7 +2,8 @@
 
 import typer
 
-from policy_service.cli import expectations
+from policy_service.cli import expectations, seed_lint
 
 app = typer.Typer(help="The built-in policy: check, preview, apply, roll back.", no_args_is_help=True)
 expectations.add_to(app)
+seed_lint.add_to(app)

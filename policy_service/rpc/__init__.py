@@ -3,7 +3,9 @@
 from policy_service.rpc.audit import AuditService
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
+from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
+from policy_service.rpc.verify_log import LogWalk
 
 __all__ = [
     "AUDIT",
@@ -11,7 +13,9 @@ __all__ = [
     "SEEDS",
     "AuditService",
     "DecisionService",
+    "LogWalk",
     "ManageUsersService",
     "Planes",
+    "contract_methods",
     "serving",
 ]

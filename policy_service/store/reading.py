@@ -25,6 +25,10 @@ class Reading:
         """Is this point in the history that led to now?"""
         return await rules.has_passed(self.connection, point)
 
+    async def model_at(self, revision: int) -> str | None:
+        """The text of the model that read the rows at a revision, if it was recorded."""
+        return await rules.model_at(self.connection, revision)
+
     async def rows(self, domains: Sequence[str]) -> list[Row]:
         """The rows of some domains."""
         return await rules.current_of(self.connection, domains)

@@ -34,6 +34,13 @@ UNION
 SELECT DISTINCT domain FROM rules WHERE until_revision > $1
 """
 
+# The kinds that name a model: see seeds.py.
+_MODEL = """
+SELECT detail ->> 'model' FROM changes
+WHERE kind IN ('seed.install', 'model.install', 'policy.import') AND detail ? 'model' AND revision <= $1
+ORDER BY revision DESC LIMIT 1
+"""
+
 _INSERT = """
 INSERT INTO rules (ptype, v0, v1, v2, v3, origin, from_revision) VALUES ($1, $2, $3, $4, $5, $6, $7)
 """
@@ -70,6 +77,12 @@ async def has_passed(connection: Any, point: Held) -> bool:
 async def at(connection: Any, wanted: int, domain: str | None) -> Rows:
     """The rows that held at a revision, in Casbin's order of domain, type and values."""
     return [(row_of(r), Origin(r["origin"])) for r in await connection.fetch(_AT, wanted, domain)]
+
+
+async def model_at(connection: Any, revision: int) -> str | None:
+    """The text of the model that read the rows at a revision, if it was recorded."""
+    found = await connection.fetchval(_MODEL, revision)
+    return None if found is None else str(found)
 
 
 async def current_of(connection: Any, domains: Sequence[str]) -> list[Row]:

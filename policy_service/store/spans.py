@@ -9,10 +9,6 @@ from policy_service.store.reading import Reading
 from policy_service.store.rules import row_of
 from policy_service.vocabulary import ANY, Physician, Row, domain_of, name_in
 
-_BUILT_IN_CHANGED: Final = """
-SELECT EXISTS (SELECT FROM rules WHERE domain = '*' AND (from_revision > $1 AND from_revision <= $2
-                                                        OR until_revision > $1 AND until_revision <= $2))
-"""
 _CHANGED: Final = """
 SELECT domain FROM (
   SELECT domain FROM rules WHERE from_revision > $1 AND from_revision <= $2
@@ -46,11 +42,6 @@ class Span:
     domain: str
     earlier: list[Row] = field(default_factory=list)
     later: list[Row] = field(default_factory=list)
-
-
-async def built_in_changed(look: Reading, earlier: int, later: int) -> bool:
-    """Did a rule of all accounts begin or end after the one revision, up to the other?"""
-    return bool(await look.connection.fetchval(_BUILT_IN_CHANGED, earlier, later))
 
 
 async def changed_physicians(

@@ -97,6 +97,10 @@ class Transaction:
         """The rows of origin seed that hold now."""
         return [rules.row_of(record) for record in await self.connection.fetch(_SEED_ROWS)]
 
+    async def model(self) -> str | None:
+        """The text of the model that was recorded last."""
+        return await rules.model_at(self.connection, self.revision)
+
     async def has_physicians(self) -> bool:
         """Is any account registered?"""
         return bool(await self.connection.fetchval(_HAS_PHYSICIANS))

@@ -3,8 +3,13 @@
 import csv
 import io
 import json
+import subprocess
+import sys
+
+from policy_client import AuditClient
 
 from tests.acceptance.conftest import Service
+from tests.acceptance.test_documents import blocks
 
 
 def answer(service: Service, *words: str) -> list | dict:
@@ -57,6 +62,27 @@ def test_an_auditors_day(service):
             assert list(csv.reader(io.StringIO(service.cli("audit", *words, "--csv").stdout)))
         unknown = service.cli("audit", "review", "dr-osei", "--at", "2020-01-01")
         assert (unknown.returncode, "No such revision" in unknown.stderr) == (2, True)
+
+
+def test_the_chain_is_checked_by_what_the_document_says(service):
+    """With nothing but Python's own library, and by the service itself."""
+    (script,) = [block for block in blocks("docs/audit.md", "python") if "hashlib" in block]
+    with service.running(), AuditClient(f"127.0.0.1:{service.ports['MANAGEMENT']}") as auditor:
+        service.cli("users", "invite", "dr-osei", "né@clinic.example", "nina", "--role", "data_entry", "--as", "ama")
+        service.cli("users", "revoke", "dr-osei", "mia", "--yes", "--as", "ama")
+        log = service.cli("audit", "changes", "--json", "--all").stdout
+        said = []
+        verdict = auditor.verify(progress=said.append)
+        review = auditor.review_account("dr-osei")
+
+    def check(text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", script], input=text, capture_output=True, text=True)
+
+    assert check(log).stdout == f"whole, up to {verdict.head_hash}\n"
+    forged = check(log.replace("user:mia", "user:leo", 1))
+    assert (forged.returncode, "broken at revision" in forged.stderr) == (1, True)
+    assert (verdict.whole, verdict.fault) == (True, "")
+    assert {json.loads(signed)["hash"] for signed in (verdict.checkpoint, review.checkpoint)} == {verdict.head_hash}
 
 
 def test_a_decision_is_found_by_the_id_that_was_answered(service):

@@ -216,6 +216,31 @@ def test_seed_test_tells_what_is_not_as_expected(short_folder):
     assert {(entry["user"], entry["action"]) for entry in failed} == {("dan", "invoice:view"), ("mia", "invoice:view")}
 
 
+def test_seed_test_asks_the_running_service(service, short_folder):
+    expectations = short_folder / "live.yaml"
+    expectations.write_text(
+        "live: true\nexpect:\n"
+        "  - why: Mia enters claims.\n    user: mia\n    physician: dr-osei\n"
+        "    allowed: [claim:view, claim:save, claim:submit, claim:delete]\n"
+    )
+    with service.running():
+        sound = service.cli("seed", "test", str(expectations), "--live", "--junit", str(short_folder / "report.xml"))
+        assert sound.returncode == 0, sound.stderr
+        assert "13 decisions, all as expected." in sound.stdout
+        assert 'tests="13" failures="0"' in (short_folder / "report.xml").read_text()
+        expectations.write_text(expectations.read_text().replace(", claim:delete", ""))
+        caught = service.cli("seed", "test", str(expectations), "--live")
+        assert (caught.returncode, caught.stdout.count("live.yaml:3")) == (1, 1)
+        expectations.write_text(expectations.read_text().replace("claim:save", "claim:keep"))
+        refused = service.cli("seed", "test", str(expectations), "--live")
+        assert (refused.returncode, refused.stdout) == (2, "")
+        assert f"{expectations}:6: allowed: 'claim:keep' names no known action" in refused.stderr
+        expectations.write_text(expectations.read_text().replace("claim:keep", "claim:save"))
+    gone = service.cli("seed", "test", str(expectations), "--live", "--timeout", "1")
+    assert (gone.returncode, gone.stdout) == (2, "")
+    assert "Is the service running at" in gone.stderr or "DEADLINE_EXCEEDED" in gone.stderr
+
+
 def test_the_example_asks_before_each_operation(service):
     with service.running():
         text = (ROOT / "examples" / "claims_service.py").read_text()

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.benchmarks import batch, cold, follower, machine, manage, plain, startup, unary, warm
+from tests.benchmarks import batch, chain, cold, decisions, follower, machine, manage, plain, startup, unary, warm
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
 from tests.benchmarks.quiet import keep_stdout_clean
@@ -15,12 +15,14 @@ from tests.benchmarks.workbench import QUICK, Sizes, Workbench, open_workbench
 BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "unary": unary.measure,
     "batch": batch.measure,
+    "decisions": decisions.measure,
     "warm": warm.measure,
     "cold": cold.measure,
     "plain": plain.measure,
     "startup": startup.measure,
     "follower": follower.measure,
     "manage": manage.measure,
+    "chain": chain.measure,
 }
 
 

@@ -15,6 +15,7 @@ from policy_service.policy_files import read_seed
 from policy_service.settings import policies_dir
 from policy_service.store import connect_store, migrate
 from policy_service.vocabulary import OWNER_ONLY, Action, Row
+from tests.conftest import SHIPPED_MODEL
 
 USERS: Final = 10
 BATCH: Final = 1_000
@@ -84,7 +85,7 @@ async def fill(dsn: str, physicians: int) -> None:
     """
     await migrate(dsn)
     async with connect_store(dsn) as store:
-        await seeds.install_first(store, read_seed(policies_dir() / "seed.csv"))
+        await seeds.install_first(store, read_seed(policies_dir() / "seed.csv"), SHIPPED_MODEL)
     connection = await asyncpg.connect(dsn)
     try:
         async with connection.transaction():

@@ -1,6 +1,7 @@
-"""A process that serves, one of two kinds: ``service`` is the whole service, ``floor`` decides nothing.
+"""A process that serves: ``service`` is all of it, ``unlogged`` without its decision log, ``floor`` decides nothing.
 
     python -m tests.benchmarks.server service DSN
+    python -m tests.benchmarks.server unlogged DSN
     python -m tests.benchmarks.server floor
 
 The floor runs on the same kind of server with the same options, threads and
@@ -89,8 +90,10 @@ async def _until_input_ends(decision_port: int, management_port: int) -> None:
 def main() -> None:
     """Read the arguments and serve, on uvloop where there is one, as the service does."""
     keep_stdout_clean()
-    settings = settings_for(sys.argv[2] if len(sys.argv) > 2 else "postgresql://unused")
-    serving = {"service": serve_service, "floor": serve_floor}[sys.argv[1]](settings)
+    kind = sys.argv[1]
+    more = {"decision_log": "off"} if kind == "unlogged" else {}
+    settings = settings_for(sys.argv[2] if len(sys.argv) > 2 else "postgresql://unused", **more)
+    serving = {"service": serve_service, "unlogged": serve_service, "floor": serve_floor}[kind](settings)
     try:
         import uvloop
     except ImportError:

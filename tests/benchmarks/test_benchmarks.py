@@ -20,6 +20,8 @@ FIGURES = {
         "warm_latency",
     ),
     *("plain_first", "plain_warm", "load", "load_seconds", "load_memory", "change", "change_p99"),
+    *("logged", "logged_cpu", "logged_batch", "logged_batch_cpu"),
+    *("verify", "verify_rate"),
     *("follow", "follow_p99"),
     *("invite", "invite_check", "invite_check_p99"),
 }

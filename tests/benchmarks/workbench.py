@@ -6,7 +6,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -78,6 +78,15 @@ class Workbench:
             self._runner.run(population.fill(dsn, physicians))
             self._filled[physicians] = dsn
         return self._filled[physicians]
+
+    def empty_database(self, name: str) -> str:
+        """The address of a new database without anything in it."""
+        self._runner.run(_create(self._postgres, name))
+        return in_database(self._postgres, name)
+
+    def run(self, task: Coroutine[Any, Any, Any]) -> Any:
+        """Run something asynchronous, off the measured core."""
+        return self._runner.run(task)
 
     @contextmanager
     def serving(self, kind: str, physicians: int | None = None) -> Iterator[Server]:

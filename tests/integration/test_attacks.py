@@ -26,7 +26,7 @@ from policy_service.policy_files import BrokenPolicy, read_rows
 from policy_service.settings import policies_dir
 from policy_service.snapshot import Snapshot
 from policy_service.vocabulary import Action, Channel, Held, Physician, Role, Row, User
-from tests.conftest import settings_for
+from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.oracle import ACTIONS, Oracle, lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
@@ -456,7 +456,7 @@ async def test_19_an_oversized_message_is_refused(wire):
 
 
 async def test_19_too_many_questions_a_second_are_refused_for_that_caller(store, database, seed):
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     async with (
         open_app(settings_for(database, max_questions_per_second=10.0)) as app,
         Wire(app.planes.decision_port) as wire,
@@ -469,7 +469,7 @@ async def test_19_too_many_questions_a_second_are_refused_for_that_caller(store,
 
 
 async def test_19_too_many_calls_at_once_are_refused_and_the_rest_answered(store, database, seed):
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     async with (
         open_app(settings_for(database, max_concurrent_calls=4)) as app,
         Wire(app.planes.decision_port) as wire,

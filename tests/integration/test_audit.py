@@ -12,6 +12,7 @@ from policy_service import custom_roles, seeds
 from policy_service.app import open_app
 from policy_service.custom_roles import RoleDefinition
 from policy_service.errors import UnknownPhysician
+from policy_service.model import Model, vetted_model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.store import audit as statements
@@ -539,6 +540,28 @@ async def test_a_page_looks_at_a_bounded_number_of_accounts(app, management, sto
         management, "DiffAccess", 1, earlier=pb.Point(revision=before), later=pb.Point(revision=given)
     )
     assert [d.user for page in changed for d in page.differences] == ["owner0", "owner1", "owner2", "owner3", "dan", "owner4"]  # fmt: skip
+
+
+async def test_the_past_is_decided_by_the_model_of_then(app, management, story, model):
+    """Ops replace the model by one under which no rule takes anything away."""
+    await story.create_role("viewer", includes=("financial_viewer",), deny=("invoice:pay",))
+    before = await grant(app, "dr-a", "vera", "viewer")
+    await grant(app, "dr-b", "dan", "data_entry")
+    await seeds.record_model(app.store, lenient(model))
+    now = await app.store.revision()
+    for revision, may_pay in ((before, False), (now, True)):
+        (access,) = await every(management, "ReviewAccess", user="vera", as_of=pb.Point(revision=revision))
+        assert {a.action: a.shown for a in access.actions}["invoice:pay"] is may_pay
+    # Nobody's rows changed, and yet somebody may more.
+    found = await every(management, "DiffAccess", earlier=pb.Point(revision=now - 1), later=pb.Point(revision=now))
+    assert [(d.physician, d.user, list(d.gained), list(d.lost)) for d in found] == [
+        ("dr-a", "vera", ["invoice:pay"], []),
+    ]  # fmt: skip
+
+
+def lenient(model: Model) -> Model:
+    """The shipped model, but that denying rules do not count."""
+    return vetted_model(model.text.replace(" && !some(where (p.eft == deny))", ""), "lenient")
 
 
 # How the tables are read.

@@ -15,6 +15,7 @@ from policy_service.mail import Postmark
 from policy_service.store.invitations import DeliveryState, one
 from policy_service.tokens import TokenKey
 from policy_service.vocabulary import Physician, Role, User
+from tests.conftest import SHIPPED_MODEL
 from tests.support.people import MailServer, token_in
 
 DR, OLIVE = Physician("dr-a"), User("olive")
@@ -70,7 +71,7 @@ class Office:
 
 @pytest.fixture
 async def office(store, seed, model):
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     await manage_users.register_physician(store, DR, OLIVE, "Dr. A", caller="test", actor=OLIVE)
     return Office(store, model)
 

@@ -18,7 +18,7 @@ from policy_service.app import App, open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.store import Store, Written
 from policy_service.vocabulary import Held, Origin, Row
-from tests.conftest import TEMPLATE, in_database, settings_for
+from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.support.oracle import ACTIONS, TABLE, Oracle, lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
 from tests.support.rpc import Wire, question
@@ -170,7 +170,7 @@ async def _open(postgres: str, name: str, seed: tuple[Row, ...], stack) -> World
     from policy_service.store import connect_store
 
     async with connect_store(in_database(postgres, name)) as store:
-        await seeds.install_first(store, seed)
+        await seeds.install_first(store, seed, SHIPPED_MODEL)
     app = await stack.enter_async_context(open_app(configured))
     return World(app, await stack.enter_async_context(Wire(app.planes.decision_port)), seed)
 

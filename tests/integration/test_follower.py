@@ -14,7 +14,7 @@ from policy_service.pb import decision_pb2 as pb
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
 from policy_service.vocabulary import Held, Physician
-from tests.conftest import settings_for
+from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, register, revoke
 from tests.support.rpc import METHODS, Refused, Wire
 
@@ -122,7 +122,7 @@ async def eventually(wire: Wire, user: str, revision: int) -> pb.CheckResponse:
 async def test_with_the_database_gone_checks_end_at_the_age_set_and_never_become_an_allow(
     store, database, seed, postgres
 ):
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     async with (
         open_app(settings_for(database, max_staleness_seconds=2.0)) as app,
         Wire(app.planes.decision_port) as wire,

@@ -28,7 +28,7 @@ from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.store import connect_store
 from policy_service.tokens import read_key
-from tests.conftest import TEMPLATE, in_database, settings_for
+from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.integration.conftest import register
 from tests.support.oracle import TABLE
 from tests.support.people import Page
@@ -78,7 +78,7 @@ class Rig:
         await connection.close()
         dsn = in_database(postgres, "life_cycle")
         async with connect_store(dsn) as store:
-            await seeds.install_first(store, seed)
+            await seeds.install_first(store, seed, SHIPPED_MODEL)
         self.app = await self.stack.enter_async_context(open_app(settings_for(dsn, data_dir=folder)))
         self.key = read_key(folder / "token.key")
         self.decision = await self.stack.enter_async_context(Wire(self.app.planes.decision_port))

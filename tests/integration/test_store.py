@@ -36,7 +36,7 @@ from policy_service.vocabulary import (
     rule_row,
     subject_of_user,
 )
-from tests.conftest import in_database
+from tests.conftest import SHIPPED_MODEL, in_database
 
 DR = Physician("dr-a")
 BY = {"caller": "test", "actor": User("olive")}
@@ -46,7 +46,7 @@ VIEW = RoleDefinition(allow=frozenset({Action.CLAIM_VIEW}))
 @pytest.fixture
 async def account(store, seed):
     """A store with the seed and one account."""
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     await manage_users.register_physician(store, DR, User("olive"), "Dr. A", **BY)
     return store
 
@@ -89,7 +89,7 @@ async def test_what_changes_nothing_leaves_no_revision_and_no_entry(account, see
     for repeated in (
         manage_users.grant(account, DR, User("dan"), Role("data_entry"), **BY),
         seeds.install(account, seed, **BY),
-        seeds.install_first(account, seed),
+        seeds.install_first(account, seed, SHIPPED_MODEL),
     ):
         written = await repeated
         assert (written.revision, written.changed) == (before, False)
@@ -136,7 +136,7 @@ async def test_concurrent_writers_each_get_a_revision_of_their_own(account, data
 
 
 async def test_two_registrations_of_one_account_at_once_one_wins(store, seed):
-    await seeds.install_first(store, seed)
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
     results = await asyncio.gather(
         *(manage_users.register_physician(store, DR, User(f"o{number}"), "", **BY) for number in range(6)),
         return_exceptions=True,
@@ -240,7 +240,7 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(database, seed, tmp_p
 
         server = await asyncio.start_unix_server(connected, Path(folder) / ".s.PGSQL.5432")
         async with connect_store(database.split("host=")[0] + f"host={folder}") as store:
-            await seeds.install_first(store, seed)
+            await seeds.install_first(store, seed, SHIPPED_MODEL)
             cut["at"] = b"COMMIT"
             if committed:
                 written = await manage_users.register_physician(store, DR, User("olive"), "", **BY)

@@ -60,12 +60,19 @@ def test_every_broken_line_is_named_at_once():
     assert [fault.line for fault in refused.value.faults] == [1, 3, 5]
 
 
-@pytest.mark.parametrize("text", ["", "# nothing\n", SEED.replace("role:administrator", "role:admin")])
-def test_a_seed_without_its_roles_is_refused(tmp_path, text):
+@pytest.mark.parametrize("text", ["", "# nothing\n", SEED.replace("role:owner", "role:boss")])
+def test_a_seed_without_the_owners_rule_is_refused(tmp_path, text):
     path = tmp_path / "seed.csv"
     path.write_text(text)
-    with pytest.raises(BrokenPolicy, match="administrator"):
+    with pytest.raises(BrokenPolicy, match="owner's rule"):
         read_seed(path)
+
+
+def test_a_seed_may_give_up_another_built_in_role(tmp_path):
+    """Applying it has a guard of its own; ``seed lint`` warns."""
+    path = tmp_path / "seed.csv"
+    path.write_text(SEED.replace("role:administrator", "role:manager"))
+    assert not [row for row in read_seed(path) if row.values[0] == "role:administrator"]
 
 
 def test_a_seed_whose_owner_lost_rights_is_refused(tmp_path):

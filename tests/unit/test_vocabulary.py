@@ -107,4 +107,4 @@ def test_whatever_is_taken_has_no_separator_and_no_pattern(text):
     ],
 )
 def test_a_row_is_refused_with_what_is_wrong(ptype, values, word):
-    assert word in (row_fault(ptype, values) or "")
+    assert word in str(row_fault(ptype, values))

@@ -1,0 +1,140 @@
+"""Signed statements about the change log's head, to be kept where nobody who can change the log can reach.
+
+A chain shows that an entry was altered, not that its end was cut off or that
+all of it was written anew. A checkpoint does: it says, under the service's
+Ed25519 key, which hash the log had at a revision. docs/audit.md has the format.
+"""
+
+import json
+import os
+import re
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Final
+
+from cryptography.exceptions import InvalidSignature
+from cryptography.hazmat.primitives import serialization
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
+
+from policy_service.chain import instant
+from policy_service.errors import InvalidField, InvalidRequest, StartError
+
+_MOST_TEXT: Final = 2_000
+_FIELDS: Final = {"at": str, "hash": str, "key": str, "log": str, "revision": int, "signature": str}
+_HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
+_SIGNATURE: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checkpoint:
+    """At ``at`` the log named ``log`` ended with this revision and this hash."""
+
+    log: str
+    revision: int
+    hash: str
+    at: str
+    key: str
+
+    def signed_bytes(self) -> bytes:
+        """What the signature is over: JSON in the canonical form of RFC 8785, without the signature."""
+        fields = {"at": self.at, "hash": self.hash, "key": self.key, "log": self.log, "revision": self.revision}
+        return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=False).encode()
+
+
+class Verifier:
+    """Tells checkpoints under one public key from others."""
+
+    def __init__(self, key: Ed25519PublicKey) -> None:
+        """``key`` as the auditor got it, by a way of their own."""
+        self._key = key
+        self.name = _name(key)
+
+    def read(self, text: str) -> Checkpoint:
+        """The checkpoint that a line holds, if the key signed it. Raises InvalidRequest."""
+        try:
+            found = json.loads(text) if len(text) <= _MOST_TEXT else None
+        except (ValueError, RecursionError):
+            found = None
+        if (
+            not isinstance(found, dict)
+            or found.keys() != _FIELDS.keys()
+            or any(type(found[name]) is not kind for name, kind in _FIELDS.items())
+            or not _HASH.fullmatch(found["hash"])
+            or not _SIGNATURE.fullmatch(found["signature"])
+        ):
+            raise _invalid("is not a checkpoint: a JSON object with " + ", ".join(_FIELDS))
+        signature = bytes.fromhex(found.pop("signature"))
+        checkpoint = Checkpoint(**found)
+        if checkpoint.key != self.name:
+            raise _invalid(f"of revision {checkpoint.revision} is signed with another key, not {self.name}")
+        try:
+            self._key.verify(signature, checkpoint.signed_bytes())
+        except (InvalidSignature, UnicodeEncodeError) as fault:
+            raise _invalid(f"of revision {checkpoint.revision} has a signature that is not of its content") from fault
+        return checkpoint
+
+
+class Signer:
+    """The service's key for checkpoints. Replicas may each have their own."""
+
+    def __init__(self, key: Ed25519PrivateKey) -> None:
+        """Use ``read_signer``."""
+        self._key = key
+        self.verifier = Verifier(key.public_key())
+
+    def sign(self, *, log: str, revision: int, hash: bytes, at: datetime) -> str:  # noqa: A002 - its name everywhere.
+        """A checkpoint as a line of JSON."""
+        checkpoint = Checkpoint(log=log, revision=revision, hash=hash.hex(), at=instant(at), key=self.verifier.name)
+        signature = self._key.sign(checkpoint.signed_bytes()).hex()
+        return json.dumps({**json.loads(checkpoint.signed_bytes()), "signature": signature})
+
+
+def read_signer(path: Path) -> Signer:
+    """Read the key, or make one that only this user can read; its public half beside it. Raises StartError."""
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
+                file.write(
+                    Ed25519PrivateKey.generate().private_bytes(
+                        serialization.Encoding.PEM,
+                        serialization.PrivateFormat.PKCS8,
+                        serialization.NoEncryption(),
+                    )
+                )
+        except FileExistsError:
+            pass
+        if path.stat().st_mode & 0o077:
+            raise StartError(f"{path} can be read by others; run: chmod 600 {path}")
+        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
+        if not isinstance(key, Ed25519PrivateKey):
+            raise StartError(f"{path} is not an Ed25519 key: make one with openssl genpkey -algorithm ed25519")
+        public = key.public_key().public_bytes(
+            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
+        )
+        beside = path.with_suffix(".pub")
+        if not beside.exists() or beside.read_bytes() != public:
+            beside.write_bytes(public)
+    except (OSError, ValueError, TypeError) as fault:
+        raise StartError(f"The checkpoint key {path} cannot be used: {fault}") from fault
+    return Signer(key)
+
+
+def read_verifier(path: Path) -> Verifier:
+    """Read a public key, PEM. Raises StartError."""
+    try:
+        key = serialization.load_pem_public_key(path.read_bytes())
+    except (OSError, ValueError) as fault:
+        raise StartError(f"The public key {path} cannot be used: {fault}") from fault
+    if not isinstance(key, Ed25519PublicKey):
+        raise StartError(f"{path} is not an Ed25519 public key")
+    return Verifier(key)
+
+
+def _name(key: Ed25519PublicKey) -> str:
+    return key.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw).hex()
+
+
+def _invalid(words: str) -> InvalidRequest:
+    return InvalidRequest(violations=(InvalidField(field="against", description=f"against: this {words}"),))

@@ -1,0 +1,78 @@
+"""``seed lint``: is the seed sound, and if not, where and how is it mended?"""
+
+import sys
+from collections.abc import Callable
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, Final, assert_never
+
+import typer
+
+from policy_service.cli import findings
+from policy_service.cli.calling import AsJson
+from policy_service.cli.output import Exit
+from policy_service.errors import StartError
+from policy_service.settings import read_settings
+
+
+class Format(StrEnum):
+    """Whom the findings are written for."""
+
+    TEXT = "text"
+    JSON = "json"
+    GITHUB = "github"
+    SARIF = "sarif"
+
+
+_STDIN: Final = Path("-")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command("lint")(seed_lint)
+
+
+def seed_lint(
+    file: Annotated[
+        Path | None,
+        typer.Argument(help="The seed; - is standard input; default: POLICY_SEED_FILE.", show_default=False),
+    ] = None,
+    *,
+    form: Annotated[
+        Format, typer.Option("--format", help="For people, programs, GitHub's annotations, or code scanning.")
+    ] = Format.TEXT,
+    as_json: AsJson = False,
+    strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
+) -> None:
+    """Judge a seed whole, offline. Exits with 1 if it has errors, with 2 if it cannot be read."""
+    from policy_service.policy_files import seed_text
+    from policy_service.rpc import contract_methods
+    from policy_service.seed_lint import lint
+
+    path = file or read_settings().seed_file
+    try:
+        if path == _STDIN:
+            text = seed_text(sys.stdin.buffer)
+        else:
+            with path.open("rb") as source:
+                text = seed_text(source)
+    except OSError as fault:
+        raise StartError(f"{findings.visible(str(path))}: cannot be read: {fault.strerror}") from fault
+    found = lint(text, methods=contract_methods()).findings
+    _writer(Format.JSON if as_json else form)("stdin" if path == _STDIN else str(path), text, found)
+    refused = any(strict or finding.level == "error" for finding in found)
+    raise typer.Exit(Exit.DENIED if refused else Exit.OK)
+
+
+def _writer(form: Format) -> Callable[[str, str, findings.Findings], None]:
+    match form:
+        case Format.TEXT:
+            return findings.write_text
+        case Format.JSON:
+            return findings.write_json
+        case Format.GITHUB:
+            return findings.write_github
+        case Format.SARIF:
+            return findings.write_sarif
+        case _:
+            assert_never(form)

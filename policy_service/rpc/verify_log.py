@@ -1,0 +1,78 @@
+"""AuditService.VerifyLog: decode, walk, encode."""
+
+from collections.abc import AsyncIterator
+
+from policy_service.checkpointing import Checkpointer
+from policy_service.checkpoints import Checkpoint, Verifier
+from policy_service.errors import InvalidField, InvalidRequest
+from policy_service.pb import audit_pb2 as pb
+from policy_service.pb import seeds_pb2
+from policy_service.rpc.fields import Fields, invalid
+from policy_service.store import Store
+from policy_service.store.log import Recorded
+from policy_service.verification import Progress, Verdict, verify
+
+MOST_CHECKPOINTS = 10_000
+
+
+class LogWalk:
+    """What VerifyLog needs besides its request."""
+
+    def __init__(self, store: Store, verifier: Verifier, checkpointer: Checkpointer) -> None:
+        """Checkpoints given must be under the verifier's key; a fresh one goes with each verdict."""
+        self._store = store
+        self._verifier = verifier
+        self._checkpointer = checkpointer
+
+    async def verify(self, request: pb.VerifyLogRequest) -> AsyncIterator[pb.VerifyLogResponse]:
+        """See AuditService.VerifyLog in audit.proto."""
+        if len(request.against) > MOST_CHECKPOINTS:
+            raise invalid("against", f"against has {len(request.against)} checkpoints; it takes {MOST_CHECKPOINTS}")
+        with Fields() as fields:
+            against = [fields.read(self._read, place_and_line) for place_and_line in enumerate(request.against)]
+        async for part in verify(self._store, against):
+            if isinstance(part, Progress):
+                yield pb.VerifyLogResponse(progress=seeds_pb2.Progress(done=part.done, total=part.total))
+            else:
+                yield pb.VerifyLogResponse(verdict=await self._verdict(part))
+
+    def _read(self, place_and_line: tuple[int, str]) -> Checkpoint:
+        place, line = place_and_line
+        try:
+            return self._verifier.read(line)
+        except InvalidRequest as fault:
+            name = f"against[{place}]"
+            raise InvalidRequest(
+                violations=tuple(
+                    InvalidField(field=name, description=f"{name}: {at.description.partition(': ')[2]}")
+                    for at in fault.violations
+                )
+            ) from fault
+
+    async def _verdict(self, found: Verdict) -> pb.Verdict:
+        # A broken log gets no signature: it would vouch for what was found broken.
+        sound = not found.fault
+        checkpoint = await self._checkpointer.sign(found.head_revision, found.head_hash) if sound else ""
+        return pb.Verdict(
+            whole=sound,
+            entries=found.entries,
+            broken_revision=found.broken_revision,
+            fault=found.fault,
+            head_revision=found.head_revision,
+            head_hash=found.head_hash.hex(),
+            checkpoint=checkpoint,
+            checkpoints_met=found.checkpoints_met,
+            replicas=[_replica(recorded) for recorded in found.replicas],
+        )
+
+
+def _replica(recorded: Recorded) -> pb.ReplicaLog:
+    return pb.ReplicaLog(
+        replica=recorded.replica,
+        started_at=recorded.started_at,
+        ended_at=recorded.ended_at,
+        decisions=recorded.decisions,
+        first_sequence=recorded.first_sequence,
+        last_sequence=recorded.last_sequence,
+        counted_lost=recorded.lost,
+    )

@@ -1,0 +1,84 @@
+"""Is the change log whole? Walks the chain, holds it against checkpoints and against the policy itself."""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+
+from policy_service.chain import Walk
+from policy_service.checkpoints import Checkpoint
+from policy_service.store import Store
+from policy_service.store.log import LogLook, Recorded
+
+_SLICE = 500
+"""Entries between two breaths: whoever else shares the process waits for a few milliseconds at most."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Entries walked, of all."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Verdict:
+    """What was found; ``fault`` is empty where the log is whole."""
+
+    entries: int
+    head_revision: int
+    head_hash: bytes
+    checkpoints_met: int
+    replicas: tuple[Recorded, ...]
+    broken_revision: int = 0
+    fault: str = ""
+
+
+async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncIterator[Progress | Verdict]:
+    """Progress, then the verdict. Raises StoreUnavailable."""
+    log_name = await store.log_name()
+    kept: dict[int, set[str]] = {}
+    for checkpoint in against:
+        kept.setdefault(checkpoint.revision, set()).add(checkpoint.hash)
+    async with store.looking_at_log() as look:
+        total, walk, met = await look.count(), Walk(), 0
+        broken, fault = 0, ""
+        if foreign := [checkpoint for checkpoint in against if checkpoint.log != log_name]:
+            broken, fault = 1, f"the checkpoint of revision {foreign[0].revision} is of another log"
+        async for entry, stored in look.entries():
+            if fault:
+                break
+            if words := walk.fault(entry, stored):
+                broken, fault = walk.revision + 1, words
+            elif expected := kept.get(entry.revision):
+                if expected != {stored.hex()}:
+                    broken, fault = entry.revision, "its hash is not the one of the checkpoint: the log was rewritten"
+                met += 1
+            if entry.revision % _SLICE == 0:
+                yield Progress(done=entry.revision, total=total)
+                await asyncio.sleep(0)
+        if not fault:
+            broken, fault = await _end_fault(look, walk, max(kept, default=0))
+        head = await look.head()
+        yield Verdict(
+            entries=walk.revision,
+            head_revision=head.revision,
+            head_hash=head.hash,
+            checkpoints_met=met,
+            replicas=tuple(await look.recorded()),
+            broken_revision=broken,
+            fault=fault,
+        )
+
+
+async def _end_fault(look: LogLook, walk: Walk, last_kept: int) -> tuple[int, str]:
+    """What is wrong with a log of which each entry is good."""
+    head = await look.head()
+    there_was = max(head.current, last_kept)
+    if there_was > walk.revision:
+        return walk.revision + 1, f"the log ends at revision {walk.revision}, and there was {there_was}"
+    if head.current < walk.revision:
+        return walk.revision, f"the policy says that it is at revision {head.current} only"
+    if stray := await look.stray():
+        return stray.revision, stray.words
+    return 0, ""

@@ -1,0 +1,116 @@
+"""Every answer that a client got is in the decision log once, whatever was killed meanwhile."""
+
+import asyncio
+import contextlib
+import os
+import signal
+import threading
+from pathlib import Path
+
+import asyncpg
+import grpc
+import pytest
+
+from policy_service.pb import decision_pb2 as pb
+from policy_service.store import SERVICE_ROLE, allow_service, as_role, embedded_postgres, migrate
+from tests.acceptance.conftest import BIN, Service
+
+USERS = [f"user-{number}" for number in range(20)]
+
+
+class Asker(threading.Thread):
+    """A client that asks without end, and keeps the id of every answer."""
+
+    def __init__(self, port: int) -> None:
+        super().__init__(daemon=True)
+        self.port = port
+        self.answered: list[str] = []
+        self.asked = 0
+        self.stopped = threading.Event()
+        self.moved = threading.Condition()
+
+    def run(self) -> None:
+        options = (("grpc.use_local_subchannel_pool", 1), ("grpc.max_reconnect_backoff_ms", 200))
+        with grpc.insecure_channel(f"127.0.0.1:{self.port}", options) as channel:
+            single = channel.unary_unary(
+                "/policy.v1.DecisionService/Check", pb.CheckRequest.SerializeToString, pb.CheckResponse.FromString
+            )
+            batch = channel.unary_unary(
+                "/policy.v1.DecisionService/BatchCheck",
+                pb.BatchCheckRequest.SerializeToString,
+                pb.BatchCheckResponse.FromString,
+            )
+            while not self.stopped.is_set():
+                checks = [pb.CheckRequest(user=user, physician="dr-osei", action="claim:view") for user in USERS]
+                with contextlib.suppress(grpc.RpcError):
+                    self.asked += 1
+                    self.answered.append(single(checks[0], timeout=5, wait_for_ready=True).decision_id)
+                    self.asked += len(checks)
+                    answers = batch(pb.BatchCheckRequest(checks=checks), timeout=5, wait_for_ready=True).answers
+                    self.answered += [answer.decision_id for answer in answers]
+                with self.moved:
+                    self.moved.notify_all()
+
+    def wait_for(self, more: int) -> None:
+        """Until so many further answers came."""
+        wanted = len(self.answered) + more
+        with self.moved:
+            assert self.moved.wait_for(lambda: len(self.answered) >= wanted, 60)
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT])
+async def test_across_kills_of_the_service_and_of_the_database(short_folder: Path, how: int):
+    database = contextlib.AsyncExitStack()
+    dsn = await database.enter_async_context(embedded_postgres(short_folder / "pg"))
+    await migrate(dsn)
+    await allow_service(dsn, SERVICE_ROLE, make=True)
+    command = (str(BIN / "policy-service"), "serve", "--demo")
+    owner = Service(short_folder / "data", settings={"POLICY_DATABASE_URL": dsn})
+    assert (await asyncio.to_thread(owner.cli, "migrate")).returncode == 0
+    settings = {"POLICY_DATABASE_URL": as_role(dsn, SERVICE_ROLE), "POLICY_LOG_LEVEL": "warning"}
+    service = Service(short_folder / "data", command=command, settings=settings)
+    process = await asyncio.to_thread(started, service)
+    asker = Asker(service.ports["DECISION"])
+    asker.start()
+    for fault in ("service", "database", "service", "both", "database"):
+        await asyncio.to_thread(asker.wait_for, 500)
+        if fault in ("database", "both"):
+            postmaster = int((short_folder / "pg/postgres/postmaster.pid").read_text().split()[0])
+            os.kill(postmaster, how)
+            # Checks go on without it.
+            await asyncio.to_thread(asker.wait_for, 500)
+        if fault in ("service", "both"):
+            os.kill(process.pid, signal.SIGKILL)
+            process.communicate()
+        if fault in ("database", "both"):
+            await database.aclose()
+            await database.enter_async_context(embedded_postgres(short_folder / "pg"))
+        if fault in ("service", "both"):
+            process = await asyncio.to_thread(started, service)
+    await asyncio.to_thread(asker.wait_for, 500)
+    asker.stopped.set()
+    await asyncio.to_thread(asker.join)
+    connection = await asyncpg.connect(dsn)
+    async with asyncio.timeout(60):
+        while await connection.fetchval("SELECT count(*) FROM decision_replicas WHERE event = 'recovered'") < 3:
+            pass
+    await asyncio.to_thread(service.stop, process)
+    found = await connection.fetch("SELECT replica, sequence FROM decisions ORDER BY replica, sequence")
+    await connection.close()
+    await database.aclose()
+    recorded = [f"{row['replica']}-{row['sequence']}" for row in found]
+    assert len(set(recorded)) == len(recorded)
+    assert set(asker.answered) <= set(recorded)
+    assert len(recorded) <= asker.asked
+    print(f"{len(asker.answered):,} answers had, {len(recorded):,} recorded, {asker.asked:,} asked")
+    for replica in {row["replica"] for row in found}:
+        sequences = [row["sequence"] for row in found if row["replica"] == replica]
+        assert sequences == list(range(1, len(sequences) + 1))
+
+
+def started(service: Service):
+    process = service.start()
+    # With warnings only, the first sign of life is the port.
+    with grpc.insecure_channel(f"127.0.0.1:{service.ports['DECISION']}") as channel:
+        grpc.channel_ready_future(channel).result(timeout=60)
+    return process

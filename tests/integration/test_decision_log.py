@@ -1,0 +1,220 @@
+"""The decision log in the database: as many as were made, whatever happens to the database meanwhile."""
+
+import asyncio
+from contextlib import asynccontextmanager
+
+import asyncpg
+import pytest
+
+from policy_service import seeds
+from policy_service.app import open_app
+from policy_service.pb import decision_pb2 as pb
+from policy_service.settings import Settings
+from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
+from policy_service.verification import Verdict, verify
+from policy_service.vocabulary import DecisionLogMode
+from tests.conftest import SHIPPED_MODEL, settings_for
+from tests.integration.conftest import grant, reached, register
+from tests.support.rpc import Refused, Wire, question
+
+
+@pytest.fixture
+def quiet(database, tmp_path):
+    """Settings of a service whose files are its own, with the least spool there is."""
+    return settings_for(as_role(database, SERVICE_ROLE), data_dir=tmp_path, decision_log_spool_mb=8)
+
+
+@asynccontextmanager
+async def serving(settings: Settings, store: Store, seed):
+    """A service with one account; when the block ends, everything that can be shipped is."""
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    async with open_app(settings) as app, Wire(app.planes.decision_port) as wire:
+        if app.replica.snapshot.account("dr-a") is None:
+            await register(app, "dr-a", "olive")
+            await reached(app, await grant(app, "dr-a", "mia", "data_entry"))
+        yield wire
+
+
+async def rows(
+    database: str, query: str = "SELECT * FROM decisions ORDER BY replica, sequence"
+) -> list[asyncpg.Record]:
+    connection = await asyncpg.connect(database)
+    found = await connection.fetch(query)
+    await connection.close()
+    return found
+
+
+async def recovered(database: str) -> None:
+    """Wait until what a process left behind is in the database."""
+    async with asyncio.timeout(20):
+        while not await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'"):
+            pass
+
+
+async def verdict(store: Store) -> Verdict:
+    found = [part async for part in verify(store, [])][-1]
+    assert found.fault == ""
+    return found
+
+
+async def test_a_decision_is_recorded_as_it_was_asked_and_answered(quiet, store, seed, database):
+    async with serving(quiet, store, seed) as wire:
+        allowed = await wire.check("mia", "dr-a", "claim:submit", resource="claim\\9", correlation_id="r-1")
+        denied = await wire.check("mia", "dr-a", "claim:submit", pb.CHANNEL_MOBILE)
+        stranger = await wire.check("nobody", "dr-a", "claim:submit")
+        unknown = await wire.check("mia", "dr-none", "no:such")
+        revision = allowed.revision
+    found = await rows(database)
+    replica = allowed.decision_id.partition("-")[0]
+    fields = ("username", "physician", "action", "channel", "resource", "correlation_id", "allowed", "reason", "role")
+    assert [tuple(row[name] for name in fields) for row in found] == [
+        ("mia", "dr-a", "claim:submit", "web", "claim\\9", "r-1", True, "granted", "data_entry"),
+        ("mia", "dr-a", "claim:submit", "mobile", "", "", False, "channel not allowed", ""),
+        ("nobody", "dr-a", "claim:submit", "web", "", "", False, "not a member", ""),
+        ("mia", "dr-none", "no:such", "web", "", "", False, "unknown physician", ""),
+    ]
+    assert {(row["caller"], row["revision"], row["replica"]) for row in found} == {("local", revision, replica)}
+    ids = [answer.decision_id for answer in (allowed, denied, stranger, unknown)]
+    assert ids == [f"{replica}-{row['sequence']}" for row in found]
+
+
+async def test_a_batch_and_an_explanation_are_recorded_and_errors_are_not(quiet, store, seed, database):
+    async with serving(quiet, store, seed) as wire:
+        asked = [question("mia", "dr-a", action) for action in ("claim:view", "invoice:pay", "claim:view")]
+        answer = await wire("BatchCheck", pb.BatchCheckRequest(checks=asked))
+        explained = await wire("Explain", pb.ExplainRequest(check=asked[1]))
+        with pytest.raises(Refused):
+            await wire.check("mia", "*", "claim:view")
+        with pytest.raises(Refused):
+            await wire("BatchCheck", pb.BatchCheckRequest(checks=[asked[0], question("", "", "")]))
+    found = await rows(database)
+    assert [(row["action"], row["allowed"]) for row in found] == [
+        ("claim:view", True), ("invoice:pay", False), ("claim:view", True), ("invoice:pay", False),
+    ]  # fmt: skip
+    ids = [one.decision_id for one in answer.answers] + [explained.decision.decision_id]
+    assert ids == [f"{row['replica']}-{row['sequence']}" for row in found]
+
+
+@pytest.mark.parametrize(("mode", "recorded"), [("all", 4), ("denials", 2), ("off", 0)])
+async def test_the_mode_says_what_is_recorded(quiet, store, seed, database, mode, recorded):
+    settings = quiet.model_copy(update={"decision_log": DecisionLogMode(mode)})
+    async with serving(settings, store, seed) as wire:
+        for user in ("mia", "nobody"):
+            await wire.check(user, "dr-a", "claim:view")
+            await wire("BatchCheck", pb.BatchCheckRequest(checks=[question(user, "dr-a", "claim:view")]))
+    found = await rows(database)
+    assert [row["sequence"] for row in found] == list(range(1, recorded + 1))
+
+
+async def ask(wire: Wire, batches: int) -> int:
+    """So many batches of a thousand."""
+    request = pb.BatchCheckRequest(
+        checks=[question("mia", "dr-a", "claim:view", resource="r" * 200, correlation_id="c" * 100)] * 1_000
+    )
+    for _ in range(batches):
+        assert len((await wire("BatchCheck", request)).answers) == 1_000
+    return batches * 1_000
+
+
+@asynccontextmanager
+async def away(postgres: str, database: str):
+    """The database refuses everybody, and ends whoever is there."""
+    name = database.partition("?")[0].rpartition("/")[2]
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
+    end = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1"
+    await connection.fetchval(end, name)
+    yield
+    await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
+    await connection.close()
+
+
+async def test_while_the_database_is_away_decisions_wait_and_then_all_are_there(quiet, store, seed, database, postgres):
+    async with serving(quiet, store, seed) as wire:
+        made = await ask(wire, 3)
+        async with away(postgres, database):
+            made += await ask(wire, 8)
+        made += await ask(wire, 1)
+    async with connect_store(database) as again:
+        (replica,) = (await verdict(again)).replicas
+    assert (replica.decisions, replica.last_sequence, replica.lost) == (made, made, 0)
+    assert replica.ended_at is not None
+
+
+async def test_a_service_that_ends_while_the_database_is_away_leaves_them_to_the_next(
+    quiet, store, seed, database, postgres
+):
+    async with serving(quiet, store, seed) as wire:
+        made = await ask(wire, 1)
+        gone = away(postgres, database)
+        await gone.__aenter__()
+        made += await ask(wire, 5)
+    await gone.__aexit__(None, None, None)
+    assert len(await rows(database)) < made
+    async with connect_store(database) as again, serving(quiet, again, seed):
+        await recovered(database)
+    assert len(await rows(database)) == made
+
+
+async def test_a_full_spool_is_counted_and_seen_as_a_gap(quiet, store, seed, database, postgres):
+    async with serving(quiet, store, seed) as wire:
+        made = await ask(wire, 2)
+        async with away(postgres, database):
+            made += await ask(wire, 40)
+        made += await ask(wire, 1)
+    async with connect_store(database) as again:
+        (replica,) = (await verdict(again)).replicas
+    assert replica.lost > 0
+    assert replica.decisions + replica.lost == made == replica.last_sequence
+    missing = replica.last_sequence - replica.first_sequence + 1 - replica.decisions
+    assert missing == replica.lost
+
+
+async def test_lines_that_were_committed_though_nobody_heard_are_not_doubled(quiet, store, seed, database):
+    async with serving(quiet, store, seed) as wire:
+        await ask(wire, 1)
+    before = await rows(database)
+    lines = "".join(
+        f"{row['at'].isoformat(sep=' ')}\t{row['replica']}\tlocal\t{row['sequence']}\tmia\tdr-a\tclaim:view\tweb\tr\\\\s\tc\tt\t"
+        f"granted\tdata_entry\t3\n"
+        for row in before[500:]
+    )
+    more = lines.splitlines(keepends=True)[-1].replace("\t1000\t", "\t1001\t")
+    async with connect_store(as_role(database, SERVICE_ROLE)) as shipping:
+        await shipping.append_decisions((lines + more).encode())
+    after = await rows(database)
+    assert after[:1_000] == before
+    assert (after[-1]["sequence"], after[-1]["resource"], len(after)) == (1_001, "r\\s", 1_001)
+
+
+async def test_lines_of_any_day_find_their_table(quiet, store, seed, database):
+    line = "{day} 23:59:59.999999+00\tr\tlocal\t{n}\tmia\tdr-a\tclaim:view\tweb\t\t\tt\tgranted\tdata_entry\t3\n"
+    days = ("2026-01-31", "2026-02-01", "2024-02-29", "2027-12-31")
+    lines = "".join(line.format(day=day, n=number) for number, day in enumerate(days, start=1))
+    async with connect_store(as_role(database, SERVICE_ROLE)) as shipping:
+        await shipping.append_decisions(lines.encode())
+    tables = await rows(database, "SELECT tableoid::regclass::text AS name FROM decisions ORDER BY sequence")
+    assert [row["name"] for row in tables] == [f"decisions_{day.replace('-', '')}" for day in days]
+
+
+async def test_another_databases_lines_stay_where_they_are(quiet, store, seed, database, postgres):
+    """One folder, two databases in turn: what one process left for the first never ends up in the second."""
+    async with serving(quiet, store, seed) as wire:
+        gone = away(postgres, database)
+        await gone.__aenter__()
+        made = await ask(wire, 1)
+    name = "another_house"
+    connection = await asyncpg.connect(postgres)
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy")
+    other = postgres.replace("/postgres?", f"/{name}?")
+    async with connect_store(other) as second:
+        elsewhere = quiet.model_copy(update={"database_url": settings_for(other).database_url})
+        async with serving(elsewhere, second, seed):
+            pass
+    assert await rows(other) == []
+    await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
+    await connection.close()
+    await gone.__aexit__(None, None, None)
+    async with connect_store(database) as again, serving(quiet, again, seed):
+        await recovered(database)
+    assert len(await rows(database)) == made

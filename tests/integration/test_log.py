@@ -1,0 +1,331 @@
+"""The change log in a real database: nobody rewrites it unseen, and the service's role not at all."""
+
+import json
+import random
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
+
+import asyncpg
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+
+from policy_service import seeds
+from policy_service.chain import START
+from policy_service.checkpointing import Checkpointer
+from policy_service.checkpoints import Signer, read_signer, read_verifier
+from policy_service.errors import InvalidRequest, StartError
+from policy_service.model import vetted_model
+from policy_service.store import SERVICE_ROLE, as_role, log
+from policy_service.verification import Progress, Verdict, verify
+from tests.integration.conftest import grant, register, revoke
+
+SIGNER = Signer(Ed25519PrivateKey.generate())
+
+
+def now() -> datetime:
+    return datetime.now(UTC)
+
+
+@pytest.fixture
+async def history(app) -> int:
+    """Some dozen changes made through the service; the last revision."""
+    for name in ("dr-a", "dr-b", "dr-c"):
+        await register(app, name, f"owner-of-{name}")
+    chance = random.Random(1)
+    held = set()
+    for _ in range(40):
+        one = (f"dr-{chance.choice('abc')}", f"user-{chance.randrange(4)}", "data_entry")
+        await (revoke if one in held else grant)(app, *one)
+        held ^= {one}
+    return await app.store.revision()
+
+
+@asynccontextmanager
+async def intruder(database: str):
+    """The database's superuser, past every trigger."""
+    connection = await asyncpg.connect(database)
+    await connection.execute("SET session_replication_role = replica")
+    yield connection
+    await connection.close()
+
+
+async def verdict(store, *lines: str, signer: Signer = SIGNER) -> Verdict:
+    found = [part async for part in verify(store, [signer.verifier.read(line) for line in lines])]
+    assert all(isinstance(part, Progress) for part in found[:-1])
+    return found[-1]
+
+
+async def checkpoint(store, signer: Signer = SIGNER) -> str:
+    head = await store.log_head()
+    return await Checkpointer(store, signer, "", seconds=1, clock=now).sign(head.revision, head.hash)
+
+
+async def test_what_the_service_writes_is_whole(app, store, history):
+    found = await verdict(store, await checkpoint(store))
+    assert (found.fault, found.entries, found.checkpoints_met) == ("", history, 1)
+    assert found.head_revision == history
+
+
+async def test_the_first_entry_begins_the_chain(app, database, history):
+    connection = await asyncpg.connect(database)
+    assert await connection.fetchval("SELECT previous_hash FROM changes WHERE revision = 1") == START
+    await connection.close()
+
+
+EDITS = {
+    "at": "at + interval '1 microsecond'",
+    "caller": "caller || 'x'",
+    "actor": "'somebody-else'",
+    "reason": "'no reason'",
+    "kind": "'grant'",
+    "physician": "'dr-z'",
+    "before": '\'[["g","user:x","role:owner","physician:dr-a"]]\'',
+    "after": '\'[["g","user:x","role:owner","physician:dr-a"]]\'',
+    "detail": '\'{"user": "x"}\'',
+    "mark": "gen_random_uuid()",
+    "previous_hash": "sha256(previous_hash)",
+    "hash": "sha256(hash)",
+}
+
+
+@pytest.mark.parametrize("column", EDITS)
+async def test_an_edit_of_any_column_is_named(app, store, database, history, column):
+    async with intruder(database) as connection:
+        await connection.execute(f"UPDATE changes SET {column} = {EDITS[column]} WHERE revision = 20")
+    found = await verdict(store)
+    assert found.broken_revision == 20
+    assert found.entries == 19
+
+
+async def test_an_entry_that_was_deleted_is_named(app, store, database, history):
+    async with intruder(database) as connection:
+        await connection.execute("DELETE FROM changes WHERE revision = 17")
+    found = await verdict(store)
+    assert (found.broken_revision, found.fault) == (17, "revision 17 is missing; the next entry is 18")
+
+
+async def test_entries_that_were_swapped_are_named(app, store, database, history):
+    async with intruder(database) as connection:
+        await connection.execute("UPDATE changes SET revision = -1 WHERE revision = 11")
+        await connection.execute("UPDATE changes SET revision = 11 WHERE revision = 12")
+        await connection.execute("UPDATE changes SET revision = 12 WHERE revision = -1")
+    assert (await verdict(store)).broken_revision == 11
+
+
+async def test_an_end_that_was_cut_off_is_found_by_the_policys_own_revision(app, store, database, history):
+    async with intruder(database) as connection:
+        await connection.execute("DELETE FROM changes WHERE revision > 30")
+    found = await verdict(store)
+    assert (found.broken_revision, found.entries) == (31, 30)
+
+
+async def test_an_end_that_was_cut_off_everywhere_is_found_by_a_checkpoint_alone(app, store, database, history):
+    line = await checkpoint(store)
+    async with intruder(database) as connection:
+        await _cut(connection, 30)
+    assert (await verdict(store)).fault == ""
+    found = await verdict(store, line)
+    assert (found.broken_revision, found.fault) == (31, f"the log ends at revision 30, and there was {history}")
+
+
+async def _cut(connection: asyncpg.Connection, revision: int) -> None:
+    """Take back everything after a revision, in every table."""
+    await connection.execute("DELETE FROM changes WHERE revision > $1", revision)
+    await connection.execute("DELETE FROM rules WHERE from_revision > $1", revision)
+    await connection.execute("UPDATE rules SET until_revision = NULL WHERE until_revision > $1", revision)
+    await connection.execute("UPDATE policy_revision SET revision = $1", revision)
+
+
+async def test_a_log_that_was_rewritten_whole_is_found_by_a_checkpoint_alone(app, store, database, history):
+    line = await checkpoint(store)
+    async with intruder(database) as connection:
+        records = await connection.fetch("SELECT * FROM changes ORDER BY revision")
+        previous = START
+        for record in records:
+            fields = {**record, "previous_hash": previous}
+            if record["revision"] == 20:
+                fields["actor"] = "somebody-else"
+            entry = log.entry_of(fields)
+            previous = entry.hash()
+            await connection.execute(
+                "UPDATE changes SET actor = $2, previous_hash = $3, hash = $4 WHERE revision = $1",
+                entry.revision, entry.actor, entry.previous, previous,
+            )  # fmt: skip
+    assert (await verdict(store)).fault == ""
+    found = await verdict(store, line)
+    assert (found.broken_revision, found.fault) == (
+        history,
+        "its hash is not the one of the checkpoint: the log was rewritten",
+    )
+
+
+async def test_a_grant_that_no_entry_tells_of_is_found(app, store, database, history):
+    """The chain is whole, and the policy is not what it says."""
+    async with intruder(database) as connection:
+        await connection.execute(
+            "INSERT INTO rules (ptype, v0, v1, v2, origin, from_revision) "
+            "VALUES ('g', 'user:mallory', 'role:administrator', 'physician:dr-a', 'api', 9)"
+        )
+    found = await verdict(store)
+    assert found.broken_revision == 9
+    assert found.fault == "the row 'g, user:mallory, role:administrator, physician:dr-a' began and no entry says so"
+
+
+async def test_a_grant_that_was_ended_without_an_entry_is_found(app, store, database, history):
+    async with intruder(database) as connection:
+        await connection.execute(
+            "UPDATE rules SET until_revision = 12 WHERE v1 = 'role:owner' AND domain = 'physician:dr-a'"
+        )
+    found = await verdict(store)
+    assert (found.broken_revision, "ended and no entry says so" in found.fault) == (12, True)
+
+
+async def test_a_row_that_was_deleted_is_found(app, store, database, history):
+    async with intruder(database) as connection:
+        await connection.execute("DELETE FROM rules WHERE v1 = 'role:owner' AND domain = 'physician:dr-b'")
+    assert "that the row 'g, user:owner-of-dr-b, role:owner, physician:dr-b' began" in (await verdict(store)).fault
+
+
+async def test_a_checkpoint_of_another_database_is_not_believed(app, store, history):
+    head = await store.log_head()
+    line = SIGNER.sign(log="another", revision=head.revision, hash=head.hash, at=now())
+    assert (await verdict(store, line)).fault == f"the checkpoint of revision {history} is of another log"
+
+
+def test_a_checkpoint_says_nothing_under_another_key_or_when_it_was_edited():
+    line = SIGNER.sign(log="l", revision=7, hash=bytes(32), at=now())
+    assert SIGNER.verifier.read(line).revision == 7
+    with pytest.raises(InvalidRequest, match="signed with another key"):
+        Signer(Ed25519PrivateKey.generate()).verifier.read(line)
+    refused = 0
+    for place in range(len(line)):
+        edited = line[:place] + chr(ord(line[place]) ^ 1) + line[place + 1 :]
+        try:
+            if json.loads(edited) == json.loads(line):
+                continue
+        except ValueError:
+            pass
+        with pytest.raises(InvalidRequest):
+            SIGNER.verifier.read(edited)
+        refused += 1
+    assert refused > 300
+    for nonsense in (
+        "",
+        "[]",
+        "{}",
+        "null",
+        "x" * 10_000,
+        "[" * 1_999,
+        json.dumps({**json.loads(line), "revision": True}),
+    ):
+        with pytest.raises(InvalidRequest):
+            SIGNER.verifier.read(nonsense)
+
+
+def test_the_key_is_made_once_and_only_for_its_owner(tmp_path):
+    path = tmp_path / "checkpoint.key"
+    line = read_signer(path).sign(log="l", revision=1, hash=bytes(32), at=now())
+    assert path.stat().st_mode & 0o777 == 0o600
+    assert read_signer(path).verifier.read(line).revision == 1
+    assert read_verifier(tmp_path / "checkpoint.pub").read(line).revision == 1
+    path.chmod(0o644)
+    with pytest.raises(StartError, match="chmod 600"):
+        read_signer(path)
+
+
+async def test_checkpoints_are_written_when_the_log_has_grown(app, store, history, tmp_path):
+    place = tmp_path / "checkpoints.jsonl"
+    writer = Checkpointer(store, SIGNER, str(place), seconds=1, clock=now)
+    await writer.write()
+    await writer.write()
+    assert len(place.read_text().splitlines()) == 1
+    await grant(app, "dr-a", "late", "data_entry")
+    await writer.write()
+    lines = place.read_text().splitlines()
+    assert [SIGNER.verifier.read(line).revision for line in lines] == [history, history + 1]
+    assert (await verdict(store, *lines)).checkpoints_met == 2
+
+
+FORBIDDEN = [
+    "UPDATE changes SET actor = 'x'",
+    "DELETE FROM changes",
+    "TRUNCATE changes",
+    "DROP TABLE changes",
+    "ALTER TABLE changes DISABLE TRIGGER ALL",
+    "ALTER TABLE changes DROP COLUMN hash",
+    "UPDATE decisions SET allowed = true",
+    "DELETE FROM decisions",
+    "TRUNCATE decisions",
+    "DELETE FROM decisions_20260101",
+    "DROP TABLE decisions_20260101",
+    "UPDATE decision_replicas SET lost = 0",
+    "DELETE FROM decision_replicas",
+    "DELETE FROM rules",
+    "UPDATE rules SET v1 = 'role:owner'",
+    "UPDATE rules SET from_revision = 1",
+    "DELETE FROM policy_revision",
+    "DELETE FROM physicians",
+    "SET session_replication_role = replica",
+    "CREATE TABLE mine (x int)",
+    "CREATE FUNCTION f() RETURNS int LANGUAGE sql AS 'SELECT 1'",
+    "SET ROLE postgres",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("statement", FORBIDDEN)
+async def test_the_services_role_may_not(database, statement):
+    owner = await asyncpg.connect(database)
+    await owner.execute("SELECT decisions_make_day('2026-01-01')")
+    await owner.close()
+    connection = await asyncpg.connect(as_role(database, SERVICE_ROLE))
+    with pytest.raises(asyncpg.InsufficientPrivilegeError):
+        await connection.execute(statement)
+    await connection.close()
+
+
+@pytest.mark.parametrize("statement", [s for s in FORBIDDEN[:9] if s.split()[0] in ("UPDATE", "DELETE", "TRUNCATE")])
+async def test_not_even_the_owner_rewrites_a_log_by_accident(database, app, history, statement):
+    connection = await asyncpg.connect(database)
+    await connection.execute("SELECT decisions_make_day(current_date)")
+    await connection.execute(
+        "INSERT INTO decisions VALUES (now(), 'r', 1, 'c', 'u', 'p', 'a', 'web', '', '', true, 'granted', '', 1)"
+    )
+    with pytest.raises(asyncpg.RaiseError, match="append-only"):
+        await connection.execute(statement)
+    await connection.close()
+
+
+async def test_the_service_cannot_drop_decisions_of_the_last_month(database):
+    connection = await asyncpg.connect(as_role(database, SERVICE_ROLE))
+    today = now().date()
+    for age in (0, 29, 31, 400):
+        await connection.execute("SELECT decisions_make_day($1)", today - timedelta(days=age))
+    assert await connection.fetchval("SELECT decisions_drop_before($1)", today + timedelta(days=5)) == 2
+    await connection.close()
+
+
+async def test_times_in_the_log_never_go_back(app, store, database):
+    """ATTACKS 29: the clock is moved back."""
+    await register(app, "dr-a", "olive")
+    async with intruder(database) as connection:
+        ahead = await connection.fetchval(
+            "UPDATE policy_revision SET changed_at = now() + '1 hour' RETURNING changed_at"
+        )
+    await grant(app, "dr-a", "mia", "data_entry")
+    async with intruder(database) as connection:
+        assert await connection.fetchval("SELECT at FROM changes ORDER BY revision DESC LIMIT 1") == ahead
+    assert (await verdict(store)).fault == ""
+
+
+async def test_a_model_that_changed_is_an_entry_and_the_same_one_is_none(store, model, seed):
+    await seeds.install_first(store, seed, model)
+    await seeds.record_model(store, model)
+    assert await store.revision() == 1
+    other = vetted_model(model.text.replace(" && !some(where (p.eft == deny))", ""), "model.conf")
+    await seeds.record_model(store, other)
+    await seeds.record_model(store, other)
+    assert await store.revision() == 2
+    async with store.reading() as look:
+        assert await look.model_at(1) == model.text
+        assert await look.model_at(2) == await look.model_at(99) == other.text
+        assert await look.model_at(0) is None
