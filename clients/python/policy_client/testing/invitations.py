@@ -132,3 +132,5 @@ def _reserve(draft: State, user: str, email: str, *, reuse_existing: bool) -> No
         refuse("USER_MISMATCH")
     if not reuse_existing:
         refuse("USER_EXISTS", user=user)
+    if named is not None and named.email is None:
+        draft.people[user] = replace(named, email=email)
