@@ -65,7 +65,7 @@ def print_changes(changes: Sequence[Change], *, more: bool) -> None:
             )
             for change in changes
         ],
-        caption=_counted(len(changes), "entries, newest first", more=more),
+        caption=_counted("entries", len(changes), more=more),
     )
 
 
@@ -96,7 +96,7 @@ def print_decisions(decisions: Sequence[LoggedDecision], *, more: bool) -> None:
             )
             for found in decisions
         ],
-        caption=_counted(len(decisions), "decisions, newest first", more=more),
+        caption=_counted("decisions", len(decisions), more=more),
     )
 
 
@@ -187,7 +187,7 @@ def print_diff(diff: AccessDiff) -> None:
             )
             for found in diff.differences
         ],
-        caption=f"{len(diff.differences)} changed from revision {diff.earlier_revision} to {diff.later_revision}",
+        caption=f"changed from revision {diff.earlier_revision} to {diff.later_revision}: {len(diff.differences)}",
     )
 
 
@@ -239,5 +239,5 @@ def _mark(action: ReviewedAction) -> str:
     return "[red]✗[/red]" if action.reason is Reason.DENIED_BY_RULE else "[dim]·[/dim]"
 
 
-def _counted(count: int, things: str, *, more: bool) -> str:
-    return f"{count} {things}" + ("; there are more: --limit N or --all" if more else "")
+def _counted(things: str, count: int, *, more: bool) -> str:
+    return f"{things}, newest first: {count}" + ("; there are more: --limit N or --all" if more else "")

@@ -64,6 +64,16 @@ def test_an_auditors_day(service):
         assert (unknown.returncode, "No such revision" in unknown.stderr) == (2, True)
 
 
+def test_the_documents_questions_are_answered(service):
+    lines = [line for block in blocks("docs/audit.md", "sh") for line in block.splitlines()]
+    questions = [line.split()[1:] for line in lines if line.startswith("policy-service audit") and "verify" not in line]
+    assert {words[1] for words in questions} == {"changes", "decisions", "review", "diff"}
+    with service.running():
+        for words in questions:
+            run = service.cli(*words)
+            assert (run.returncode, run.stderr) == (0, ""), words
+
+
 def test_the_chain_is_checked_by_what_the_document_says(service):
     """With nothing but Python's own library, and by the service itself."""
     (script,) = [block for block in blocks("docs/audit.md", "python") if "hashlib" in block]

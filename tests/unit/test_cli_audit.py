@@ -83,7 +83,7 @@ def test_a_table_of_changes_is_in_words_and_says_if_there_is_more(script, run):
     assert found.exit_code == 0, found.output
     assert "+ mia has data_entry" in found.output
     assert "+ desk may not claim:pay" in found.output
-    assert "50 entries, newest first; there are more: --limit N or --all" in found.output
+    assert "entries, newest first: 50; there are more: --limit N or --all" in found.output
     asked = script.asked[0]
     assert (asked.physician, asked.user, asked.kind) == ("dr-osei", "mia", "grant")
     assert asked.since.ToDatetime(UTC) == datetime(2026, 1, 1, tzinfo=UTC)
@@ -92,7 +92,7 @@ def test_a_table_of_changes_is_in_words_and_says_if_there_is_more(script, run):
 @pytest.mark.parametrize(("words", "count"), [(("--limit", "3"), 3), (("--all",), 60), (("--limit", "60"), 60)])
 def test_a_table_holds_as_many_as_asked_for(script, run, words, count):
     script.answers = [changes(60)]
-    assert f"{count} entries" in run("changes", *words).output
+    assert f"newest first: {count}" in run("changes", *words).output
 
 
 def test_json_holds_all_pages_and_is_one_document(script, run):
@@ -177,7 +177,7 @@ def test_a_diff_shows_gains_and_losses(script, run):
     one = pb.AccessDifference(physician="dr-osei", user="mia", gained=["claim:view"], lost=["invoice:pay"])
     script.answers = [pb.DiffAccessResponse(earlier_revision=3, later_revision=9, differences=[one])]
     found = run("diff", "--from", "3", "--physician", "dr-osei")
-    assert "1 changed from revision 3 to 9" in found.output
+    assert "changed from revision 3 to 9: 1" in found.output
     assert (script.asked[0].earlier, script.asked[0].HasField("later")) == (pb.Point(revision=3), False)
     (row,) = csv.DictReader(io.StringIO(run("diff", "--from", "3", "--csv").stdout))
     assert (row["gained"], row["lost"]) == ("claim:view", "invoice:pay")
