@@ -12,6 +12,7 @@ import structlog
 from policy_service import demo, metrics, seeds
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import read_signer
+from policy_service.cursors import Cursors
 from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
@@ -22,9 +23,12 @@ from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.replica import Replica
 from policy_service.rpc import (
+    AUDIT,
     MANAGE_USERS,
     SEEDS,
+    AuditService,
     DecisionService,
+    LogWalk,
     ManageUsersService,
     Planes,
     SeedService,
@@ -133,7 +137,19 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         )
         methods = contract_methods()
         plans = SeedPlans(store, replica, model, most_removed=settings.seed_most_removed, methods=methods)
-        managing = {MANAGE_USERS: users, SEEDS: SeedService(store, model, plans, methods=methods)}
+        auditing = AuditService(
+            store,
+            model,
+            Cursors(key.derived("page tokens")),
+            clock=_now,
+            verify=LogWalk(store, signer.verifier, checkpointer).verify,
+            checkpoint=checkpointer.sign,
+        )
+        managing = {
+            MANAGE_USERS: users,
+            SEEDS: SeedService(store, model, plans, methods=methods),
+            AUDIT: auditing,
+        }
         async with (
             recording(store, settings.data_dir / "decisions", settings) as decisions,
             serving(settings, replica, DecisionService(replica, decisions), managing) as planes,

@@ -71,6 +71,15 @@ class UnknownPhysician(PolicyError):
 
 
 @dataclass(kw_only=True)
+class UnknownRevision(PolicyError):
+    """No such revision is in the policy's history."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_REVISION"
+    revision: str
+
+
+@dataclass(kw_only=True)
 class UnknownAction(PolicyError):
     """No such action exists."""
 
@@ -291,15 +300,6 @@ class ListChanged(PolicyError):
 
     kind = Kind.CHANGED
     reason = "LIST_CHANGED"
-
-
-@dataclass(kw_only=True)
-class UnknownRevision(PolicyError):
-    """No such revision is in the policy's history."""
-
-    kind = Kind.NOT_FOUND
-    reason = "UNKNOWN_REVISION"
-    revision: str
 
 
 @dataclass(kw_only=True)

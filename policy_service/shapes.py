@@ -7,20 +7,35 @@ about one is its answer about the other. A hundred thousand accounts have a
 handful of shapes. Nothing here awaits or reads the database.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import replace
 from itertools import groupby
 from typing import Final
 
 from policy_service.engine import Account, Basis
-from policy_service.vocabulary import Action, Channel, Physician, User, name_in, own_role, subject_of_role
+from policy_service.vocabulary import (
+    Action,
+    Channel,
+    Outcome,
+    Physician,
+    Role,
+    User,
+    name_in,
+    own_role,
+    subject_of_role,
+    subject_of_user,
+)
 
 # Outside every grammar, so nobody's name.
 _USER: Final = User("?")
 _ACCOUNT: Final = Physician("?")
 _SUBJECT: Final = "user:?"
 _OWN_ROLE: Final = "role:custom.?"
+_OWN_ROLES: Final = "role:custom."
+_ROLE: Final = "role:?"
 
 Shape = tuple[tuple[tuple[str, str], ...], tuple[tuple[str, str, str], ...]]
+Outcomes = Mapping[tuple[Action, Channel], Outcome]
 
 
 class Shapes:
@@ -30,6 +45,8 @@ class Shapes:
         """``basis`` should be nobody else's: its enforcers are for shapes then, not for accounts."""
         self._basis = basis
         self._allowed: dict[Shape, frozenset[Action]] = {}
+        self._outcomes: dict[Shape, Outcomes] = {}
+        self._allowed_by: dict[Shape, frozenset[Action]] = {}
 
     def allowed(self, account: Account) -> Iterator[tuple[User, frozenset[Action]]]:
         """Every user whom the account names, in byte order, with all that they may do there on the web."""
@@ -45,6 +62,34 @@ class Shapes:
             self._allowed[shape] = known
         return known
 
+    def outcomes(self, user: User, shape: Shape) -> Outcomes:
+        """The outcome of every question about a user of this shape."""
+        known = self._outcomes.get(shape)
+        if known is None:
+            account = Account(self._basis, _ACCOUNT, *shape)
+            known = self._outcomes[shape] = {
+                (action, channel): account.outcome(_USER, action, channel) for action in Action for channel in Channel
+            }
+        own, role = Role(name_in(_OWN_ROLE)), own_role(user)
+        if all(outcome.role != own for outcome in known.values()):
+            return known
+        return {
+            asked: replace(outcome, role=role) if outcome.role == own else outcome for asked, outcome in known.items()
+        }
+
+    def allowed_by(self, account: Account, roles: Iterable[Role]) -> Iterator[tuple[Role, frozenset[Action]]]:
+        """What some of the account's roles allow there in the end."""
+        rows = _Rows(account)
+        for role in roles:
+            shape = rows.within_reach(subject_of_role(role), {subject_of_role(role): _ROLE})
+            known = self._allowed_by.get(shape)
+            if known is None:
+                one = Account(self._basis, _ACCOUNT, *shape)
+                known = self._allowed_by[shape] = frozenset(
+                    action for action in Action if self._basis.ask(one, _ROLE, action).allowed
+                )
+            yield role, known
+
 
 def shapes(account: Account) -> Iterator[tuple[User, Shape]]:
     """Every user whom the account names, in byte order, with their shape."""
@@ -53,23 +98,34 @@ def shapes(account: Account) -> Iterator[tuple[User, Shape]]:
         for subject, grants in groupby(account.grants, key=lambda grant: grant[0]):
             yield User(name_in(subject)), (tuple((_SUBJECT, role) for _, role in grants), ())
         return
-    held: dict[str, list[str]] = {}
-    for subject, role in account.grants:
-        held.setdefault(subject, []).append(role)
+    rows = _Rows(account)
     for user in account.users():
-        yield user, _shape(account, held, user)
+        subject, own = subject_of_user(user), subject_of_role(own_role(user))
+        yield user, rows.within_reach(subject, {subject: _SUBJECT, own: _OWN_ROLE})
 
 
-def _shape(account: Account, held: dict[str, list[str]], user: User) -> Shape:
-    """The rows within reach of a user, with the user's own names replaced."""
-    subject = f"user:{user}"
-    new = {subject: _SUBJECT, subject_of_role(own_role(user)): _OWN_ROLE}
-    reached, waiting = {subject}, [subject]
-    while waiting:
-        for role in held.get(waiting.pop(), ()):
-            if role not in reached:
-                reached.add(role)
-                waiting.append(role)
-    grants = {(new.get(s, s), new.get(role, role)) for s in reached for role in held.get(s, ())}
-    rules = {(new.get(s, s), action, effect) for s, action, effect in account.rules if s in reached}
-    return tuple(sorted(grants)), tuple(sorted(rules))
+class _Rows:
+    """An account's rows by their subject."""
+
+    def __init__(self, account: Account) -> None:
+        self._roles: dict[str, list[str]] = {}
+        self._rules: dict[str, list[tuple[str, str, str]]] = {}
+        for subject, role in account.grants:
+            self._roles.setdefault(subject, []).append(role)
+        for rule in account.rules:
+            self._rules.setdefault(rule[0], []).append(rule)
+
+    def within_reach(self, subject: str, new: Mapping[str, str]) -> Shape:
+        """The rows within reach of a subject, with new names for its own."""
+        reached, waiting = {subject}, [subject]
+        while waiting:
+            for role in self._roles.get(waiting.pop(), ()):
+                if role not in reached:
+                    reached.add(role)
+                    waiting.append(role)
+        if any(role.startswith(_OWN_ROLES) and role not in new for role in reached):
+            # Among other people's own roles a new name would sort elsewhere, and Casbin name another row first.
+            new = {subject: new[subject]}
+        grants = {(new.get(s, s), new.get(role, role)) for s in reached for role in self._roles.get(s, ())}
+        rules = {(new.get(s, s), action, effect) for one in reached for s, action, effect in self._rules.get(one, ())}
+        return tuple(sorted(grants)), tuple(sorted(rules))

@@ -41,6 +41,10 @@ class TokenKey:
         """Was this link's token made with this key?"""
         return hmac.compare_digest(token_hash, self.hash(invitation, generation))
 
+    def derived(self, purpose: str) -> bytes:
+        """Another key, for one purpose; it tells nothing of this one. No link's token is made from such words."""
+        return hmac.digest(self._key, f"key for: {purpose}".encode(), "sha256")
+
 
 def hash_of(token: str) -> bytes:
     """The SHA-256 of a token. Raises InvalidToken for what cannot be one."""

@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import grpc
 import typer
-from policy_client import AlreadyExists, ManageUsersClient, PolicyClient, PolicyError, Refused
+from policy_client import AlreadyExists, AuditClient, ManageUsersClient, PolicyClient, PolicyError, Refused
 from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
 
 from policy_service.cli.output import Exit, print_error
@@ -30,7 +30,7 @@ Actor = Annotated[
     str, typer.Option("--as", envvar="MANAGE_USERS_ACTOR", help="The acting person: a username.", show_default=False)
 ]
 
-Client = PolicyClient | ManageUsersClient
+Client = PolicyClient | ManageUsersClient | AuditClient
 Command = Callable[..., None]
 
 
@@ -87,6 +87,7 @@ asking_if_live = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRES
 managing = _calling(
     ManageUsersClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, AlreadyExists)
 )
+auditing = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS")
 
 
 @contextmanager

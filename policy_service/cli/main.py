@@ -11,7 +11,7 @@ import structlog
 import typer
 
 from policy_service import __version__
-from policy_service.cli import questions, roles, seeds, users
+from policy_service.cli import audit, questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
 from policy_service.errors import StartError
@@ -31,6 +31,7 @@ app = typer.Typer(
 app.add_typer(seeds.app, name="seed")
 app.add_typer(users.app, name="users")
 app.add_typer(roles.app, name="roles")
+app.add_typer(audit.app, name="audit")
 questions.add_to(app)
 
 

@@ -32,6 +32,15 @@ def print_json(value: Any) -> None:
     sys.stdout.write("\n")
 
 
+def print_json_items(items: Iterable[Any]) -> None:
+    """A JSON list on standard output, item by item as they come."""
+    between = "["
+    for item in items:
+        sys.stdout.write(f"{between}\n{json.dumps(item, indent=2, ensure_ascii=False)}")
+        between = ","
+    sys.stdout.write("[]\n" if between == "[" else "\n]\n")
+
+
 def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str]], *, caption: str) -> None:
     """A table with its caption below. What does not fit goes on in the next line; nothing is cut off."""
     whole = (Column(column, overflow="fold") if isinstance(column, str) else column for column in columns)

@@ -1,16 +1,20 @@
 """gRPC: the two planes, their messages, and the border where our errors become statuses."""
 
+from policy_service.rpc.audit import AuditService
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.seeds import SeedService
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
+from policy_service.rpc.verify_log import LogWalk
 
 __all__ = [
     "AUDIT",
     "MANAGE_USERS",
     "SEEDS",
+    "AuditService",
     "DecisionService",
+    "LogWalk",
     "ManageUsersService",
     "Planes",
     "SeedService",

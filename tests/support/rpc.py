@@ -7,6 +7,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
+from policy_service.pb import audit_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 
@@ -15,6 +16,7 @@ METHODS = {
     for service in (
         pb.DESCRIPTOR.services_by_name["DecisionService"],
         mu.DESCRIPTOR.services_by_name["ManageUsersService"],
+        audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
     )
     for method in service.methods
 }

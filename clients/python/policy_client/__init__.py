@@ -18,6 +18,7 @@ from policy_client.answers import (
     Users,
 )
 from policy_client.asynchronous import AsyncPolicyClient
+from policy_client.audit import AuditClient
 from policy_client.blocking import PolicyClient
 from policy_client.errors import (
     ActorNotAllowed,
@@ -52,16 +53,36 @@ from policy_client.members import (
     RoleInfo,
     Roles,
 )
+from policy_client.reviews import (
+    AccessDiff,
+    AccessDifference,
+    AccessReview,
+    Change,
+    HeldRole,
+    LoggedDecision,
+    Progress,
+    ReplicaLog,
+    ReviewedAccess,
+    ReviewedAction,
+    ReviewedInvitation,
+    ReviewedRole,
+    Verdict,
+)
 
 __all__ = [
     "Accepted",
     "Access",
     "AccessDenied",
+    "AccessDiff",
+    "AccessDifference",
+    "AccessReview",
     "ActorNotAllowed",
     "AlreadyExists",
     "AsyncManageUsersClient",
     "AsyncPolicyClient",
+    "AuditClient",
     "CallerNotAllowed",
+    "Change",
     "Channel",
     "DeadlineExceeded",
     "Decision",
@@ -69,12 +90,14 @@ __all__ = [
     "DeliveryState",
     "Explanation",
     "Grant",
+    "HeldRole",
     "Holding",
     "InvalidRequest",
     "Invitation",
     "InvitationState",
     "Invited",
     "ListChanged",
+    "LoggedDecision",
     "ManageUsersClient",
     "Member",
     "MemberPermission",
@@ -88,11 +111,17 @@ __all__ = [
     "Places",
     "PolicyClient",
     "PolicyError",
+    "Progress",
     "ProtocolError",
     "Question",
     "Reason",
     "Refused",
+    "ReplicaLog",
     "ResourceExhausted",
+    "ReviewedAccess",
+    "ReviewedAction",
+    "ReviewedInvitation",
+    "ReviewedRole",
     "RoleDefinition",
     "RoleInfo",
     "Roles",
@@ -100,4 +129,5 @@ __all__ = [
     "ServiceUnavailable",
     "UserExists",
     "Users",
+    "Verdict",
 ]

@@ -172,6 +172,7 @@ class Explanation:
 
 
 _CHANNELS = {Channel.WEB: pb.CHANNEL_WEB, Channel.MOBILE: pb.CHANNEL_MOBILE}
+CHANNEL_OF = {number: channel for channel, number in _CHANNELS.items()}
 _REASONS = {pb.Reason.Value(f"REASON_{reason.name}"): reason for reason in Reason if reason is not Reason.OTHER}
 
 

@@ -167,6 +167,14 @@ class ReplicaLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Entries of the change log walked so far, of all."""
+
+    done: int
+    total: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """Whether the change log is whole, and where it is not."""
 

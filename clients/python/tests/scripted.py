@@ -1,6 +1,6 @@
 """A gRPC server that says what a test tells it to."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -8,10 +8,15 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
+from policy_client._pb import audit_pb2 as audit
 from policy_client._pb import decision_pb2 as pb
 from policy_client._pb import manage_users_pb2 as mu
 
-SERVICES = [pb.DESCRIPTOR.services_by_name["DecisionService"], mu.DESCRIPTOR.services_by_name["ManageUsersService"]]
+SERVICES = [
+    pb.DESCRIPTOR.services_by_name["DecisionService"],
+    mu.DESCRIPTOR.services_by_name["ManageUsersService"],
+    audit.DESCRIPTOR.services_by_name["AuditService"],
+]
 
 
 class Scripted:
@@ -28,12 +33,19 @@ class Scripted:
         answer = self.answers.pop(0) if len(self.answers) > 1 else self.answers[0]
         return answer(context) if callable(answer) else answer
 
+    def stream(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
+        yield from self.handle(request, context)
+
     def start(self, credentials: grpc.ServerCredentials | None = None) -> tuple[grpc.Server, int]:
         server = grpc.server(ThreadPoolExecutor(4))
         for service in SERVICES:
             handlers = {
-                method.name: grpc.unary_unary_rpc_method_handler(
-                    self.handle,
+                method.name: (
+                    grpc.unary_stream_rpc_method_handler
+                    if method.server_streaming
+                    else grpc.unary_unary_rpc_method_handler
+                )(
+                    self.stream if method.server_streaming else self.handle,
                     request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
                     response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
                 )

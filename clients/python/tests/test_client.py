@@ -11,6 +11,7 @@ from policy_client import (
     AlreadyExists,
     AsyncManageUsersClient,
     AsyncPolicyClient,
+    AuditClient,
     CallerNotAllowed,
     Channel,
     DeadlineExceeded,
@@ -53,6 +54,11 @@ METHOD_OF = {
     "UpdateRole": "update_role",
     "DeleteRole": "delete_role",
     "ListRoles": "list_roles",
+    "ListChanges": "changes",
+    "ListDecisions": "decisions",
+    "ReviewAccess": "review_account",
+    "DiffAccess": "diff",
+    "VerifyLog": "verify",
 }
 ALLOWED = pb.CheckResponse(allowed=True, reason=pb.REASON_GRANTED, revision=7, decision_id="d-1", role="data_entry")
 DENIED = pb.CheckResponse(allowed=False, reason=pb.REASON_NOT_GRANTED, revision=7, decision_id="d-2")
@@ -85,7 +91,7 @@ CALLS = [
 def test_every_method_of_the_contract_has_one_of_the_client():
     assert {method.name for service in SERVICES for method in service.methods} == METHOD_OF.keys()
     for name in METHOD_OF.values():
-        assert any(hasattr(client, name) for client in (PolicyClient, ManageUsersClient))
+        assert any(hasattr(client, name) for client in (PolicyClient, ManageUsersClient, AuditClient))
 
 
 @pytest.mark.parametrize(

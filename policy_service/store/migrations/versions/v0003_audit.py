@@ -40,6 +40,11 @@ CREATE INDEX changes_of_actor ON changes (actor, revision);
 CREATE INDEX changes_of_kind ON changes (kind, revision);
 CREATE INDEX changes_at ON changes (at);
 
+-- The policy as it was: rows of an account that hold no more, beside rules_current, and the accounts in which somebody
+-- ever held anything.
+CREATE INDEX rules_ended ON rules (domain, until_revision) WHERE until_revision IS NOT NULL;
+CREATE INDEX rules_of_subject ON rules (v0, domain);
+
 -- One row for each decision that was recorded, in a table for each day.
 CREATE TABLE decisions (
     at timestamptz NOT NULL,
@@ -61,6 +66,7 @@ CREATE TABLE decisions (
 CREATE INDEX decisions_at ON decisions (at, replica, sequence);
 CREATE INDEX decisions_of_physician ON decisions (physician, at, replica, sequence);
 CREATE INDEX decisions_of_user ON decisions (username, at, replica, sequence);
+CREATE INDEX decisions_of_correlation ON decisions (correlation_id) WHERE correlation_id <> '';
 
 -- What became of each process that records decisions.
 CREATE TABLE decision_replicas (

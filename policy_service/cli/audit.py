@@ -1,0 +1,203 @@
+"""The ``audit`` commands: what was changed and decided, who could do what, whose access changed."""
+
+from collections.abc import Callable, Iterable, Sequence
+from datetime import UTC, datetime
+from itertools import islice
+from typing import Annotated, Any, Literal, TypeVar
+
+import typer
+from policy_client import AuditClient
+
+from policy_service.cli import audit_words as words
+from policy_service.cli.calling import AsJson, auditing, plain
+from policy_service.cli.output import print_json, print_json_items
+from policy_service.cli.points import read_point, read_time
+from policy_service.cli.sheets import Cell, print_csv
+
+ON_A_SCREEN = 50
+"""Entries of a table, unless told otherwise; JSON and CSV hold all."""
+
+OfPhysician = Annotated[str, typer.Option("--physician", help="Only this account.", show_default=False)]
+OfUser = Annotated[str, typer.Option("--user", help="Only about this user.", show_default=False)]
+Since = Annotated[
+    str, typer.Option(help="From this time on: 2026-01-31 (UTC), 2026-01-31T14:30, or 7d (ago).", show_default=False)
+]
+Until = Annotated[str, typer.Option(help="Before this time; as --since.", show_default=False)]
+Limit = Annotated[
+    int | None, typer.Option(min=1, help=f"At most so many. [default: {ON_A_SCREEN} in a table, else all]")
+]
+Every = Annotated[bool, typer.Option("--all", help="All there are, in a table too.")]
+AsCsv = Annotated[
+    bool, typer.Option("--csv", help="Print CSV for a spreadsheet; a cell that it would compute begins with '.")
+]
+Instant = "a revision's number, 2026-01-31 (its start, UTC), 2026-01-31T14:30, or 7d (ago)"
+
+Found = TypeVar("Found")
+
+app = typer.Typer(help="For auditors: what was changed and decided, who could do what and when.", no_args_is_help=True)
+
+
+@app.command()
+@auditing
+def changes(
+    client: AuditClient,
+    *,
+    physician: OfPhysician = "",
+    user: OfUser = "",
+    actor: Annotated[str, typer.Option(help="Only done by this person.", show_default=False)] = "",
+    kind: Annotated[str, typer.Option(help='Only of this kind, as "access.revoke".', show_default=False)] = "",
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = None,
+    every: Every = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """The change log, newest first: who changed what, when, for whom."""
+    now = datetime.now(UTC)
+    found = client.changes(
+        physician=physician,
+        user=user,
+        actor=actor,
+        kind=kind,
+        since=read_time(since, "--since", now),
+        until=read_time(until, "--until", now),
+    )
+    _print_list(
+        found,
+        form=_form(as_json=as_json, as_csv=as_csv),
+        limit=limit,
+        every=every,
+        columns=words.CHANGE_COLUMNS,
+        json=words.change_json,
+        cells=words.change_cells,
+        table=words.print_changes,
+    )
+
+
+@app.command()
+@auditing
+def decisions(
+    client: AuditClient,
+    *,
+    user: OfUser = "",
+    physician: OfPhysician = "",
+    action: Annotated[str, typer.Option(help='Only this action, as "claim:submit".', show_default=False)] = "",
+    caller: Annotated[str, typer.Option(help="Only asked by this service.", show_default=False)] = "",
+    decision_id: Annotated[str, typer.Option("--id", help="The decision with this id.", show_default=False)] = "",
+    correlation_id: Annotated[
+        str, typer.Option("--correlation", help="Only asked under this correlation id.", show_default=False)
+    ] = "",
+    allowed: Annotated[
+        bool | None, typer.Option("--allowed/--denied", help="Only the ones or the others.", show_default=False)
+    ] = None,
+    since: Since = "",
+    until: Until = "",
+    limit: Limit = None,
+    every: Every = False,
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Recorded decisions, newest first: who asked what, and the answer with its reason."""
+    now = datetime.now(UTC)
+    found = client.decisions(
+        user=user,
+        physician=physician,
+        action=action,
+        caller=caller,
+        decision_id=decision_id,
+        correlation_id=correlation_id,
+        allowed=allowed,
+        since=read_time(since, "--since", now),
+        until=read_time(until, "--until", now),
+    )
+    _print_list(
+        found,
+        form=_form(as_json=as_json, as_csv=as_csv),
+        limit=limit,
+        every=every,
+        columns=words.DECISION_COLUMNS,
+        cells=words.decision_cells,
+        table=words.print_decisions,
+    )
+
+
+@app.command()
+@auditing
+def review(
+    client: AuditClient,
+    physician: Annotated[str, typer.Argument(help="A physician account.", show_default=False)] = "",
+    *,
+    user: Annotated[
+        str, typer.Option("--user", help="Instead of an account: everywhere this user can act.", show_default=False)
+    ] = "",
+    at: Annotated[str, typer.Option(help=f"As it was then: {Instant}.", show_default="now")] = "",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Who could do what in PHYSICIAN's account, since when and granted by whom."""
+    if bool(physician) == bool(user):
+        raise ValueError("a review is of one account or of one user: audit review PHYSICIAN, or audit review --user U")
+    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", datetime.now(UTC))
+    found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
+    if form == "json":
+        print_json(plain(found))
+    elif form == "csv":
+        print_csv(words.REVIEW_COLUMNS, words.review_cells(found))
+    else:
+        words.print_review(found)
+
+
+@app.command()
+@auditing
+def diff(
+    client: AuditClient,
+    *,
+    earlier: Annotated[str, typer.Option("--from", help=f"The earlier point: {Instant}.", show_default=False)],
+    later: Annotated[str, typer.Option("--to", help="The later point.", show_default="now")] = "",
+    physician: OfPhysician = "",
+    as_json: AsJson = False,
+    as_csv: AsCsv = False,
+) -> None:
+    """Whose access is another at the later point than at the earlier one, and what they gained and lost."""
+    form, now = _form(as_json=as_json, as_csv=as_csv), datetime.now(UTC)
+    found = client.diff(read_point(earlier, "--from", now), read_point(later, "--to", now), physician=physician)
+    if form == "json":
+        print_json(plain(found))
+    elif form == "csv":
+        print_csv(words.DIFF_COLUMNS, words.diff_cells(found))
+    else:
+        words.print_diff(found)
+
+
+Form = Literal["table", "json", "csv"]
+
+
+def _form(*, as_json: bool, as_csv: bool) -> Form:
+    if as_json and as_csv:
+        raise ValueError("--json or --csv: the answer has one form")
+    return "json" if as_json else "csv" if as_csv else "table"
+
+
+def _print_list(
+    found: Iterable[Found],
+    *,
+    form: Form,
+    limit: int | None,
+    every: bool,
+    columns: Sequence[str],
+    json: Callable[[Any], Any] = plain,
+    cells: Callable[[Iterable[Found]], Iterable[Sequence[Cell]]],
+    table: Callable[..., Any],
+) -> None:
+    """Print a list as it comes, or its beginning as a table that says if there is more."""
+    if limit and every:
+        raise ValueError("--limit or --all: not both")
+    if form == "json":
+        print_json_items(json(one) for one in islice(found, limit))
+    elif form == "csv":
+        print_csv(columns, cells(islice(found, limit)))
+    else:
+        most = None if every else limit or ON_A_SCREEN
+        shown = list(islice(found, most + 1 if most else None))
+        table(shown[:most], more=most is not None and len(shown) > most)

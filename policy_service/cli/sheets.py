@@ -1,0 +1,30 @@
+"""CSV for spreadsheets (RFC 4180), in which no cell is a formula.
+
+A spreadsheet takes a cell that begins with one of ``= + - @`` or with a tab or
+line break for a formula; whoever can choose a name could have it computed on
+an auditor's machine. Such a cell gets an apostrophe in front, which
+spreadsheets take for "text follows".
+"""
+
+import csv
+import sys
+from collections.abc import Iterable, Sequence
+
+_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r", "\n")
+
+Cell = str | int | bool
+
+
+def print_csv(columns: Sequence[str], rows: Iterable[Sequence[Cell]]) -> None:
+    """A heading and rows on standard output, as they come."""
+    writer = csv.writer(sys.stdout)
+    writer.writerow(columns)
+    for row in rows:
+        writer.writerow([_text(cell) for cell in row])
+
+
+def _text(cell: Cell) -> str:
+    if isinstance(cell, bool):
+        return "yes" if cell else "no"
+    text = str(cell)
+    return f"'{text}" if isinstance(cell, str) and text.startswith(_FORMULA_STARTS) else text

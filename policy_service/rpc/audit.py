@@ -1,0 +1,127 @@
+"""AuditService: decode, read or review, encode."""
+
+from collections.abc import AsyncIterator, Awaitable, Callable
+from datetime import datetime
+
+from policy_service.access_diff import Interval, differences
+from policy_service.audit import Reviews
+from policy_service.cursors import Cursors
+from policy_service.model import Model
+from policy_service.pb import audit_pb2 as pb
+from policy_service.rpc import audit_values as values
+from policy_service.rpc.fields import Fields, invalid
+from policy_service.store import Store
+from policy_service.store import audit as table
+from policy_service.vocabulary import Physician, User, parse_physician, parse_user
+
+Verify = Callable[[pb.VerifyLogRequest], AsyncIterator[pb.VerifyLogResponse]]
+Checkpoint = Callable[[int, bytes], Awaitable[str]]
+
+
+class AuditService:
+    """The questions of auditors, as functions from request and caller to response."""
+
+    def __init__(
+        self,
+        store: Store,
+        model: Model,
+        cursors: Cursors,
+        *,
+        clock: Callable[[], datetime],
+        verify: Verify,
+        checkpoint: Checkpoint,
+    ) -> None:
+        """``verify`` walks the logs; ``checkpoint`` signs a revision with the hash of its entry."""
+        self._store = store
+        self._model = model
+        self._reviews = Reviews(store, model, clock=clock)
+        self._cursors = cursors
+        self._verify = verify
+        self._checkpoint = checkpoint
+
+    async def list_changes(self, request: pb.ListChangesRequest, caller: str) -> pb.ListChangesResponse:  # noqa: ARG002
+        """See AuditService.ListChanges in audit.proto."""
+        wanted = values.parse_change_filter(request)
+        size, question = values.parse_size(request, values.CHANGES), values.question_of(request)
+        before = None
+        if request.page_token:
+            (place,) = self._cursors.read(question, request.page_token)
+            before = int(place)
+        async with self._store.reading() as look:
+            found = await table.changes(look, wanted, before=before, size=size + 1)
+        page = values.encode_changes(found[:size])
+        token = self._cursors.write(question, [page[-1].revision]) if len(page) < len(found) else ""
+        return pb.ListChangesResponse(changes=page, next_page_token=token)
+
+    async def list_decisions(self, request: pb.ListDecisionsRequest, caller: str) -> pb.ListDecisionsResponse:  # noqa: ARG002
+        """See AuditService.ListDecisions in audit.proto."""
+        wanted = values.parse_decision_filter(request)
+        size, question = values.parse_size(request, values.DECISIONS), values.question_of(request)
+        before = None
+        if request.page_token:
+            at, replica, sequence = self._cursors.read(question, request.page_token)
+            before = datetime.fromisoformat(str(at)), str(replica), int(sequence)
+        async with self._store.reading() as look:
+            found = await table.decisions(look, wanted, before=before, size=size + 1)
+        token = ""
+        if len(found) > size:
+            last = found[size - 1]
+            token = self._cursors.write(question, [last.at.isoformat(), last.replica, last.sequence])
+        return pb.ListDecisionsResponse(
+            decisions=[values.encode_decision(decision) for decision in found[:size]], next_page_token=token
+        )
+
+    async def review_access(self, request: pb.ReviewAccessRequest, caller: str) -> pb.ReviewAccessResponse:  # noqa: ARG002
+        """See AuditService.ReviewAccess in audit.proto."""
+        subject = request.WhichOneof("subject")
+        if subject is None:
+            raise invalid("physician", "physician is empty, and user too: the review is of one of them")
+        name = (parse_physician if subject == "physician" else parse_user)(getattr(request, subject))
+        as_of, after = values.parse_point(request.as_of, "as_of"), ""
+        size, question = values.parse_size(request, values.MEMBERS), values.question_of(request)
+        if request.page_token:
+            # All pages are of the first one's revision.
+            revision, place = self._cursors.read(question, request.page_token)
+            as_of, after = int(revision), str(place)
+        if subject == "physician":
+            found = await self._reviews.of_account(
+                Physician(name), as_of, after=User(after) if after else None, size=size
+            )
+        else:
+            found = await self._reviews.of_user(User(name), as_of, after=Physician(after) if after else None, size=size)
+        token = ""
+        if found.more:
+            last = found.access[-1]
+            place = last.user if subject == "physician" else last.physician
+            token = self._cursors.write(question, [found.point.revision, place])
+        checkpoint = await self._checkpoint(found.head.revision, found.head.hash)
+        return values.encode_review(found, checkpoint=checkpoint, next_page_token=token)
+
+    async def diff_access(self, request: pb.DiffAccessRequest, caller: str) -> pb.DiffAccessResponse:  # noqa: ARG002
+        """See AuditService.DiffAccess in audit.proto."""
+        with Fields() as fields:
+            earlier = fields.read(lambda point: values.parse_point(point, "earlier"), request.earlier)
+            later = fields.read(lambda point: values.parse_point(point, "later"), request.later)
+            physician = fields.read(parse_physician, request.physician) if request.physician else None
+        size, question = values.parse_size(request, values.DIFFERENCES), values.question_of(request)
+        after = None
+        if request.page_token:
+            one, other, place, user = self._cursors.read(question, request.page_token)
+            earlier, later, after = int(one), int(other), (Physician(str(place)), User(str(user)))
+        async with self._store.reading() as look:
+            one, other = (await table.point(look, earlier)).revision, (await table.point(look, later)).revision
+            if one > other:
+                raise invalid("earlier", f"earlier is revision {one}, which comes after the later one, {other}")
+            asked = Interval(earlier=one, later=other, physician=physician)
+            found = await differences(look, self._model, asked, after=after, size=size)
+        return pb.DiffAccessResponse(
+            earlier_revision=asked.earlier,
+            later_revision=asked.later,
+            differences=[values.encode_difference(difference) for difference in found.found],
+            next_page_token=self._cursors.write(question, [one, other, *found.next]) if found.next else "",
+        )
+
+    async def verify_log(self, request: pb.VerifyLogRequest, caller: str) -> AsyncIterator[pb.VerifyLogResponse]:  # noqa: ARG002
+        """See AuditService.VerifyLog in audit.proto."""
+        async for part in self._verify(request):
+            yield part

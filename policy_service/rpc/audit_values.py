@@ -1,0 +1,257 @@
+"""The messages of AuditService: read strictly, and written whole."""
+
+import json
+from collections.abc import Iterable
+from datetime import UTC, datetime
+from functools import partial
+from typing import Any, Final, cast
+
+from google.protobuf.timestamp_pb2 import Timestamp
+
+from policy_service.access_diff import Difference
+from policy_service.audit import Access, AsOf, CustomRole, Held, Judged, Review
+from policy_service.pb import audit_pb2 as pb
+from policy_service.pb import decision_pb2
+from policy_service.rpc.fields import Fields, invalid, parse_text
+from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
+from policy_service.vocabulary import Channel, Reason, parse_action, parse_physician, parse_user
+
+# What a page holds unless told otherwise, and at most.
+CHANGES: Final = (100, 1_000)
+DECISIONS: Final = (100, 1_000)
+MEMBERS: Final = (200, 500)
+DIFFERENCES: Final = (500, 1_000)
+
+_MOST_BYTES: Final = 3 << 20  # A message that is sent has 4 MB at most.
+_MOST_NAME: Final = 64
+_MOST_CORRELATION: Final = 128
+_MOST_DIGITS: Final = 18
+
+_REASONS: Final = {
+    reason: cast(decision_pb2.Reason, decision_pb2.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
+}
+_CHANNELS: Final = {
+    channel: cast(decision_pb2.Channel, decision_pb2.Channel.Value(f"CHANNEL_{channel.name}")) for channel in Channel
+}
+_OUTCOMES: Final[dict[int, bool | None]] = {
+    pb.OUTCOME_FILTER_UNSPECIFIED: None,
+    pb.OUTCOME_FILTER_ALLOWED: True,
+    pb.OUTCOME_FILTER_DENIED: False,
+}
+
+
+def question_of(request: Any) -> bytes:
+    """What a page token belongs to: the method's request, but for the token and the size of a page."""
+    asked = type(request)()
+    asked.CopyFrom(request)
+    asked.ClearField("page_token")
+    asked.ClearField("page_size")
+    content: bytes = asked.SerializeToString(deterministic=True)
+    name: str = request.DESCRIPTOR.full_name
+    return name.encode() + b"\0" + content
+
+
+def parse_size(request: Any, sizes: tuple[int, int]) -> int:
+    """Read how much a page is to hold, given the usual and the most; raises InvalidRequest."""
+    if request.page_size < 0:
+        raise invalid("page_size", "page_size is below 0")
+    usual, most = sizes
+    return min(request.page_size or usual, most)
+
+
+def parse_point(point: pb.Point, field: str) -> AsOf:
+    """Read a point in history; raises InvalidRequest."""
+    if point.HasField("revision"):
+        return point.revision
+    return parse_moment(point.at, f"{field}.at") if point.HasField("at") else None
+
+
+def parse_moment(moment: Timestamp, field: str) -> datetime:
+    """Read a time; raises InvalidRequest."""
+    try:
+        return moment.ToDatetime(UTC)
+    except (ValueError, OverflowError) as fault:
+        raise invalid(field, f"{field} is not a time between the years 1 and 9999") from fault
+
+
+def parse_change_filter(request: pb.ListChangesRequest) -> ChangeFilter:
+    """Read which entries are wanted; raises InvalidRequest."""
+    with Fields() as fields:
+        since, until = _parse_times(request, fields)
+        return ChangeFilter(
+            physician=fields.read(parse_physician, request.physician) if request.physician else None,
+            user=fields.read(parse_user, request.user) if request.user else None,
+            actor=fields.read(partial(parse_text, field="actor", most=_MOST_NAME), request.actor) or None,
+            kind=fields.read(partial(parse_text, field="kind", most=_MOST_NAME), request.kind) or None,
+            since=since,
+            until=until,
+        )
+
+
+def parse_decision_filter(request: pb.ListDecisionsRequest) -> DecisionFilter:
+    """Read which decisions are wanted; raises InvalidRequest."""
+    with Fields() as fields:
+        since, until = _parse_times(request, fields)
+        # Decisions about actions that do not exist are recorded too.
+        fields.read(lambda text: parse_action(text) if text else None, request.action)
+        return DecisionFilter(
+            user=fields.read(parse_user, request.user) if request.user else None,
+            physician=fields.read(parse_physician, request.physician) if request.physician else None,
+            action=request.action or None,
+            caller=fields.read(partial(parse_text, field="caller", most=_MOST_NAME), request.caller) or None,
+            decision=fields.read(_parse_decision_id, request.decision_id) if request.decision_id else None,
+            correlation_id=fields.read(
+                partial(parse_text, field="correlation_id", most=_MOST_CORRELATION), request.correlation_id
+            )
+            or None,
+            allowed=fields.read(_parse_outcome, request.outcome),
+            since=since,
+            until=until,
+        )
+
+
+def _parse_times(
+    request: pb.ListChangesRequest | pb.ListDecisionsRequest, fields: Fields
+) -> tuple[datetime | None, datetime | None]:
+    since = until = None
+    if request.HasField("since"):
+        since = fields.read(partial(parse_moment, field="since"), request.since)
+    if request.HasField("until"):
+        until = fields.read(partial(parse_moment, field="until"), request.until)
+    return since, until
+
+
+def _parse_outcome(number: int) -> bool | None:
+    if number not in _OUTCOMES:
+        raise invalid("outcome", f"outcome {number} is none of allowed (1) and denied (2)")
+    return _OUTCOMES[number]
+
+
+def _parse_decision_id(text: str) -> tuple[str, int]:
+    replica, _, sequence = parse_text(text, field="decision_id", most=2 * _MOST_NAME).rpartition("-")
+    if not replica or not sequence.isdecimal() or len(sequence) > _MOST_DIGITS:
+        raise invalid("decision_id", "decision_id is not the id of a recorded decision: REPLICA-NUMBER")
+    return replica, int(sequence)
+
+
+def encode_changes(found: Iterable[LoggedChange]) -> list[pb.Change]:
+    """Entries in their order, as many as fit into one message, and at least one."""
+    page, size = list[pb.Change](), 0
+    for logged in found:
+        change = _change(logged)
+        size += change.ByteSize()
+        if page and size > _MOST_BYTES:
+            break
+        page.append(change)
+    return page
+
+
+def _change(logged: LoggedChange) -> pb.Change:
+    entry = logged.entry
+    return pb.Change(
+        revision=entry.revision,
+        at=entry.at,
+        caller=entry.caller,
+        actor=entry.actor,
+        reason=entry.reason,
+        kind=entry.kind,
+        physician=entry.physician or "",
+        before=[pb.PolicyRow(fields=row) for row in entry.before],
+        after=[pb.PolicyRow(fields=row) for row in entry.after],
+        detail=json.dumps(entry.detail, ensure_ascii=False),
+        mark=entry.mark,
+        previous_hash=entry.previous.hex(),
+        hash=logged.hash.hex(),
+    )
+
+
+def encode_decision(found: LoggedDecision) -> pb.LoggedDecision:
+    """A recorded decision, under the id that was answered with it."""
+    return pb.LoggedDecision(
+        decision_id=f"{found.replica}-{found.sequence}",
+        replica=found.replica,
+        sequence=found.sequence,
+        at=found.at,
+        caller=found.caller,
+        user=found.user,
+        physician=found.physician,
+        action=found.action,
+        channel=_CHANNELS[found.channel],
+        resource=found.resource,
+        correlation_id=found.correlation_id,
+        allowed=found.allowed,
+        reason=_REASONS[found.reason],
+        role=found.role,
+        revision=found.revision,
+    )
+
+
+def encode_review(found: Review, *, checkpoint: str, next_page_token: str) -> pb.ReviewAccessResponse:
+    """A page of a review."""
+    return pb.ReviewAccessResponse(
+        revision=found.point.revision,
+        at=found.point.at,
+        hash=found.point.hash.hex(),
+        checkpoint=checkpoint,
+        display_name=found.display_name,
+        access=[_access(access) for access in found.access],
+        custom_roles=[_custom_role(role) for role in found.custom_roles],
+        pending=[_pending(invitation) for invitation in found.pending],
+        next_page_token=next_page_token,
+    )
+
+
+def encode_difference(found: Difference) -> pb.AccessDifference:
+    """One person's gains and losses."""
+    return pb.AccessDifference(physician=found.physician, user=found.user, gained=found.gained, lost=found.lost)
+
+
+def _access(found: Access) -> pb.ReviewedAccess:
+    return pb.ReviewedAccess(
+        user=found.user,
+        physician=found.physician,
+        roles=[_held(held) for held in found.roles],
+        actions=[_judged(judged) for judged in found.actions],
+    )
+
+
+def _held(held: Held) -> pb.HeldRole:
+    since = held.since
+    return pb.HeldRole(
+        role=held.role, since_revision=since.revision, since=since.at, granted_by=since.granted_by, kind=since.kind
+    )
+
+
+def _judged(judged: Judged) -> pb.ReviewedAction:
+    outcome = judged.outcome
+    return pb.ReviewedAction(
+        action=judged.action,
+        shown=outcome.allowed,
+        reason=_REASONS[outcome.reason],
+        role=outcome.role or "",
+        mobile=judged.mobile,
+    )
+
+
+def _custom_role(found: CustomRole) -> pb.ReviewedRole:
+    return pb.ReviewedRole(
+        role=found.role,
+        allow=sorted(found.definition.allow),
+        deny=sorted(found.definition.deny),
+        includes=sorted(found.definition.includes),
+        allowed=found.allowed,
+        holders=found.holders,
+    )
+
+
+def _pending(found: Pending) -> pb.ReviewedInvitation:
+    return pb.ReviewedInvitation(
+        id=found.id,
+        username=found.user,
+        email=found.email,
+        roles=found.roles,
+        actions=found.actions,
+        invited_by=found.invited_by,
+        invited_at=found.invited_at,
+        expires_at=found.expires_at,
+    )

@@ -1,0 +1,282 @@
+"""What auditors read: both logs page by page, and the policy as it was at a revision. Nothing here writes."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from policy_service.chain import Entry
+from policy_service.errors import UnknownRevision
+from policy_service.store.log import entry_of
+from policy_service.store.reading import Reading
+from policy_service.store.rules import row_of
+from policy_service.vocabulary import Action, Channel, Physician, Reason, Role, Row, User, domain_of, name_in
+
+_FIRST_PAGE: Final = 2**63 - 1
+
+# A filter that is not set folds away when the statement is planned for its values; a plan made for all values would
+# read whole logs.
+_PLAN_FOR_VALUES: Final = "SET LOCAL plan_cache_mode = force_custom_plan"
+
+_CHANGES: Final = """
+SELECT revision, at, caller, actor, reason, kind, physician, before, after, detail, mark, previous_hash, hash
+FROM changes
+WHERE revision < $1
+  AND ($2::text IS NULL OR physician = $2)
+  AND ($3::text IS NULL OR users @> ARRAY[$3::text])
+  AND ($4::text IS NULL OR actor = $4)
+  AND ($5::text IS NULL OR kind = $5)
+  AND ($6::timestamptz IS NULL OR at >= $6)
+  AND ($7::timestamptz IS NULL OR at < $7)
+ORDER BY revision DESC LIMIT $8
+"""
+# The first comparison with the place says the same as the second, in words by which days are left out.
+_DECISIONS: Final = """
+SELECT at, replica, sequence, caller, username, physician, action, channel, resource, correlation_id, allowed, reason,
+       role, revision
+FROM decisions
+WHERE ($1::timestamptz IS NULL OR at <= $1 AND (at, replica, sequence) < ($1, $2::text, $3::bigint))
+  AND ($4::text IS NULL OR username = $4)
+  AND ($5::text IS NULL OR physician = $5)
+  AND ($6::text IS NULL OR action = $6)
+  AND ($7::text IS NULL OR caller = $7)
+  AND ($8::text IS NULL OR replica = $8 AND sequence = $9::bigint)
+  AND ($10::text IS NULL OR correlation_id = $10)
+  AND ($11::boolean IS NULL OR allowed = $11)
+  AND ($12::timestamptz IS NULL OR at >= $12)
+  AND ($13::timestamptz IS NULL OR at < $13)
+ORDER BY at DESC, replica DESC, sequence DESC LIMIT $14
+"""
+_POINT: Final = "SELECT revision, at, hash FROM changes WHERE revision = $1"
+_POINT_AT: Final = "SELECT revision, at, hash FROM changes WHERE at <= $1 ORDER BY at DESC, revision DESC LIMIT 1"
+# Whoever accepts an invitation acts, but it is the inviter who granted.
+_ROWS_SINCE: Final = """
+SELECT r.ptype, r.v0, r.v1, r.v2, r.v3, r.from_revision, c.at, c.kind,
+       coalesce(c.detail ->> 'invited_by', c.actor) AS granted_by
+FROM rules r LEFT JOIN changes c ON c.revision = r.from_revision
+WHERE r.domain = ANY($1::text[])
+  AND r.from_revision <= $2 AND (r.until_revision IS NULL OR r.until_revision > $2)
+  AND ($3::text IS NULL OR r.v0 = $3 OR r.v0 LIKE 'role:%')
+ORDER BY r.domain
+"""
+_DOMAINS_OF_SUBJECT: Final = """
+SELECT DISTINCT domain FROM rules
+WHERE v0 = $1 AND from_revision <= $2 AND (until_revision IS NULL OR until_revision > $2)
+  AND domain > $3 AND domain LIKE 'physician:%'
+ORDER BY domain LIMIT $4
+"""
+_DISPLAY_NAME: Final = "SELECT display_name FROM physicians WHERE physician = $1"
+_PENDING: Final = """
+SELECT id, username, email, roles, actions, invited_by, invited_at, expires_at FROM invitations
+WHERE physician = $1 AND invited_at_revision <= $2 AND (closed_at_revision IS NULL OR closed_at_revision > $2)
+  AND expires_at > $3
+ORDER BY username, id
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ChangeFilter:
+    """Which entries of the change log: each filter that is set must match; ``since`` <= at < ``until``."""
+
+    physician: Physician | None = None
+    user: User | None = None
+    actor: str | None = None
+    kind: str | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedChange:
+    """An entry of the change log, with the hash that is kept with it."""
+
+    entry: Entry
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DecisionFilter:
+    """Which decisions: each filter that is set must match; ``since`` <= at < ``until``."""
+
+    user: User | None = None
+    physician: Physician | None = None
+    action: str | None = None
+    caller: str | None = None
+    decision: tuple[str, int] | None = None
+    """A replica and its sequence."""
+    correlation_id: str | None = None
+    allowed: bool | None = None
+    since: datetime | None = None
+    until: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LoggedDecision:
+    """A decision as it was recorded."""
+
+    at: datetime
+    replica: str
+    sequence: int
+    caller: str
+    user: str
+    physician: str
+    action: str
+    channel: Channel
+    resource: str
+    correlation_id: str
+    allowed: bool
+    reason: Reason
+    role: str
+    revision: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Point:
+    """A revision, when it was made, and the hash of its entry in the change log."""
+
+    revision: int
+    at: datetime
+    hash: bytes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Since:
+    """When a row of policy began, by whose doing, and by what kind of change."""
+
+    revision: int
+    at: datetime
+    granted_by: str
+    kind: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pending:
+    """An invitation that was open. Address and expiry are those of its last link, which may be a later one."""
+
+    id: str
+    user: User
+    email: str
+    roles: tuple[Role, ...]
+    actions: tuple[Action, ...]
+    invited_by: str
+    invited_at: datetime
+    expires_at: datetime
+
+
+async def changes(look: Reading, wanted: ChangeFilter, *, before: int | None, size: int) -> list[LoggedChange]:
+    """Entries of the change log, newest first, made before a revision."""
+    await look.connection.execute(_PLAN_FOR_VALUES)
+    records = await look.connection.fetch(
+        _CHANGES,
+        _FIRST_PAGE if before is None else before,
+        wanted.physician,
+        wanted.user,
+        wanted.actor,
+        wanted.kind,
+        wanted.since,
+        wanted.until,
+        size,
+    )
+    return [LoggedChange(entry=entry_of(record), hash=record["hash"]) for record in records]
+
+
+async def decisions(
+    look: Reading, wanted: DecisionFilter, *, before: tuple[datetime, str, int] | None, size: int
+) -> list[LoggedDecision]:
+    """Recorded decisions, newest first, that stand before a place."""
+    await look.connection.execute(_PLAN_FOR_VALUES)
+    records = await look.connection.fetch(
+        _DECISIONS,
+        *(before or (None, None, None)),
+        wanted.user,
+        wanted.physician,
+        wanted.action,
+        wanted.caller,
+        *(wanted.decision or (None, None)),
+        wanted.correlation_id,
+        wanted.allowed,
+        wanted.since,
+        wanted.until,
+        size,
+    )
+    return [_decision(record) for record in records]
+
+
+async def point(look: Reading, asked: int | datetime | None) -> Point:
+    """The point of a revision, of a time, or of now. Raises UnknownRevision."""
+    if isinstance(asked, datetime):
+        record = await look.connection.fetchrow(_POINT_AT, asked)
+    else:
+        record = await look.connection.fetchrow(_POINT, look.revision if asked is None else asked)
+    if record is None:
+        raise UnknownRevision(revision=str(look.revision if asked is None else asked))
+    return Point(revision=record["revision"], at=record["at"], hash=record["hash"])
+
+
+async def rows_since(
+    look: Reading, physicians: Sequence[Physician], revision: int, *, subject: str | None = None
+) -> list[tuple[Row, Since]]:
+    """The rows of some accounts at a revision with their beginnings; of a ``subject``, those that can reach it.
+
+    Raises UnknownRevision for a row whose beginning is not in the log.
+    """
+    domains = [domain_of(physician) for physician in physicians]
+    found = []
+    for record in await look.connection.fetch(_ROWS_SINCE, domains, revision, subject):
+        if record["at"] is None:
+            raise UnknownRevision(revision=str(record["from_revision"]))
+        since = Since(
+            revision=record["from_revision"], at=record["at"], granted_by=record["granted_by"], kind=record["kind"]
+        )
+        found.append((row_of(record), since))
+    return found
+
+
+async def physicians_of(
+    look: Reading, subject: str, revision: int, *, after: Physician | None, size: int
+) -> list[Physician]:
+    """The accounts, in byte order, in which a subject had a row at a revision."""
+    start = domain_of(after or Physician(""))
+    records = await look.connection.fetch(_DOMAINS_OF_SUBJECT, subject, revision, start, size)
+    return [Physician(name_in(record["domain"])) for record in records]
+
+
+async def display_name(look: Reading, physician: Physician) -> str:
+    """How texts for people call an account; empty where it has no such name."""
+    return await look.connection.fetchval(_DISPLAY_NAME, physician) or ""
+
+
+async def pending(look: Reading, physician: Physician, revision: int, moment: datetime) -> list[Pending]:
+    """The invitations of an account that were open at a revision and could still be accepted at a moment."""
+    return [
+        Pending(
+            id=record["id"],
+            user=User(record["username"]),
+            email=record["email"],
+            roles=tuple(Role(role) for role in record["roles"]),
+            actions=tuple(Action(action) for action in record["actions"]),
+            invited_by=record["invited_by"],
+            invited_at=record["invited_at"],
+            expires_at=record["expires_at"],
+        )
+        for record in await look.connection.fetch(_PENDING, physician, revision, moment)
+    ]
+
+
+def _decision(record: Any) -> LoggedDecision:
+    return LoggedDecision(
+        at=record["at"],
+        replica=record["replica"],
+        sequence=record["sequence"],
+        caller=record["caller"],
+        user=record["username"],
+        physician=record["physician"],
+        action=record["action"],
+        channel=Channel(record["channel"]),
+        resource=record["resource"],
+        correlation_id=record["correlation_id"],
+        allowed=record["allowed"],
+        reason=Reason(record["reason"]),
+        role=record["role"],
+        revision=record["revision"],
+    )

@@ -1,0 +1,106 @@
+"""An auditor at the real command, with the real process: what was changed and decided, who could do what."""
+
+import csv
+import io
+import json
+import subprocess
+import sys
+
+from policy_client import AuditClient
+
+from tests.acceptance.conftest import Service
+from tests.acceptance.test_documents import blocks
+
+
+def answer(service: Service, *words: str) -> list | dict:
+    run = service.cli("audit", *words, "--json")
+    assert run.returncode == 0, run.stderr
+    return json.loads(run.stdout)
+
+
+def shown(review: dict) -> dict[str, set[str]]:
+    return {one["user"]: {a["action"] for a in one["actions"] if a["shown"]} for one in review["access"]}
+
+
+def test_an_auditors_day(service):
+    with service.running():
+        first = answer(service, "changes")[0]["revision"]
+        before = answer(service, "review", "dr-osei")
+        assert (
+            service.cli("users", "edit", "dr-osei", "mia", "--role", "financial_viewer", "--as", "ama").returncode == 0
+        )
+        assert service.cli("users", "revoke", "dr-osei", "leo", "--yes", "--as", "ama").returncode == 0
+        # Who changed it?
+        (revoked,) = answer(service, "changes", "--user", "leo", "--actor", "ama", "--since", "1h")
+        assert (revoked["kind"], revoked["physician"]) == ("access.revoke", "dr-osei")
+        # Who could do what before, by revision and by time; and now?
+        last = answer(service, "changes", "--physician", "dr-osei", "--limit", "1")[0]
+        now = answer(service, "review", "dr-osei")
+        for point in (str(first), answer(service, "changes")[-first]["at"]):
+            then = answer(service, "review", "dr-osei", "--at", point)
+            assert shown(then) == shown(before)
+        assert "claim:submit" in shown(before)["leo"]
+        assert "leo" not in shown(now)
+        assert (now["revision"], now["hash"]) == (last["revision"], last["hash"])
+        mia = next(one for one in now["access"] if one["user"] == "mia")
+        assert [(role["role"], role["granted_by"]) for role in mia["roles"]] == [("financial_viewer", "ama")]
+        # Everywhere she can act; whose access changed.
+        assert [one["physician"] for one in answer(service, "review", "--user", "mia")["access"]] == [
+            "dr-osei", "dr-silver", "dr-tran",
+        ]  # fmt: skip
+        changed = answer(service, "diff", "--from", str(first))["differences"]
+        assert [(one["user"], "claim:save" in one["lost"]) for one in changed] == [("leo", True), ("mia", True)]
+        # Tables and sheets.
+        for words in (
+            ("changes",),
+            ("decisions",),
+            ("review", "dr-tran"),
+            ("review", "--user", "vera"),
+            ("diff", "--from", "1"),
+        ):
+            assert service.cli("audit", *words).returncode == 0
+            assert list(csv.reader(io.StringIO(service.cli("audit", *words, "--csv").stdout)))
+        unknown = service.cli("audit", "review", "dr-osei", "--at", "2020-01-01")
+        assert (unknown.returncode, "No such revision" in unknown.stderr) == (2, True)
+
+
+def test_the_documents_questions_are_answered(service):
+    lines = [line for block in blocks("docs/audit.md", "sh") for line in block.splitlines()]
+    questions = [line.split()[1:] for line in lines if line.startswith("policy-service audit") and "verify" not in line]
+    assert {words[1] for words in questions} == {"changes", "decisions", "review", "diff"}
+    with service.running():
+        for words in questions:
+            run = service.cli(*words)
+            assert (run.returncode, run.stderr) == (0, ""), words
+
+
+def test_the_chain_is_checked_by_what_the_document_says(service):
+    """With nothing but Python's own library, and by the service itself."""
+    (script,) = [block for block in blocks("docs/audit.md", "python") if "hashlib" in block]
+    with service.running(), AuditClient(f"127.0.0.1:{service.ports['MANAGEMENT']}") as auditor:
+        service.cli("users", "invite", "dr-osei", "né@clinic.example", "nina", "--role", "data_entry", "--as", "ama")
+        service.cli("users", "revoke", "dr-osei", "mia", "--yes", "--as", "ama")
+        log = service.cli("audit", "changes", "--json", "--all").stdout
+        said = []
+        verdict = auditor.verify(progress=said.append)
+        review = auditor.review_account("dr-osei")
+
+    def check(text: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run([sys.executable, "-c", script], input=text, capture_output=True, text=True)
+
+    assert check(log).stdout == f"whole, up to {verdict.head_hash}\n"
+    forged = check(log.replace("user:mia", "user:leo", 1))
+    assert (forged.returncode, "broken at revision" in forged.stderr) == (1, True)
+    assert (verdict.whole, verdict.fault) == (True, "")
+    assert {json.loads(signed)["hash"] for signed in (verdict.checkpoint, review.checkpoint)} == {verdict.head_hash}
+
+
+def test_a_decision_is_found_by_the_id_that_was_answered(service):
+    with service.running():
+        run = service.cli("check", "mia", "dr-osei", "invoice:pay", "--json")
+        decision = json.loads(run.stdout)
+        found: list = []
+        while not found:  # It is recorded at once, and in the database a moment later.
+            found = answer(service, "decisions", "--id", decision["decision_id"])  # type: ignore[assignment]
+        assert (found[0]["user"], found[0]["allowed"], found[0]["reason"]) == ("mia", False, "not granted")
+        assert answer(service, "decisions", "--physician", "dr-osei", "--denied") == found
