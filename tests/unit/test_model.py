@@ -43,6 +43,22 @@ def broken(tmp_path, text):
         ("m = !(g(r.sub, p.sub, r.dom) && r.dom == p.dom && r.act == p.act)", "may not stand"),
         ("m = g(r.sub, p.sub, r.dom) || r.dom == p.dom && r.act == p.act", "decides"),
         ("m = g(r.sub, p.sub, r.dom) && (r.dom == p.dom || r.act == p.act)", "decides"),
+        (
+            'm = (g(r.sub, p.sub, r.dom) || p.dom == "*") && (r.dom == p.dom || p.dom == "*") && r.act == p.act',
+            "decides",
+        ),
+        (
+            'm = (g(r.sub, p.sub, r.dom) || p.act == "*") && r.dom == p.dom && (r.act == p.act || p.act == "*")',
+            "decides",
+        ),
+        (
+            'm = g(r.sub, p.sub, r.dom) && (r.dom == p.dom || p.dom == "*") && (r.act == p.act || p.dom == "*")',
+            "decides",
+        ),
+        (
+            'm = g(r.sub, p.sub, r.dom) && (r.dom == p.dom || p.act == "*") && r.act == p.act || r.sub == p.sub',
+            "decides",
+        ),
         ("m = " + "!" * 5000 + "g(r.sub, p.sub, r.dom)", "nested too deeply"),
         ("m = g(r.sub, p.sub, r.dom) && r.dom == p.dom && r.act == p.act && true", "may not stand"),
     ],
