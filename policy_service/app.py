@@ -135,8 +135,6 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             seconds=settings.checkpoint_seconds,
             clock=_now,
         )
-        methods = contract_methods()
-        plans = SeedPlans(store, replica, model, most_removed=settings.seed_most_removed, methods=methods)
         auditing = AuditService(
             store,
             model,
@@ -147,7 +145,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         )
         managing = {
             MANAGE_USERS: users,
-            SEEDS: SeedService(store, model, plans, methods=methods),
+            SEEDS: _seed_service(settings, store, replica, model),
             AUDIT: auditing,
         }
         async with (
@@ -174,6 +172,27 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             finally:
                 for task in watching:
                     task.cancel()
+
+
+@asynccontextmanager
+async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
+    """What changes seeds, without listening and without asking what callers may: for whoever holds the database.
+
+    Raises StartError.
+    """
+    model, _ = read_policy(settings)
+    async with open_store(settings) as store:
+        try:
+            replica = await Follower(store, model).start(max_age=settings.max_staleness_seconds)
+        except PolicyError as fault:
+            raise StartError(_unreachable(settings, fault)) from fault
+        yield _seed_service(settings, store, replica, model)
+
+
+def _seed_service(settings: Settings, store: Store, replica: Replica, model: Model) -> SeedService:
+    methods = contract_methods()
+    plans = SeedPlans(store, replica, model, most_removed=settings.seed_most_removed, methods=methods)
+    return SeedService(store, model, plans, methods=methods)
 
 
 def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:

@@ -8,8 +8,9 @@ change log and decisions stay with the old database (docs/operations.md).
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
+from itertools import count
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -183,8 +184,27 @@ class _Reader:
         raise BrokenPolicy(str(self._path), [Fault(line=self._number, text=words)])
 
 
-async def install(store: Store, found: Checked, *, actor: str, reason: str) -> Written:
-    """Bring a checked file into an empty store, in one change. Raises StoreNotEmpty and StoreUnavailable."""
+async def install(
+    store: Store,
+    found: Checked,
+    *,
+    actor: str,
+    reason: str,
+    progress: Callable[[int, int], None] = lambda *_: None,
+) -> Written:
+    """Bring a checked file into an empty store, in one change. Raises StoreNotEmpty and StoreUnavailable.
+
+    ``progress`` is told the lines that are in, of all.
+    """
+
+    def lines(kind: str) -> Iterator[list[Any]]:
+        for fields in _lines(found.path, kind):
+            number = next(done)
+            if number % _CHUNK == 0:
+                progress(number, found.lines)
+            yield fields
+
+    done = count(1)
     detail = {
         "from_revision": found.header["revision"],
         "counts": found.header["counts"],
@@ -198,12 +218,12 @@ async def install(store: Store, found: Checked, *, actor: str, reason: str) -> W
             raise StoreNotEmpty(revision=tx.revision - 1)
         await moving.be_patient(tx)
         held = set(await tx.seed_rows())
-        await moving.add_users(tx, _lines(found.path, "user"))
-        await moving.add_physicians(tx, _lines(found.path, "physician"))
+        await moving.add_users(tx, lines("user"))
+        await moving.add_physicians(tx, lines("physician"))
         # Ended first: a row that comes again begins anew.
         await tx.change("policy.import", None, ended=held, origin=Origin.SEED, detail=detail)
-        await moving.add_rules(tx, _lines(found.path, "rule"))
-        await moving.add_invitations(tx, _lines(found.path, "invitation"))
+        await moving.add_rules(tx, lines("rule"))
+        await moving.add_invitations(tx, lines("invitation"))
     return tx.written
 
 

@@ -6,20 +6,16 @@ a role that gained something, not only one that lost it.
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from itertools import groupby
 
-from policy_service.engine import Account, Basis
+from policy_service.engine import Basis
 from policy_service.expectation_files import CallerQuestion, ExpectationFile, UserExpectation, UserQuestion
 from policy_service.model import Model
 from policy_service.snapshot import Snapshot
 from policy_service.vocabulary import (
     ANY,
     SYSTEM_DOMAIN,
-    Held,
-    Physician,
     Reason,
     Row,
-    name_in,
 )
 
 
@@ -86,7 +82,7 @@ def run(model: Model, seed: Iterable[Row], files: Iterable[ExpectationFile]) -> 
 
 
 def _results(basis: Basis, file: ExpectationFile) -> Iterator[tuple[Result, tuple[Row, ...]]]:
-    snapshot = _snapshot(basis, file.world)
+    snapshot = Snapshot.of_rows(basis, file.world)
     methods = _methods(basis, file)
     for line, expectation in file.expectations:
         asked = expectation.questions() if isinstance(expectation, UserExpectation) else expectation.questions(methods)
@@ -131,12 +127,3 @@ def _methods(basis: Basis, file: ExpectationFile) -> list[str]:
         if not isinstance(expectation, UserExpectation):
             named += expectation.allowed
     return [method for method in dict.fromkeys(named) if method != ANY]
-
-
-def _snapshot(basis: Basis, world: Iterable[Row]) -> Snapshot:
-    by_domain = groupby(sorted(world, key=lambda row: row.domain), key=lambda row: row.domain)
-    return Snapshot.of(
-        Held(revision=0),
-        basis,
-        [Account.of_rows(basis, Physician(name_in(domain)), rows) for domain, rows in by_domain],
-    )

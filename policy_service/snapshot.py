@@ -7,6 +7,7 @@ revision, whatever happens meanwhile.
 
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import groupby
 from typing import Final, Self
 
 from policy_service.engine import Account, Basis, Explanation
@@ -19,7 +20,9 @@ from policy_service.vocabulary import (
     Physician,
     Reason,
     Role,
+    Row,
     User,
+    name_in,
     subject_of_user,
 )
 
@@ -67,6 +70,13 @@ class Snapshot:
                 places[hash(subject) % _SHARDS].setdefault(subject, []).append(account.physician)
         memberships = tuple({subject: tuple(sorted(held)) for subject, held in shard.items()} for shard in places)
         return cls(held, basis, shards, memberships)
+
+    @classmethod
+    def of_rows(cls, basis: Basis, rows: Iterable[Row]) -> Self:
+        """A snapshot of accounts' rows in any order, at no revision: for files."""
+        by_domain = groupby(sorted(rows, key=lambda row: row.domain), key=lambda row: row.domain)
+        accounts = (Account.of_rows(basis, Physician(name_in(domain)), held) for domain, held in by_domain)
+        return cls.of(Held(revision=0), basis, accounts)
 
     def after(self, held: Held, changed: Mapping[Physician, Account | None]) -> "Snapshot":
         """The next snapshot: the changed accounts replaced, or removed where None."""

@@ -6,13 +6,22 @@ from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
 from enum import Enum
-from functools import wraps
+from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any
 
 import grpc
 import typer
-from policy_client import AlreadyExists, AuditClient, ManageUsersClient, PolicyClient, PolicyError, Refused
+from policy_client import (
+    AlreadyExists,
+    AuditClient,
+    ManageUsersClient,
+    PlanMoved,
+    PolicyClient,
+    PolicyError,
+    Refused,
+    SeedClient,
+)
 from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
 
 from policy_service.cli.output import Exit, print_error
@@ -30,7 +39,7 @@ Actor = Annotated[
     str, typer.Option("--as", envvar="MANAGE_USERS_ACTOR", help="The acting person: a username.", show_default=False)
 ]
 
-Client = PolicyClient | ManageUsersClient | AuditClient
+Client = PolicyClient | ManageUsersClient | AuditClient | SeedClient
 Command = Callable[..., None]
 
 
@@ -41,12 +50,13 @@ def _calling(
     *,
     refusals: tuple[type[PolicyError], ...] = (),
     only_if: str | None = None,
+    unless: str | None = None,
 ) -> Callable[[Command], Command]:
     """Let commands begin with an open client, made from options that this adds to theirs.
 
     An error of the client's is told in a line, and exits with 1 if it is one
     of the refusals, else with 2. A command with ``only_if`` gets no client
-    unless that option of its own is given.
+    unless that option of its own is given, one with ``unless`` none if it is.
     """
     added = {
         "address": (address, Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]),
@@ -66,8 +76,9 @@ def _calling(
         @wraps(command)
         def run(**values: Any) -> None:
             reach = {name: values.pop(name) for name in added}
-            if only_if and not values[only_if]:
-                command(None, **values)
+            if (only_if and not values[only_if]) or (unless and values[unless]):
+                with _told(reach["address"], refusals):
+                    command(None, **values)
                 return
             with _told(reach["address"], refusals):
                 credentials = _credentials(reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
@@ -88,6 +99,12 @@ managing = _calling(
     ManageUsersClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, AlreadyExists)
 )
 auditing = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS")
+
+_seeding = partial(_calling, SeedClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, PlanMoved))
+seeding = _seeding()
+seeding_unless_offline = _seeding(unless="against")
+seeding_unless_direct = _seeding(unless="direct")
+auditing_unless_direct = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", unless="direct")
 
 
 @contextmanager

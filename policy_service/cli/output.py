@@ -2,7 +2,8 @@
 
 import json
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from typing import Any
@@ -11,11 +12,17 @@ import typer
 from rich import box
 from rich.console import Console
 from rich.markup import escape
+from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
+from rich.progress import Progress as RichProgress
 from rich.table import Column, Table
 
 # Into a file or another program nothing is folded: a line is a row.
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+Moved = Callable[[int, int], None]
+"""Told how much is done, of how much."""
 
 
 class Exit(IntEnum):
@@ -67,6 +74,15 @@ def print_done(words: str, revision: int, *, as_json: bool = False) -> None:
         print_json({"revision": revision})
     else:
         out.print(f"[green]done[/green]: {escape(words)} [dim](revision {revision})[/dim]")
+
+
+@contextmanager
+def progress_bar(words: str) -> Iterator[Moved]:
+    """A bar on standard error, where somebody looks at it; called with how much is done, of how much."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
+    with RichProgress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
+        task = bar.add_task(words, total=None)
+        yield lambda done, total: bar.update(task, completed=done, total=total)
 
 
 def when(moment: datetime | None) -> str:

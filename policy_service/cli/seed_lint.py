@@ -24,6 +24,10 @@ class Format(StrEnum):
     SARIF = "sarif"
 
 
+SeedFile = Annotated[
+    Path | None,
+    typer.Argument(help="The seed; - is standard input; default: POLICY_SEED_FILE.", show_default=False),
+]
 _STDIN: Final = Path("-")
 
 
@@ -33,10 +37,7 @@ def add_to(app: typer.Typer) -> None:
 
 
 def seed_lint(
-    file: Annotated[
-        Path | None,
-        typer.Argument(help="The seed; - is standard input; default: POLICY_SEED_FILE.", show_default=False),
-    ] = None,
+    file: SeedFile = None,
     *,
     form: Annotated[
         Format, typer.Option("--format", help="For people, programs, GitHub's annotations, or code scanning.")
@@ -45,23 +46,28 @@ def seed_lint(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
 ) -> None:
     """Judge a seed whole, offline. Exits with 1 if it has errors, with 2 if it cannot be read."""
-    from policy_service.policy_files import seed_text
     from policy_service.rpc import contract_methods
     from policy_service.seed_lint import lint
+
+    name, text = read_seed_text(file)
+    found = lint(text, methods=contract_methods()).findings
+    _writer(Format.JSON if as_json else form)(name, text, found)
+    refused = any(strict or finding.level == "error" for finding in found)
+    raise typer.Exit(Exit.DENIED if refused else Exit.OK)
+
+
+def read_seed_text(file: Path | None) -> tuple[str, str]:
+    """A seed's name and text: of a file, of standard input, or of the file that is set. Raises StartError."""
+    from policy_service.policy_files import seed_text
 
     path = file or read_settings().seed_file
     try:
         if path == _STDIN:
-            text = seed_text(sys.stdin.buffer)
-        else:
-            with path.open("rb") as source:
-                text = seed_text(source)
+            return "stdin", seed_text(sys.stdin.buffer)
+        with path.open("rb") as source:
+            return str(path), seed_text(source)
     except OSError as fault:
         raise StartError(f"{findings.visible(str(path))}: cannot be read: {fault.strerror}") from fault
-    found = lint(text, methods=contract_methods()).findings
-    _writer(Format.JSON if as_json else form)("stdin" if path == _STDIN else str(path), text, found)
-    refused = any(strict or finding.level == "error" for finding in found)
-    raise typer.Exit(Exit.DENIED if refused else Exit.OK)
 
 
 def _writer(form: Format) -> Callable[[str, str, findings.Findings], None]:

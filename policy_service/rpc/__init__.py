@@ -4,7 +4,7 @@ from policy_service.rpc.audit import AuditService
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
-from policy_service.rpc.seeds import SeedService
+from policy_service.rpc.seeds import SeedService, encode_plan
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
 
@@ -19,5 +19,6 @@ __all__ = [
     "Planes",
     "SeedService",
     "contract_methods",
+    "encode_plan",
     "serving",
 ]

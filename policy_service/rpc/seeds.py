@@ -53,7 +53,7 @@ class SeedService:
             else:
                 made = part
         assert made is not None  # noqa: S101 - a plan's last part is the plan.
-        yield pb.PlanSeedResponse(plan=_plan(made, named))
+        yield pb.PlanSeedResponse(plan=encode_plan(made, named))
         if request.list_all:
             for place, group in enumerate(made.impact.groups):
                 for members in _sliced(group.members):
@@ -148,7 +148,8 @@ def _printable(text: str) -> str:
     return text.encode("utf-8", "backslashreplace").decode()
 
 
-def _plan(made: Plan, named: int) -> pb.Plan:
+def encode_plan(made: Plan, named: int | None) -> pb.Plan:
+    """A plan with so many people of each group, or all that it names."""
     return pb.Plan(
         revision=made.revision,
         digest=made.digest,
@@ -161,7 +162,7 @@ def _plan(made: Plan, named: int) -> pb.Plan:
     )
 
 
-def _group(group: Group, named: int) -> pb.ImpactGroup:
+def _group(group: Group, named: int | None) -> pb.ImpactGroup:
     return pb.ImpactGroup(
         roles=group.roles,
         gained=group.gained,

@@ -55,6 +55,10 @@ class AlreadyExists(PolicyError):
     """What was to be made is there already."""
 
 
+class PlanMoved(PolicyError):
+    """The policy, the seed or what it would do is no longer what the plan says: plan again."""
+
+
 class Refused(PolicyError):
     """The service's rules do not allow this; ``reason`` says which."""
 
@@ -92,6 +96,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
     grpc.StatusCode.ABORTED: ListChanged,
 }
 _BY_REASON: dict[str, type[PolicyError]] = {
+    "PLAN_MOVED": PlanMoved,
     "USER_EXISTS": UserExists,
     "ACTOR_NOT_ALLOWED": ActorNotAllowed,
     "SELF_EDIT": ActorNotAllowed,

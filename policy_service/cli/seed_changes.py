@@ -1,0 +1,205 @@
+"""``seed plan``, ``seed apply`` and ``seed rollback``: look first, then change exactly that."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
+
+from policy_service.cli.calling import Actor, AsJson, seeding, seeding_unless_direct, seeding_unless_offline
+from policy_service.cli.output import Exit, Moved, ask, print_done, print_error, print_json, progress_bar
+from policy_service.cli.seed_direct import DirectSeeds, offline_plan, open_direct
+from policy_service.cli.seed_lint import SeedFile, read_seed_text
+from policy_service.cli.seed_plans import plan_json, plan_of, print_plan
+
+Reason = Annotated[str, typer.Option(help="Why, for the change log.", show_default=False)]
+Most = Annotated[int, typer.Option(min=1, max=100, help="How many people of each group to name.")]
+Every = Annotated[bool, typer.Option("--all", help="Name everyone who is affected.")]
+Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
+MassRemoval = Annotated[
+    bool, typer.Option("--allow-mass-removal", help="Remove more rows than POLICY_SEED_MOST_REMOVED.")
+]
+EmptiedRole = Annotated[bool, typer.Option("--allow-emptied-role", help="Take the last rule from a role.")]
+
+_ATTEMPTS = 5
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command()(plan)
+    app.command()(apply)
+    app.command()(rollback)
+
+
+@seeding_unless_offline
+def plan(
+    client: SeedClient | None,
+    file: SeedFile = None,
+    *,
+    against: Annotated[
+        Path | None, typer.Option(help="Offline: plan against this seed, not the running service.", show_default=False)
+    ] = None,
+    world: Annotated[
+        Path | None, typer.Option(help="Offline: accounts to see the impact on, as demo.csv.", show_default=False)
+    ] = None,
+    most: Most = 10,
+    every: Every = False,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="Write the plan, for 'seed apply --plan'.", show_default=False)
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """What a seed would change: its rows, and who would gain or lose what. Changes nothing."""
+    name, text = read_seed_text(file)
+    with progress_bar("accounts") as moved:
+        if client is None:
+            assert against is not None  # noqa: S101 - without it there is a client.
+            made = offline_plan(name, text, against, world, most=None if every else most, progress=moved)
+        elif world:
+            raise ValueError("--world is for planning offline, with --against")
+        else:
+            made = _planned(client, SeedTarget(csv=text), most=most, every=every, progress=moved)
+    if out:
+        out.write_text(json.dumps(plan_json(made, text), indent=2) + "\n")
+    if as_json:
+        print_json(plan_json(made, None))
+    else:
+        print_plan(made, asked_for_all=every)
+
+
+@seeding_unless_direct
+def apply(
+    client: SeedClient | None,
+    file: SeedFile = None,
+    *,
+    actor: Actor,
+    reason: Reason,
+    plan_file: Annotated[
+        Path | None, typer.Option("--plan", help="Apply this plan, written by 'seed plan --out'.", show_default=False)
+    ] = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="On the database of the settings, without a running service.")
+    ] = False,
+    most: Most = 10,
+    every: Every = False,
+    yes: Yes = False,
+    allow_mass_removal: MassRemoval = False,
+    allow_emptied_role: EmptiedRole = False,
+    as_json: AsJson = False,
+) -> None:
+    """Plan a seed, show the plan, ask, and apply exactly that. Exits with 1 if it is refused or has moved."""
+    planned: SeedPlan | None = None
+    if plan_file:
+        if file:
+            raise ValueError("a file or --plan: the plan carries its seed")
+        planned, text = plan_of(json.loads(plan_file.read_text()))
+    else:
+        _, text = read_seed_text(file)
+    allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
+    target = SeedTarget(csv=text)
+    if direct:
+        with open_direct() as seeds:
+            _change(seeds, target, planned, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+    else:
+        assert client is not None  # noqa: S101 - without --direct there is one.
+        _change(client, target, planned, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+
+
+@seeding
+def rollback(
+    client: SeedClient,
+    *,
+    to: Annotated[int, typer.Option(min=1, help="The revision whose seed should hold again.", show_default=False)],
+    actor: Actor,
+    reason: Reason,
+    most: Most = 10,
+    every: Every = False,
+    yes: Yes = False,
+    allow_mass_removal: MassRemoval = False,
+    allow_emptied_role: EmptiedRole = False,
+    as_json: AsJson = False,
+) -> None:
+    """Put the built-in rows back as they were at a revision; accounts and their own roles stay as they are."""
+    allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
+    target = SeedTarget(to_revision=to)
+    _change(client, target, None, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+
+
+def _change(
+    seeds: SeedClient | DirectSeeds,
+    target: SeedTarget,
+    planned: SeedPlan | None,
+    actor: str,
+    reason: str,
+    allowed: dict[str, bool],
+    *,
+    most: int,
+    every: bool,
+    yes: bool,
+    as_json: bool,
+) -> None:
+    """Plan unless there is a plan, show it, ask, and apply it."""
+    fixed = planned is not None
+    made = planned or _watched(seeds, target, most=most, every=every)
+    if made.changes_nothing:
+        print_done("this is the seed in force; nothing changed", made.revision, as_json=as_json)
+        return
+    if not as_json:
+        print_plan(made, asked_for_all=every)
+    refused = [words for words in made.guarded if not _is_allowed(words, allowed)]
+    if refused:
+        for words in refused:
+            print_error(f"{words}; if that is meant: {_flag(words)}")
+        raise typer.Exit(Exit.DENIED)
+    if not yes:
+        answer = ask("Apply this?")
+        if answer is None:
+            raise ValueError("nobody is here to ask; give --yes to apply without asking")
+        if not answer:
+            raise typer.Exit(Exit.DENIED)
+    for _ in range(_ATTEMPTS):
+        try:
+            revision = seeds.apply(target, made, actor=actor, reason=reason, **allowed)
+            break
+        except PlanMoved:
+            if fixed:
+                raise
+            # Something else was changed meanwhile. If the plan made now is the same in all that it does, it is the
+            # one that was agreed to.
+            again = _watched(seeds, target, most=most, every=every)
+            if again.digest != made.digest:
+                print_plan(again, asked_for_all=every)
+                print_error(
+                    "The policy was changed meanwhile, and the plan is another now; look at it and apply again."
+                )
+                raise typer.Exit(Exit.DENIED) from None
+            made = again
+    else:
+        print_error(f"The policy keeps changing: not applied in {_ATTEMPTS} attempts; nothing was changed.")
+        raise typer.Exit(Exit.DENIED)
+    print_done("the seed is applied", revision, as_json=as_json)
+
+
+def _watched(seeds: SeedClient | DirectSeeds, target: SeedTarget, *, most: int, every: bool) -> SeedPlan:
+    with progress_bar("accounts") as moved:
+        return _planned(seeds, target, most=most, every=every, progress=moved)
+
+
+def _planned(
+    seeds: SeedClient | DirectSeeds, target: SeedTarget, *, most: int, every: bool, progress: Moved
+) -> SeedPlan:
+    return seeds.plan(
+        target, most_listed=most, list_all=every, progress=lambda found: progress(found.done, found.total)
+    )
+
+
+_FLAGS = {"MASS_REMOVAL": "allow_mass_removal", "EMPTIED_ROLE": "allow_emptied_role"}
+
+
+def _is_allowed(words: str, allowed: dict[str, bool]) -> bool:
+    return allowed[_FLAGS[words.partition(":")[0]]]
+
+
+def _flag(words: str) -> str:
+    return "--" + _FLAGS[words.partition(":")[0]].replace("_", "-")

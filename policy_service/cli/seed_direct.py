@@ -1,0 +1,108 @@
+"""Plans without a running service: on files alone, or on the database itself."""
+
+import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from policy_client import PlanMoved, PolicyError, Refused, SeedPlan, SeedTarget
+from policy_client.reviews import Progress
+from policy_client.seeds import plan_from
+
+from policy_service import errors
+from policy_service.pb import seeds_pb2 as pb
+from policy_service.rpc import SeedService, contract_methods, encode_plan
+
+
+class DirectSeeds:
+    """What ``SeedClient`` offers for a change, on a service's own parts in this process."""
+
+    def __init__(self, runner: asyncio.Runner, service: SeedService) -> None:
+        """Use ``open_direct``."""
+        self._runner = runner
+        self._service = service
+
+    def plan(
+        self, target: SeedTarget, *, most_listed: int, list_all: bool, progress: Callable[[Progress], None]
+    ) -> SeedPlan:
+        """As the client's."""
+        request = pb.PlanSeedRequest(most_listed=most_listed, list_all=list_all, **target.fields())
+
+        async def parts() -> list[Any]:
+            return [part async for part in self._service.plan_seed(request, "local")]
+
+        return plan_from(self._run(parts()), list_all=list_all, progress=progress)
+
+    def apply(
+        self,
+        target: SeedTarget,
+        plan: SeedPlan,
+        *,
+        actor: str,
+        reason: str,
+        allow_mass_removal: bool,
+        allow_emptied_role: bool,
+    ) -> int:
+        """As the client's."""
+        request = pb.ApplySeedRequest(
+            actor=actor,
+            reason=reason,
+            revision=plan.revision,
+            digest=plan.digest,
+            allow_mass_removal=allow_mass_removal,
+            allow_emptied_role=allow_emptied_role,
+            **target.fields(),
+        )
+        return int(self._run(self._service.apply_seed(request, "local")).revision)
+
+    def _run(self, work: Any) -> Any:
+        try:
+            return self._runner.run(work)
+        except errors.PlanMoved as fault:
+            raise PlanMoved(str(fault), reason=fault.reason) from fault
+        except errors.PolicyError as fault:
+            kind = Refused if fault.kind is errors.Kind.PRECONDITION else PolicyError
+            raise kind(str(fault), reason=fault.reason) from fault
+
+
+@contextmanager
+def open_direct() -> Iterator[DirectSeeds]:
+    """On the database of the settings. Raises StartError."""
+    from policy_service.app import open_seeds
+    from policy_service.settings import read_settings
+
+    with asyncio.Runner() as runner:
+        opened = open_seeds(read_settings())
+        service = runner.run(opened.__aenter__())
+        try:
+            yield DirectSeeds(runner, service)
+        finally:
+            runner.run(opened.__aexit__(None, None, None))
+
+
+def offline_plan(
+    name: str, text: str, against: Path, world: Path | None, *, most: int | None, progress: Callable[[int, int], None]
+) -> SeedPlan:
+    """A plan of a seed against another one, and the impact on the accounts of a file. Raises StartError."""
+    from policy_service.engine import Basis
+    from policy_service.model import read_model
+    from policy_service.policy_files import read_file, read_seed, seed_rows
+    from policy_service.seed_plan import Plan, plan
+    from policy_service.settings import read_settings
+    from policy_service.snapshot import Snapshot
+
+    settings, methods = read_settings(), contract_methods()
+    model = read_model(settings.model_file)
+    basis = Basis(model, read_seed(against, methods=methods))
+    snapshot = Snapshot.of_rows(basis, read_file(world) if world else ())
+    wanted = seed_rows(text, name, methods=methods)
+
+    async def made() -> Plan:
+        async for part in plan(snapshot, model, wanted, most=most, most_removed=settings.seed_most_removed):
+            if isinstance(part, Plan):
+                return part
+            progress(part.done, part.total)
+        raise AssertionError("a plan's last part is the plan")
+
+    return plan_from([pb.PlanSeedResponse(plan=encode_plan(asyncio.run(made()), most))], list_all=False)

@@ -1,0 +1,109 @@
+"""``seed export`` and ``seed import``: the policy as a file, and a whole policy into an empty store."""
+
+import asyncio
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Annotated
+
+import typer
+from policy_client import SeedClient
+
+from policy_service.cli.calling import Actor, AsJson, seeding
+from policy_service.cli.output import print_done, progress_bar
+
+Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here.", show_default="standard output")]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("export")(seed_export)
+    app.command("import")(seed_import)
+
+
+@seeding
+def seed_export(
+    client: SeedClient,
+    *,
+    output: Output = None,
+    like: Annotated[
+        Path | None,
+        typer.Option(help="Keep this file's comments and order where its rows are the same.", show_default=False),
+    ] = None,
+    whole: Annotated[
+        bool, typer.Option("--jsonl", help="The whole policy with all accounts, as JSON lines for 'seed import'.")
+    ] = False,
+) -> None:
+    """Write the built-in policy in force as CSV, or the whole policy as JSON lines."""
+    from policy_service.policy_files import read_rows
+    from policy_service.seed_text import rewritten
+
+    if whole and like:
+        raise ValueError("--like is for the built-in policy as CSV, not for --jsonl")
+    if not whole:
+        text = client.seed()
+        if like:
+            text = rewritten(like.read_text(encoding="utf-8"), read_rows(text, "the policy in force"))
+        with _written(output) as file:
+            file.write(text)
+        return
+    with progress_bar("lines") as moved, _written(output) as file:
+        for part, progress in client.everything():
+            file.write(part)
+            moved(progress.done, progress.total)
+
+
+def seed_import(
+    file: Annotated[Path, typer.Argument(help="Written by 'seed export --jsonl'.")],
+    *,
+    actor: Actor,
+    reason: Annotated[str, typer.Option(help="Why, for the change log.")] = "moved house",
+    as_json: AsJson = False,
+) -> None:
+    """Bring a whole policy into the empty database of the settings; no service may run on it yet."""
+    from policy_service import moving
+    from policy_service.app import open_store
+    from policy_service.errors import PolicyError, StartError
+    from policy_service.rpc import contract_methods
+    from policy_service.settings import read_settings
+    from policy_service.vocabulary import parse_user
+
+    settings = read_settings()
+    try:
+        parse_user(actor, "actor")
+        found: moving.Checked | None = None
+        with progress_bar("checking, bytes") as moved:
+            size = file.stat().st_size if file.exists() else 0
+            for part in moving.check(file, contract_methods()):
+                if isinstance(part, moving.Checked):
+                    found = part
+                else:
+                    moved(part, size)
+        assert found is not None  # noqa: S101 - the last part is what was found.
+
+        async def installed(checked: moving.Checked) -> int:
+            async with open_store(settings) as store:
+                with progress_bar("bringing in, lines") as moved:
+                    return (await moving.install(store, checked, actor=actor, reason=reason, progress=moved)).revision
+
+        revision = asyncio.run(installed(found))
+    except PolicyError as fault:
+        raise StartError(str(fault)) from fault
+    counts = ", ".join(f"{count:,} {kind}s" for kind, count in found.header["counts"].items())
+    print_done(f"{counts} of revision {found.header['revision']} are in", revision, as_json=as_json)
+
+
+@contextmanager
+def _written(output: Path | None) -> Iterator[IO[str]]:
+    """A file that is there whole or not at all, or standard output."""
+    if output is None:
+        yield sys.stdout
+        return
+    beside = output.with_name(output.name + ".part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        beside.replace(output)
+    finally:
+        beside.unlink(missing_ok=True)
