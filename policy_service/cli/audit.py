@@ -8,6 +8,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from policy_client import AuditClient
 
+from policy_service.cli import audit_verify
 from policy_service.cli import audit_words as words
 from policy_service.cli.calling import AsJson, auditing, plain
 from policy_service.cli.output import print_json, print_json_items
@@ -35,6 +36,7 @@ Instant = "a revision's number, 2026-01-31 (its start, UTC), 2026-01-31T14:30, o
 Found = TypeVar("Found")
 
 app = typer.Typer(help="For auditors: what was changed and decided, who could do what and when.", no_args_is_help=True)
+audit_verify.add_to(app)
 
 
 @app.command()

@@ -246,7 +246,11 @@ def _diff_from(pages: Sequence[pb.DiffAccessResponse]) -> AccessDiff:
 def _part_from(part: pb.VerifyLogResponse) -> Progress | Verdict:
     if part.WhichOneof("part") == "progress":
         return Progress(done=part.progress.done, total=part.progress.total)
-    verdict = part.verdict
+    return verdict_from(part.verdict)
+
+
+def verdict_from(verdict: Any) -> Verdict:
+    """The verdict on the logs from the wire."""
     return Verdict(
         whole=verdict.whole,
         entries=verdict.entries,

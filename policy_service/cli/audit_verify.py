@@ -1,0 +1,108 @@
+"""``audit verify``: is the change log whole, and does the policy agree with it?"""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from policy_client import AuditClient
+from policy_client.audit_calls import verdict_from
+from policy_client.reviews import ReplicaLog, Verdict
+from rich.markup import escape
+
+from policy_service.cli.calling import AsJson, auditing_unless_direct, plain
+from policy_service.cli.output import Exit, Moved, err, out, print_json, print_table, progress_bar, when
+
+
+def add_to(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command()(verify)
+
+
+@auditing_unless_direct
+def verify(
+    client: AuditClient | None,
+    *,
+    against: Annotated[
+        list[Path] | None,
+        typer.Option(help="Checkpoints kept elsewhere, one a line. Can be repeated.", show_default=False),
+    ] = None,
+    direct: Annotated[
+        bool, typer.Option("--direct", help="Read the database of the settings; trust no running service.")
+    ] = False,
+    public_key: Annotated[
+        Path | None,
+        typer.Option(help="With --direct: who signed them, PEM. [default: checkpoint.pub in POLICY_DATA_DIR]"),
+    ] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Walk the change log and hold it against checkpoints and the policy. Exits with 1 if anything is wrong."""
+    if public_key and not direct:
+        raise ValueError("--public-key is for --direct; a running service knows its own key")
+    lines = [line for path in against or () for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
+    with progress_bar("entries") as moved:
+        if direct:
+            found = _directly(lines, public_key, moved)
+        else:
+            assert client is not None  # noqa: S101 - without --direct there is one.
+            found = client.verify(lines, progress=lambda part: moved(part.done, part.total))
+    if as_json:
+        print_json({**plain(found), "replicas": [{**plain(log), "missing": log.missing} for log in found.replicas]})
+    else:
+        _print(found)
+    raise typer.Exit(Exit.OK if found.whole else Exit.DENIED)
+
+
+def _directly(lines: Sequence[str], public_key: Path | None, moved: Moved) -> Verdict:
+    from policy_service.app import open_store
+    from policy_service.checkpoints import read_verifier
+    from policy_service.pb import audit_pb2 as pb
+    from policy_service.rpc import LogWalk
+    from policy_service.settings import read_settings
+
+    settings = read_settings()
+    verifier = read_verifier(public_key or settings.data_dir / "checkpoint.pub") if lines or public_key else None
+
+    async def walked() -> Any:
+        async with open_store(settings) as store:
+            async for part in LogWalk(store, verifier).verify(pb.VerifyLogRequest(against=lines)):
+                moved(part.progress.done, part.progress.total)
+            return part.verdict
+
+    return verdict_from(asyncio.run(walked()))
+
+
+def _print(found: Verdict) -> None:
+    if found.replicas:
+        print_table(
+            ["process", "started (UTC)", "ended", "recorded", "from", "to", "missing", "counted as lost"],
+            [_replica(log) for log in found.replicas],
+            caption="the decision log: what is missing was answered and not recorded",
+        )
+    if found.whole:
+        met = f", {found.checkpoints_met} checkpoints met" if found.checkpoints_met else ""
+        out.print(f"[green]whole[/green]: {found.entries:,} entries, each as it was written{met}")
+        out.print(f"[dim]head {found.head_hash} at revision {found.head_revision}[/dim]")
+        if found.checkpoint:
+            out.print(f"[dim]checkpoint, to be kept elsewhere:[/dim]\n{escape(found.checkpoint)}")
+    else:
+        err.print(f"[bold red]broken at revision {found.broken_revision}:[/bold red] {escape(found.fault)}")
+        err.print(f"[dim]{found.entries:,} entries before it are as they were written[/dim]")
+
+
+def _replica(log: ReplicaLog) -> list[str]:
+    return [
+        log.replica,
+        when(log.started_at).removesuffix(" UTC"),
+        when(log.ended_at).removesuffix(" UTC") or "not noted",
+        f"{log.decisions:,}",
+        str(log.first_sequence),
+        str(log.last_sequence),
+        _red(log.missing),
+        _red(log.counted_lost),
+    ]
+
+
+def _red(count: int) -> str:
+    return f"[red]{count:,}[/red]" if count else "0"
