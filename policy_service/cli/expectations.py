@@ -5,15 +5,13 @@ from typing import Annotated, NoReturn
 
 import typer
 from policy_client import PolicyClient
+from policy_client.channel import MANAGEMENT_TARGET
 
 from policy_service.cli.calling import AsJson, asking_if_live
 from policy_service.cli.output import Exit, print_error
 from policy_service.settings import policies_dir, read_settings
 
-LEFT_OUT = {
-    False: "about accounts of the running service; --live asks it",
-    True: "in a world of its own on a seed, and the service cannot tell which seed it has in force",
-}
+LEFT_OUT = "about accounts of the running service; --live asks it"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,7 +27,13 @@ def seed_test(
     seed_file: Annotated[
         Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")
     ] = None,
-    live: Annotated[bool, typer.Option("--live", help="Ask the running service.")] = False,
+    live: Annotated[bool, typer.Option("--live", help="Ask the running service, and take its seed.")] = False,
+    management: Annotated[
+        str,
+        typer.Option(
+            "--management-address", envvar="POLICY_MANAGEMENT_ADDRESS", help="With --live: where its seed is read."
+        ),
+    ] = MANAGEMENT_TARGET,
     require_coverage: Annotated[
         bool, typer.Option("--require-coverage", help="Exit with 1 if a row of the seed decides nothing that is asked.")
     ] = False,
@@ -49,30 +53,30 @@ def seed_test(
     from policy_service.rpc import contract_methods
     from policy_service.seed_lint import lint
 
-    if client and seed_file:
+    if live and seed_file:
         _refuse("--seed is for testing a file; --live asks the service, which has its own seed.")
     settings = read_settings()
     path = seed_file or settings.seed_file
-    seed = seed_in_force() if client else read_seed(path, methods=contract_methods())
-    if require_coverage and seed is None:
-        _refuse("The service cannot tell which seed it has in force, so there is no coverage of it.")
     read = [read_expectations(file) for file in files or sorted((policies_dir() / "tests").glob("*.yaml"))]
-    asked = [file for file in read if (client if file.live else seed) is not None]
+    asked = [file for file in read if client or not file.live]
     if not asked:
-        _refuse(f"Nothing to ask: each of the {len(read)} files is {LEFT_OUT[live]}.")
-    coverage: Coverage | None = None
+        _refuse(f"Nothing to ask: each of the {len(read)} files is {LEFT_OUT}.")
     tested: list[Tested] = []
-    if seed is not None:
-        report = run(read_model(settings.model_file), seed, (file for file in asked if not file.live))
+    coverage: Coverage | None = None
+    if worlds := [file for file in asked if not file.live]:
+        seed = seed_in_force(client, management) if client else read_seed(path, methods=contract_methods())
+        report = run(read_model(settings.model_file), seed, worlds)
         tested += report.files
         lines = {} if client else lint(path.read_text(encoding="utf-8")).lines
         places = tuple((lines.get(row), row) for row in report.unreached)
         coverage = Coverage(seed="the seed in force" if client else path.name, rows=len(seed), unreached=places)
+    elif require_coverage:
+        _refuse("There is no coverage of a seed: none of the files has a world to ask it in.")
     if client:
         tested += [ask(client, file) for file in asked if file.live]
     verdict = Verdict(
         files=tuple(tested),
-        left_out=tuple((file.path.name, LEFT_OUT[live]) for file in read if file not in asked),
+        left_out=tuple((file.path.name, LEFT_OUT) for file in read if file not in asked),
         coverage=coverage,
     )
     if junit:

@@ -3,10 +3,11 @@
 from dataclasses import replace
 from typing import Final
 
-from policy_client import Channel, Decision, PolicyClient, Question
+from policy_client import Channel, Decision, PolicyClient, Question, SeedClient
 from policy_client.calls import MOST_QUESTIONS
 
 from policy_service.expectation_files import ExpectationFile, UserExpectation, UserQuestion
+from policy_service.policy_files import read_rows
 from policy_service.policy_tests import Result, Tested
 from policy_service.vocabulary import Row
 
@@ -14,9 +15,10 @@ ATTEMPTS: Final = 5
 """How often a file is asked anew because the policy changed between two of its batches."""
 
 
-def seed_in_force() -> tuple[Row, ...] | None:
-    """The built-in rows that the running service decides by; None where it has no call that tells them."""
-    return None
+def seed_in_force(client: PolicyClient, management: str) -> tuple[Row, ...]:
+    """The built-in rows that the running service decides by, asked of its management plane."""
+    with client.on(management, SeedClient) as seeds:
+        return read_rows(seeds.seed(), "the seed in force")
 
 
 def ask(client: PolicyClient, file: ExpectationFile) -> Tested:

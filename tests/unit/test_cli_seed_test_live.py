@@ -102,20 +102,25 @@ def test_a_live_file_is_left_out_offline(seed_test, live_file, clinic):
     assert json.loads(seed_test(live_file(), clinic, "--json").stdout)["left_out"][0]["file"] == "live.yaml"
 
 
-def test_nothing_to_ask_is_an_error(seed_test, live_file, clinic, port):
-    for words in ((live_file(),), (clinic, "--live", "--address", f"127.0.0.1:{port}")):
-        result = seed_test(*words)
-        assert (result.exit_code, result.stdout) == (2, "")
-        assert "Nothing to ask" in result.stderr
+def test_nothing_to_ask_is_an_error(seed_test, live_file):
+    result = seed_test(live_file())
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "Nothing to ask" in result.stderr
 
 
-def test_the_service_is_asked_and_its_revision_told(seed_test, live_file, clinic, port, at, tmp_path):
+def test_a_service_that_does_not_tell_its_seed_is_an_error(seed_test, clinic, port):
+    words = ("--live", "--address", f"127.0.0.1:{port}", "--management-address", "127.0.0.1:1", "--timeout", "2")
+    result = seed_test(clinic, *words)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert "error:" in result.stderr
+
+
+def test_the_service_is_asked_and_its_revision_told(seed_test, live_file, port, at, tmp_path):
     at(7)
-    words = (live_file(), clinic, "--live", "--address", f"127.0.0.1:{port}")
+    words = (live_file(), "--live", "--address", f"127.0.0.1:{port}")
     result = seed_test(*words, "--junit", tmp_path / "report.xml")
     assert result.exit_code == 0, result.stderr
     assert ["live.yaml", "13", "13", "0", "7"] in [line.split() for line in result.stdout.splitlines()]
-    assert "left out: clinic.yaml: in a world of its own" in result.stderr
     report = ET.parse(tmp_path / "report.xml")  # noqa: S314 - our own
     assert len(report.findall(".//testcase")) == 13
     found = json.loads(seed_test(*words, "--json").stdout)
@@ -182,7 +187,7 @@ def test_worlds_are_asked_on_the_seed_in_force_where_the_service_tells_it(
     """Not the local file: a seed in which data entry may only view claims."""
     at(7)
     narrow = [row for row in seed if row.values[0] != "role:data_entry" or row.values[2] == "claim:view"]
-    monkeypatch.setattr(live, "seed_in_force", lambda: tuple(narrow))
+    monkeypatch.setattr(live, "seed_in_force", lambda client, management: tuple(narrow))
     result = seed_test(live_file(), clinic, "--live", "--address", f"127.0.0.1:{port}", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
