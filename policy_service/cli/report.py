@@ -11,9 +11,9 @@ from datetime import datetime
 from typing import Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined
-
 from policy_client.answers import Reason
 from policy_client.reviews import AccessReview, Change, ReviewedAccess, ReviewedAction
+
 from policy_service.cli.report_changes import kind_words, tell
 from policy_service.cli.report_timeline import timeline_of
 from policy_service.cli.report_words import (
@@ -28,13 +28,14 @@ from policy_service.cli.report_words import (
 )
 
 _HEADLINE: Final = {
-    "report:patient_details": "see patients’ names in reports",
+    "report:patient_details": "see patients’ names in reports",  # noqa: RUF001 - typeset, for people.
     "claim:delete": "delete claims",
     "invoice:pay": "pay invoices",
     "user:invite": "invite users",
     "app:mobile": "use the mobile app",
 }
 """What a privacy officer asks about first."""
+_DASH: Final = "–"  # noqa: RUF001 - typeset, for people.
 
 # The template is HTML throughout, so all that is put into it is escaped.
 _environment = Environment(
@@ -69,9 +70,7 @@ class MatrixRow:
     shown: int
 
 
-def render(
-    review: AccessReview, changes: Sequence[Change], *, since: datetime | None, made_at: datetime
-) -> str:
+def render(review: AccessReview, changes: Sequence[Change], *, since: datetime | None, made_at: datetime) -> str:
     """The page. Of the changes it tells those since then, up to the review's revision; ``since`` None: all of them."""
     told = [
         tell(change, review)
@@ -123,7 +122,7 @@ def _cell(action: ReviewedAction | None, physician: str, marks: Marks) -> Cell:
     if action.reason is Reason.DENIED_BY_RULE:
         letter = mark.letter if mark else ""
         return Cell(sign=f"✗{letter}", tone="denied", words=f"hidden: denied by rule{through}", mobile=False)
-    return Cell(sign="–", tone="hidden", words=f"hidden: {action.reason.value}", mobile=False)
+    return Cell(sign=_DASH, tone="hidden", words=f"hidden: {action.reason.value}", mobile=False)
 
 
 def _count(review: AccessReview, wanted: str) -> int:
@@ -133,4 +132,4 @@ def _count(review: AccessReview, wanted: str) -> int:
 def _numbers(review: AccessReview) -> Iterator[tuple[int, str]]:
     yield len(review.access), "accounts with access" if review.user else "people with access"
     for action, words in _HEADLINE.items():
-        yield _count(review, action), f"where they {words}" if review.user else f"can {words}"
+        yield _count(review, action), f"where they can {words}" if review.user else f"can {words}"

@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Final
 
 from policy_client.reviews import AccessReview, Change, PolicyRow
+
 from policy_service.cli.report_words import role_name, role_title
 
 ACCESS, INVITATIONS, ROLES, POLICY = "Access", "Invitations", "Roles", "Policy"
@@ -136,9 +137,10 @@ def _term(row: PolicyRow) -> str:
 
 
 def _notes(change: Change) -> Iterator[tuple[str, str]]:
+    people = {row[1].partition(":")[2] for row in (*change.before, *change.after) if row[1].startswith("user:")}
     for key, value in change.detail.items():
         # An invitation's id says nothing to a person, and a model's text is pages long.
-        if key in ("invitation", "model") or value in ("", [], (), None):
+        if key in ("invitation", "model") or value in ("", [], (), None) or (key == "user" and value in people):
             continue
         yield _DETAILS.get(key, key.replace("_", " ")), _value(value)
 

@@ -10,8 +10,8 @@ from policy_service.cli.report_changes import ACCESS, INVITATIONS, POLICY, ROLES
 
 WIDTH: Final = 1000
 _LEFT, _RIGHT, _TOP, _LANE = 120, 960, 8, 34
-_MOST_STEPS: Final = 56
-"""Marks that are further apart than they are wide."""
+_MOST_STEPS: Final = 92
+"""The days of a quarter: marks of two days in a row still stand apart."""
 _TICKS: Final = 6
 
 
@@ -64,7 +64,7 @@ def timeline_of(changes: Sequence[ToldChange], begin: datetime | None, end: date
         Dot(
             x=x(number),
             y=lanes[lane],
-            radius=min(6 + 1.5 * (count - 1), 13),
+            radius=5.0 if count == 1 else min(7 + count / 2, 13),
             count=count,
             words=f"{lane}: {count} on {_days(first, number, step)}",
         )

@@ -14,7 +14,7 @@ ACTIONS: Final = {
     "claim:submit": "submit",
     "claim:delete": "delete",
     "report:generate": "generate",
-    "report:patient_details": "patients’ names",
+    "report:patient_details": "patients’ names",  # noqa: RUF001 - typeset, for people.
     "invoice:view": "view",
     "invoice:pay": "pay",
     "user:list": "see the list",

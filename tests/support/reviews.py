@@ -22,6 +22,7 @@ from policy_client.reviews import (
     ReviewedInvitation,
     ReviewedRole,
 )
+
 from policy_service.cli.report import render
 from policy_service.vocabulary import OWNER_ONLY, Action
 from tests.support.chromium import Chromium
@@ -37,6 +38,7 @@ BUILT_IN = {
 }  # fmt: skip
 START = datetime(2026, 9, 1, 8, 30, tzinfo=UTC)
 MADE_AT = datetime(2026, 11, 23, 9, 0, tzinfo=UTC)
+HEIGHT = 1740
 HASH = "9f2c4e7a1b8d3056e4a97c21d0f8b36a5e7c9d14208b6f3ea1d57c40928e6bf3"
 CHECKPOINT = json.dumps(
     {
@@ -248,8 +250,15 @@ def mia() -> tuple[AccessReview, list[Change]]:
             access("mia", held("data_entry"), physician="dr-tran"),
         ),
     )
-    after = [("g", "user:mia", "role:data_entry", "physician:dr-tran")]
-    return found, [change(2, 0, "demo.load", actor="demo", caller="local", physician="", after=after)]
+    after = [
+        ("g", "user:mia", "role:data_entry", "physician:dr-osei"),
+        ("g", "user:mia", "role:financial_viewer", "physician:dr-silver"),
+        ("g", "user:mia", "role:data_entry", "physician:dr-tran"),
+        ("g", "user:noah", "role:financial_viewer", "physician:dr-tran"),
+    ]
+    return found, [
+        change(2, 0, "demo.load", actor="demo", caller="local", physician="", after=after, reason="demo accounts")
+    ]
 
 
 def crowd(count: int) -> tuple[AccessReview, list[Change]]:
@@ -261,7 +270,12 @@ def crowd(count: int) -> tuple[AccessReview, list[Change]]:
     ]
     found = review(display_name="Lakeshore Group Practice", access=(access("ama", held("owner")), *people))
     changes = [
-        change(2 + number, number * 0.9, "grant", after=[("g", f"user:user-{number:03}", "role:data_entry", "physician:dr-osei")])
+        change(
+            2 + number,
+            number * 0.9,
+            "grant",
+            after=[("g", f"user:user-{number:03}", "role:data_entry", "physician:dr-osei")],
+        )
         for number in range(29)
     ]
     return found, changes
@@ -294,11 +308,12 @@ def main(folder: Path) -> None:
     """Write the pictures in the documentation, and others to look at into FOLDER/looks if it is there."""
     quarter = page(osei(), since=day(10))
     chromium = Chromium()
-    height = chromium.measure(quarter, 1280).height
-    chromium.screenshot(quarter, folder / "access-review.png", 1280, height)
-    chromium.screenshot(quarter, folder / "access-review-dark.png", 1280, height, dark=True)
+    chromium.screenshot(quarter, folder / "access-review.png", 1280, HEIGHT)
+    chromium.screenshot(quarter, folder / "access-review-dark.png", 1280, HEIGHT, dark=True)
     looks = folder / "looks"
     if looks.is_dir():
+        height = chromium.measure(quarter, 1280).height
+        chromium.screenshot(quarter, looks / "whole.png", 1280, height)
         chromium.screenshot(quarter, looks / "narrow.png", 500, 2600)
         chromium.screenshot(page(mia()), looks / "mia.png", 1280, 1500)
         chromium.screenshot(page(crowd(60)), looks / "crowd.png", 1280, 2400)
