@@ -14,27 +14,31 @@ _QUIET = (
     "--force-device-scale-factor=1",
 )  # fmt: skip
 _POLICY = re.compile(r'<meta http-equiv="Content-Security-Policy"[^>]*>')
-# How far the page reaches, and what stands out of the window without a box of its own to scroll in.
+# How far the page reaches; what stands out of the window without a box of its own to scroll in; what is wider or
+# higher than the cell or heading that it stands in.
 _RULER = """<script>
 addEventListener("load", () => {
   const wide = document.documentElement.clientWidth;
   const out = [...document.body.querySelectorAll("*")].filter((element) =>
     element.getBoundingClientRect().right > wide + 0.5 &&
     !(element.closest(".scroll") && getComputedStyle(element.closest(".scroll")).overflowX === "auto"));
+  const cut = [...document.body.querySelectorAll("td, th, dd, li, h1, h3, p, .turned span")].filter((element) =>
+    element.scrollWidth > element.clientWidth + 1 || (element.tagName === "SPAN" && element.scrollHeight > element.clientHeight + 1));
   const root = document.documentElement;
-  root.dataset.measured = [root.scrollWidth, wide, root.scrollHeight, out.length].join(" ");
+  root.dataset.measured = [root.scrollWidth, wide, root.scrollHeight, out.length, cut.length].join(" ");
 });
 </script>"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measured:
-    """Sizes in pixels; ``outside`` counts elements that stand out of the window."""
+    """Sizes in pixels; ``outside`` counts elements that stand out of the window, ``cut`` those with more than fits."""
 
     width: int
     window: int
     height: int
     outside: int
+    cut: int
 
 
 class Chromium:
@@ -60,10 +64,10 @@ class Chromium:
         copy, count = _POLICY.subn("", page.replace("</body>", _RULER + "</body>"))
         assert count == 1
         dom = self._run(copy, f"--window-size={width},900", "--dump-dom")
-        found = re.search(r'data-measured="(\d+) (\d+) (\d+) (\d+)"', dom)
+        found = re.search(r'data-measured="(\d+) (\d+) (\d+) (\d+) (\d+)"', dom)
         assert found, dom[:1000]
         sizes = [int(size) for size in found.groups()]
-        return Measured(width=sizes[0], window=sizes[1], height=sizes[2], outside=sizes[3])
+        return Measured(width=sizes[0], window=sizes[1], height=sizes[2], outside=sizes[3], cut=sizes[4])
 
     def _run(self, page: str, *what: str) -> str:
         with tempfile.TemporaryDirectory() as scratch:

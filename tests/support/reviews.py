@@ -281,6 +281,36 @@ def crowd(count: int) -> tuple[AccessReview, list[Change]]:
     return found, changes
 
 
+def longest() -> tuple[AccessReview, list[Change]]:
+    """Every text as long as it can be, without a place to break it."""
+    user, name, account, mail = "u" * 64, "r" * 64, "p" * 64, f"{'m' * 64}@{'d' * 60}.example"
+    domain = f"physician:{account}"
+    found = review(
+        physician=account,
+        display_name="D" * 200,
+        access=(access(user, held(name, by="b" * 64, kind="k" * 40), physician=account, allowed=FRONT_DESK),),
+        custom_roles=(
+            role(name, allow=ACTIONS, deny=ACTIONS, includes=[name, "s" * 64], allowed=ACTIONS, holders=[user] * 3),
+        ),
+        pending=(invitation(user, email=mail, roles=(name, name), invited_by="b" * 64),),
+    )
+    row = ("g", f"user:{user}", f"role:{name}", domain)
+    rule = ("p", f"role:{name}", domain, "claim:view", "deny")
+    return found, [
+        change(
+            3,
+            1,
+            "k" * 40,
+            actor=user,
+            caller="c" * 64,
+            reason="w" * 500,
+            before=[row],
+            after=[row, rule],
+            note="n" * 500,
+        )
+    ]
+
+
 def role(name: str, **fields: Any) -> ReviewedRole:
     given: dict[str, Any] = {"allow": (), "deny": (), "includes": (), "allowed": (), "holders": ()}
     return ReviewedRole(role=name, **(given | fields))
@@ -317,6 +347,8 @@ def main(folder: Path) -> None:
         chromium.screenshot(quarter, looks / "narrow.png", 500, 2600)
         chromium.screenshot(page(mia()), looks / "mia.png", 1280, 1500)
         chromium.screenshot(page(crowd(60)), looks / "crowd.png", 1280, 2400)
+        chromium.screenshot(page(longest()), looks / "longest.png", 1280, 2200)
+        chromium.print_to_pdf(page(longest()), looks / "longest.pdf")
         chromium.screenshot(page((review(), [])), looks / "empty.png", 1280, 1500)
         chromium.print_to_pdf(quarter, looks / "osei.pdf")
         chromium.print_to_pdf(page(crowd(60)), looks / "crowd.pdf")
