@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
 
 import typer
@@ -11,10 +12,11 @@ from policy_client import AuditClient
 from policy_service.cli import audit_verify
 from policy_service.cli import audit_words as words
 from policy_service.cli.calling import AsJson, auditing, plain
-from policy_service.cli.output import print_json, print_json_items
+from policy_service.cli.output import print_done, print_json, print_json_items, written
 from policy_service.cli.points import read_point, read_time
 from policy_service.cli.sheets import Cell, print_csv
 
+_PERIOD = "90d"
 ON_A_SCREEN = 50
 """Entries of a table, unless told otherwise; JSON and CSV hold all."""
 
@@ -134,15 +136,32 @@ def review(
         str, typer.Option("--user", help="Instead of an account: everywhere this user can act.", show_default=False)
     ] = "",
     at: Annotated[str, typer.Option(help=f"As it was then: {Instant}.", show_default="now")] = "",
+    html: Annotated[Path | None, typer.Option(help="Write a page to read, print and file.", show_default=False)] = None,
+    since: Annotated[
+        str, typer.Option(help="With --html: show the changes from this time on; as elsewhere.", show_default="90d")
+    ] = "",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Who could do what in PHYSICIAN's account, since when and granted by whom."""
     if bool(physician) == bool(user):
         raise ValueError("a review is of one account or of one user: audit review PHYSICIAN, or audit review --user U")
-    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", datetime.now(UTC))
+    if since and not html:
+        raise ValueError("--since is the period of changes in the page: give --html too")
+    now = datetime.now(UTC)
+    form, point, begin = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now), None
+    if html:
+        begin = read_time(since or _PERIOD, "--since", now)
     found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
-    if form == "json":
+    if html:
+        # Late: the other commands need no templates.
+        from policy_service.cli.report import render
+
+        changes = tuple(client.changes(physician=physician, user=user, since=begin))
+        with written(html) as file:
+            file.write(render(found, changes, since=begin, made_at=now))
+        print_done(f"{html} is written", found.revision, as_json=as_json)
+    elif form == "json":
         print_json(plain(found))
     elif form == "csv":
         print_csv(words.REVIEW_COLUMNS, words.review_cells(found))

@@ -6,7 +6,8 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
-from typing import Any
+from pathlib import Path
+from typing import IO, Any
 
 import typer
 from rich import box
@@ -83,6 +84,21 @@ def progress_bar(words: str) -> Iterator[Moved]:
     with RichProgress(*columns, console=err, transient=True, disable=not err.is_terminal) as bar:
         task = bar.add_task(words, total=None)
         yield lambda done, total: bar.update(task, completed=done, total=total)
+
+
+@contextmanager
+def written(output: Path | None) -> Iterator[IO[str]]:
+    """A file that is there whole or not at all, or standard output."""
+    if output is None:
+        yield sys.stdout
+        return
+    beside = output.with_name(output.name + ".part")
+    try:
+        with beside.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        beside.replace(output)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def when(moment: datetime | None) -> str:

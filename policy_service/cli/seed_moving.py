@@ -1,17 +1,14 @@
 """``seed export`` and ``seed import``: the policy as a file, and a whole policy into an empty store."""
 
 import asyncio
-import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Annotated
+from typing import Annotated
 
 import typer
 from policy_client import SeedClient
 
 from policy_service.cli.calling import Actor, AsJson, seeding
-from policy_service.cli.output import print_done, progress_bar
+from policy_service.cli.output import print_done, progress_bar, written
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here.", show_default="standard output")]
 
@@ -45,10 +42,10 @@ def seed_export(
         text = client.seed()
         if like:
             text = rewritten(like.read_text(encoding="utf-8"), read_rows(text, "the policy in force"))
-        with _written(output) as file:
+        with written(output) as file:
             file.write(text)
         return
-    with progress_bar("lines") as moved, _written(output) as file:
+    with progress_bar("lines") as moved, written(output) as file:
         for part, progress in client.everything():
             file.write(part)
             moved(progress.done, progress.total)
@@ -92,18 +89,3 @@ def seed_import(
         raise StartError(str(fault)) from fault
     counts = ", ".join(f"{count:,} {kind}s" for kind, count in found.header["counts"].items())
     print_done(f"{counts} of revision {found.header['revision']} are in", revision, as_json=as_json)
-
-
-@contextmanager
-def _written(output: Path | None) -> Iterator[IO[str]]:
-    """A file that is there whole or not at all, or standard output."""
-    if output is None:
-        yield sys.stdout
-        return
-    beside = output.with_name(output.name + ".part")
-    try:
-        with beside.open("w", encoding="utf-8", newline="") as file:
-            yield file
-        beside.replace(output)
-    finally:
-        beside.unlink(missing_ok=True)

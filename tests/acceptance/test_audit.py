@@ -1,13 +1,17 @@
 """An auditor at the real command, with the real process: what was changed and decided, who could do what."""
 
+import asyncio
 import csv
 import io
 import json
 import subprocess
 import sys
+from pathlib import Path
 
+import asyncpg
 from policy_client import AuditClient
 
+from policy_service.store import embedded_postgres
 from tests.acceptance.conftest import Service
 from tests.acceptance.test_documents import blocks
 
@@ -66,12 +70,46 @@ def test_an_auditors_day(service):
 
 def test_the_documents_questions_are_answered(service):
     lines = [line for block in blocks("docs/audit.md", "sh") for line in block.splitlines()]
-    questions = [line.split()[1:] for line in lines if line.startswith("policy-service audit") and "verify" not in line]
-    assert {words[1] for words in questions} == {"changes", "decisions", "review", "diff"}
+    questions = [line.split()[1:] for line in lines if line.startswith("policy-service audit")]
+    assert {words[1] for words in questions} == {"changes", "decisions", "review", "diff", "verify"}
     with service.running():
         for words in questions:
-            run = service.cli(*words)
+            here = [
+                str(service.data_dir / Path(word).name) if word.endswith((".html", ".jsonl")) else word
+                for word in words
+            ]
+            run = service.cli(*here)
             assert (run.returncode, run.stderr) == (0, ""), words
+    page = (service.data_dir / "review.html").read_text()
+    assert "Dr. Osei" in page
+    assert "<script" not in page
+
+
+def test_a_log_that_was_altered_is_told_with_its_place(service):
+    """From outside: the service's own database, edited while the service does not run."""
+    with service.running():
+        assert service.cli("users", "revoke", "dr-osei", "leo", "--yes", "--as", "ama").returncode == 0
+        whole = json.loads(service.cli("audit", "verify", "--json").stdout)
+        assert (whole["whole"], whole["entries"], whole["checkpoint"] != "") == (True, 3, True)
+    kept = service.data_dir / "checkpoints.jsonl"
+    met = service.cli("audit", "verify", "--direct", "--against", str(kept))
+    assert (met.returncode, "1 checkpoints met" in met.stdout) == (0, True), met.stderr
+    asyncio.run(_alter(service))
+    told = service.cli("audit", "verify", "--direct")
+    assert told.returncode == 1
+    assert "broken at revision 2: its hash is not that of its content" in told.stderr
+    with service.running():
+        run = service.cli("audit", "verify", "--json")
+        assert (run.returncode, json.loads(run.stdout)["broken_revision"]) == (1, 2)
+        assert json.loads(run.stdout)["checkpoint"] == ""
+
+
+async def _alter(service: Service) -> None:
+    async with embedded_postgres(service.data_dir) as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("UPDATE changes SET actor = 'nobody' WHERE revision = 2")
+        await connection.close()
 
 
 def test_the_chain_is_checked_by_what_the_document_says(service):

@@ -187,7 +187,7 @@ def test_worlds_are_asked_on_the_seed_in_force_where_the_service_tells_it(
     """Not the local file: a seed in which data entry may only view claims."""
     at(7)
     narrow = [row for row in seed if row.values[0] != "role:data_entry" or row.values[2] == "claim:view"]
-    monkeypatch.setattr(live, "seed_in_force", lambda client, management: tuple(narrow))
+    monkeypatch.setattr(live, "seed_in_force", lambda *_: tuple(narrow))
     result = seed_test(live_file(), clinic, "--live", "--address", f"127.0.0.1:{port}", "--json")
     assert result.exit_code == 0, result.output
     found = json.loads(result.stdout)
