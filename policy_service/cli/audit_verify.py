@@ -81,7 +81,7 @@ def _print(found: Verdict) -> None:
             caption="the decision log: what is missing was answered and not recorded",
         )
     if found.whole:
-        met = f", {found.checkpoints_met} checkpoints met" if found.checkpoints_met else ""
+        met = f"; checkpoints met: {found.checkpoints_met}" if found.checkpoints_met else ""
         out.print(f"[green]whole[/green]: {found.entries:,} entries, each as it was written{met}")
         out.print(f"[dim]head {found.head_hash} at revision {found.head_revision}[/dim]")
         if found.checkpoint:

@@ -25,7 +25,8 @@ def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
     else:
         held = sum(group.count for group in plan.groups)
         out.print(
-            f"[bold]{plan.users:,} users in {plan.physicians:,} accounts[/bold] are affected ({held:,} memberships):"
+            f"[bold]{_count(plan.users, 'user')} in {_count(plan.physicians, 'account')}[/bold] "
+            f"{'is' if plan.users == 1 else 'are'} affected ({_count(held, 'membership')}):"
         )
         for group in plan.groups:
             _print_group(group, asked_for_all=asked_for_all)
@@ -33,9 +34,13 @@ def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
     for guard in plan.guarded:
         out.print(f"[yellow]guarded:[/yellow] {escape(guard)}")
     out.print(
-        f"[dim]{len(plan.removed)} rows removed, {len(plan.added)} added; plan {plan.digest[:12]} at revision "
-        f"{plan.revision}[/dim]"
+        f"[dim]{_count(len(plan.removed), 'row')} removed, {len(plan.added)} added; "
+        f"plan {plan.digest[:12]} at revision {plan.revision}[/dim]"
     )
+
+
+def _count(number: int, thing: str) -> str:
+    return f"{number:,} {thing}{'' if number == 1 else 's'}"
 
 
 def _print_group(group: ImpactGroup, *, asked_for_all: bool) -> None:

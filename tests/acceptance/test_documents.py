@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shlex
 import subprocess
 import sys
 import time
@@ -29,7 +30,7 @@ def test_the_readmes_commands_answer(service):
         shown = blocks("README.md", "text")[0]
         assert service.cli("check", "mia", "dr-osei", "claim:submit").stdout == shown
         for line in commands:
-            words = line.partition("#")[0].split()[1:]
+            words = shlex.split(line.partition("#")[0])[1:]
             run = service.cli(*words)
             assert run.returncode in (0, 1), (line, run.stderr)
             assert run.stdout
@@ -87,3 +88,38 @@ def test_the_makefiles_targets_are_all_there():
     for target in ("run", "test", "bench", "lint", "fuzz"):
         assert re.search(rf"^{target}: ", text, flags=re.M)
     assert (BIN / "policy-service").exists()
+
+
+def test_the_commands_of_operations_do_what_they_say(service, short_folder):
+    """In the order of the page, in a folder with an edited seed."""
+    lines = [line.partition("  #")[0] for block in blocks("docs/operations.md", "sh") for line in block.splitlines()]
+    seed = (ROOT / "policies/seed.csv").read_text()
+    edited = seed.replace("p, role:data_entry, *, claim:delete, allow", "p, role:data_entry, *, report:generate, allow")
+    (short_folder / "new.csv").write_text(edited)
+    shown = next(block for block in blocks("docs/operations.md", "text") if block.startswith("- p, role"))
+    done = []
+    with service.running():
+        for line in lines:
+            words = shlex.split(line)
+            if words[:2] != ["policy-service", "seed"]:
+                continue
+            if words[2] in ("apply", "rollback"):
+                words.append("--yes")
+            here = [str(ROOT / word) if word.startswith("policies/") else word for word in words[1:]]
+            run = subprocess.run(
+                [BIN / words[0], *here], cwd=short_folder, env=service.env, capture_output=True, text=True
+            )
+            # The shipped expectations notice the edit.
+            assert run.returncode == (1 if words[2] == "test" else 0), (line, run.stdout, run.stderr)
+            if words[2:] == ["plan", "new.csv"]:
+                assert run.stdout == shown
+            done.append(words[2])
+    assert done == ["lint", "test", "plan", "apply", "plan", "apply", "rollback", "export", "plan", "export"]
+    # After the rollback the policy in force is the shipped seed again.
+    assert (short_folder / "seed.csv").read_text() == seed
+    moved = Service(short_folder / "moved", command=(str(BIN / "policy-service"), "serve"))
+    imported = moved.cli("seed", "import", str(short_folder / "policy.jsonl"), "--as", "olga")
+    assert imported.returncode == 0, imported.stderr
+    with moved.running():
+        assert moved.cli("check", "mia", "dr-osei", "claim:submit").returncode == 0
+        assert moved.cli("audit", "verify").returncode == 0
