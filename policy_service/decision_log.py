@@ -14,6 +14,7 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Final, Protocol
@@ -168,7 +169,8 @@ class DecisionLog:
             return [f"{self.replica}-u{next(self._unrecorded)}" for _ in outcomes]
         ids, lines = [], []
         # A batch has few different outcomes, each one object.
-        tails = {id(outcome): _tail(outcome, revision) for outcome in outcomes}
+        different = {id(outcome): outcome for outcome in outcomes}
+        tails = {key: _tail(outcome, revision) for key, outcome in different.items()}
         with self._lock:
             head, sequence = self._head(caller), self._sequence
             for check, channel, outcome in zip(asked, channels, outcomes, strict=True):
@@ -246,6 +248,9 @@ class DecisionLog:
                 mapped.remove()
             else:
                 mapped.close()
+        with suppress(OSError):
+            # Others may have something in it.
+            self._folder.rmdir()
 
 
 def _tail(outcome: Outcome, revision: int) -> str:

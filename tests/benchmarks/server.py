@@ -13,7 +13,9 @@ serves until its standard input ends.
 import asyncio
 import json
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 from typing import Any
 
 import grpc
@@ -23,7 +25,7 @@ from policy_service.pb import decision_pb2 as pb
 from policy_service.rpc.server import _OPTIONS, DECISION
 from policy_service.settings import Settings
 from tests.benchmarks.quiet import keep_stdout_clean
-from tests.conftest import settings_for
+from tests.conftest import DATA_DIR, settings_for
 
 _ANSWER = pb.CheckResponse(
     allowed=True, reason=pb.REASON_GRANTED, revision=2, decision_id="0123456789ab-1000000", role="data_entry"
@@ -92,14 +94,16 @@ def main() -> None:
     keep_stdout_clean()
     kind = sys.argv[1]
     more = {"decision_log": "off"} if kind == "unlogged" else {}
-    settings = settings_for(sys.argv[2] if len(sys.argv) > 2 else "postgresql://unused", **more)
-    serving = {"service": serve_service, "unlogged": serve_service, "floor": serve_floor}[kind](settings)
-    try:
-        import uvloop
-    except ImportError:
-        asyncio.run(serving)
-    else:
-        uvloop.run(serving)
+    serve = {"service": serve_service, "unlogged": serve_service, "floor": serve_floor}[kind]
+    with tempfile.TemporaryDirectory() as folder:
+        dsn = sys.argv[2] if len(sys.argv) > 2 else "postgresql://unused"
+        serving = serve(settings_for(dsn, data_dir=Path(folder), token_key_file=DATA_DIR / "token.key", **more))
+        try:
+            import uvloop
+        except ImportError:
+            asyncio.run(serving)
+        else:
+            uvloop.run(serving)
 
 
 if __name__ == "__main__":

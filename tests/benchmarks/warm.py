@@ -29,7 +29,7 @@ def measure(bench: Workbench) -> Iterator[Figure]:
     batches = {size: population.batches(asked[size]) for size in sizes}
     unary: dict[int, list[load.Load]] = {size: [] for size in sizes}
     batch: dict[int, list[load.Load]] = {size: [] for size in sizes}
-    with bench.serving("service", sizes[0]) as large, bench.serving("service", sizes[1]) as small:
+    with bench.serving("unlogged", sizes[0]) as large, bench.serving("unlogged", sizes[1]) as small:
         servers = dict(zip(sizes, (large, small), strict=True))
         for size, server in servers.items():
             bench.say(f"asking {len(asked[size]):,} questions for the first time, of {size:,} physicians")

@@ -178,7 +178,7 @@ def test_a_file_that_is_not_ours_is_left_alone(tmp_path):
 
 
 def test_a_log_that_the_database_has_whole_leaves_nothing(tmp_path):
-    log = opened(tmp_path)
+    log = opened(tmp_path / "log")
     record(log)
     log.close(whole=True)
     assert list(tmp_path.iterdir()) == []
