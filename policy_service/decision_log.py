@@ -7,9 +7,6 @@ and leave a gap in the sequence; an answer never waits for the log. Never
 awaits, never reads the database.
 """
 
-import fcntl
-import mmap
-import os
 import threading
 import time
 from collections import deque
@@ -17,18 +14,12 @@ from collections.abc import Iterable, Sequence
 from contextlib import suppress
 from itertools import count
 from pathlib import Path
-from typing import Final, Protocol
+from typing import Protocol
 
 from policy_service import metrics
 from policy_service.errors import StartError
+from policy_service.spool import END, HEADER, LOST, SEGMENT_BYTES, SEQUENCE, Mapped, Segment
 from policy_service.vocabulary import DecisionLogMode, Outcome
-
-SEGMENT_BYTES: Final = 4 << 20
-"""Size of a file of lines; larger than the longest batch."""
-_HEADER: Final = 64
-_END, _SHIPPED = 1, 2
-_SEQUENCE, _LOST = 1, 2
-_MAGIC: Final = 0x31474F4C44504F  # "OPDLOG1", little-endian.
 
 
 class Asked(Protocol):
@@ -39,79 +30,6 @@ class Asked(Protocol):
     action: str
     resource: str
     correlation_id: str
-
-
-class Mapped:
-    """A file mapped into memory, with a header of eight-byte numbers that are written at once or not at all."""
-
-    def __init__(self, path: Path, size: int, *, new: bool) -> None:
-        """Make or open the file. Raises OSError, also where the disk has no room for it."""
-        self.path = path
-        self._file = os.open(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
-        try:
-            if new:
-                # All of it now: writing to a mapped file on a full disk would end the process.
-                os.posix_fallocate(self._file, 0, size)
-            self.bytes = mmap.mmap(self._file, size)
-        except BaseException:
-            os.close(self._file)
-            if new:
-                path.unlink()
-            raise
-        self.numbers = memoryview(self.bytes)[:_HEADER].cast("Q")
-        if new:
-            self.numbers[0] = _MAGIC
-
-    @property
-    def is_ours(self) -> bool:
-        """Was it made by this release's kind of log?"""
-        return self.numbers[0] == _MAGIC
-
-    def lock(self) -> bool:
-        """Keep other processes from taking the file; False where one has it."""
-        try:
-            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return False
-        return True
-
-    def sync(self) -> None:
-        """To the disk itself: what was answered then survives the machine too."""
-        os.fdatasync(self._file)
-
-    def close(self) -> None:
-        """Let go of the file, and of its lock."""
-        self.numbers.release()
-        self.bytes.close()
-        os.close(self._file)
-
-    def remove(self) -> None:
-        """Close, and delete the file."""
-        self.close()
-        self.path.unlink()
-
-
-class Segment(Mapped):
-    """A file of lines: where they end, and up to where the database has them."""
-
-    def __init__(self, path: Path, *, new: bool) -> None:
-        """As ``Mapped``."""
-        super().__init__(path, SEGMENT_BYTES, new=new)
-        if new:
-            self.numbers[_END] = self.numbers[_SHIPPED] = _HEADER
-
-    @property
-    def size(self) -> int:
-        """Bytes of lines that the database does not have yet."""
-        return int(self.numbers[_END] - self.numbers[_SHIPPED])
-
-    def waiting(self) -> bytes:
-        """Lines that the database does not have yet."""
-        return self.bytes[self.numbers[_SHIPPED] : self.numbers[_END]]
-
-    def shipped(self, size: int) -> None:
-        """The database has so many more bytes of them."""
-        self.numbers[_SHIPPED] += size
 
 
 class DecisionLog:
@@ -134,7 +52,7 @@ class DecisionLog:
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
-            self._state = Mapped(folder / f"{replica}.new", _HEADER, new=True)
+            self._state = Mapped(folder / f"{replica}.new", HEADER, new=True)
             # Locked before it can be found: whoever finds it unlocked takes it for left behind.
             self._state.lock()
             self._state.path = self._state.path.rename(folder / f"{replica}.state")
@@ -149,7 +67,7 @@ class DecisionLog:
     @property
     def lost(self) -> int:
         """Decisions that were answered and not recorded, for want of room."""
-        return int(self._state.numbers[_LOST])
+        return int(self._state.numbers[LOST])
 
     def record(self, caller: str, asked: Asked, channel: str, outcome: Outcome, revision: int) -> str:
         """Write a decision down; its id."""
@@ -202,12 +120,12 @@ class DecisionLog:
         self._sequence += decisions
         state = self._state.numbers
         if segment is None:
-            state[_LOST] += decisions
+            state[LOST] += decisions
             metrics.decisions_lost.inc(decisions)
         else:
             segment.bytes[self._end : end] = lines
-            segment.numbers[_END] = self._end = end
-        state[_SEQUENCE] = self._sequence
+            segment.numbers[END] = self._end = end
+        state[SEQUENCE] = self._sequence
 
     def _turn(self) -> None:
         """Begin a new file, if there is room for one."""
@@ -222,7 +140,7 @@ class DecisionLog:
             self._open = Segment(path, new=True)
         except OSError:
             return
-        self._end = _HEADER
+        self._end = HEADER
 
     def waiting(self) -> list[Segment]:
         """The files that may have lines for the database, oldest first; the last may still be written to."""
@@ -266,39 +184,3 @@ def _line(head: str, sequence: int, asked: Asked, channel: str, tail: str) -> st
         f"{head}{sequence}\t{asked.user}\t{asked.physician}\t{asked.action}\t{channel}\t"
         f"{resource}\t{correlation}\t{tail}"
     )
-
-
-class Left:
-    """What a process that was killed left behind."""
-
-    def __init__(self, state: Mapped) -> None:
-        """``state`` is locked."""
-        self._state = state
-        self.replica = state.path.stem
-        self.sequence = int(state.numbers[_SEQUENCE])
-        self.lost = int(state.numbers[_LOST])
-        self.segments = [Segment(path, new=False) for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines"))]
-
-    def close(self) -> None:
-        """Leave it to the next process."""
-        for mapped in (*self.segments, self._state):
-            mapped.close()
-
-    def remove(self) -> None:
-        """Delete it: the database has everything."""
-        for mapped in (*self.segments, self._state):
-            mapped.remove()
-
-
-def left_behind(folder: Path) -> list[Left]:
-    """What processes that no longer run left in a folder; another process cannot take it meanwhile."""
-    found = []
-    for path in sorted(folder.glob("*.state")):
-        if path.stat().st_size != _HEADER:
-            continue
-        state = Mapped(path, _HEADER, new=False)
-        if state.is_ours and state.lock():
-            found.append(Left(state))
-        else:
-            state.close()
-    return found

@@ -16,9 +16,10 @@ from typing import Final
 import structlog
 
 from policy_service import metrics
-from policy_service.decision_log import DecisionLog, Left, Segment, left_behind
+from policy_service.decision_log import DecisionLog
 from policy_service.errors import StoreUnavailable
 from policy_service.settings import Settings
+from policy_service.spool import Left, Segment, left_behind
 from policy_service.store import ReplicaEvent, Store
 from policy_service.vocabulary import DecisionLogMode
 

@@ -8,10 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from policy_service import decision_log
-from policy_service.decision_log import SEGMENT_BYTES, DecisionLog, left_behind
+from policy_service import spool
+from policy_service.decision_log import DecisionLog
 from policy_service.errors import StartError
 from policy_service.pb import decision_pb2 as pb
+from policy_service.spool import SEGMENT_BYTES, left_behind
 from policy_service.vocabulary import DecisionLogMode, Outcome, Reason, Role
 
 ALLOWED = Outcome(allowed=True, reason=Reason.GRANTED, role=Role("data_entry"))
@@ -102,7 +103,7 @@ def test_a_full_disk_loses_decisions_and_not_the_process(tmp_path, monkeypatch):
     def full(*_: object) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
 
-    monkeypatch.setattr(decision_log.os, "posix_fallocate", full)
+    monkeypatch.setattr(spool.os, "posix_fallocate", full)
     assert record(log) == "abc-1"
     assert (log.lost, log.waiting(), list(tmp_path.glob("*.lines"))) == (1, [], [])
     monkeypatch.undo()

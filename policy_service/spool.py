@@ -1,0 +1,125 @@
+"""The files that recorded decisions wait in: mapped into memory, so that they outlive the process that writes them."""
+
+import fcntl
+import mmap
+import os
+from pathlib import Path
+from typing import Final
+
+SEGMENT_BYTES: Final = 4 << 20
+"""Size of a file of lines; larger than the longest batch."""
+HEADER: Final = 64
+# Places of numbers in the header: of a file of lines …
+END, SHIPPED = 1, 2
+# … and of a process's state.
+SEQUENCE, LOST = 1, 2
+_MAGIC: Final = 0x31474F4C44504F  # "OPDLOG1", little-endian.
+
+
+class Mapped:
+    """A file mapped into memory, with a header of eight-byte numbers that are written at once or not at all."""
+
+    def __init__(self, path: Path, size: int, *, new: bool) -> None:
+        """Make or open the file. Raises OSError, also where the disk has no room for it."""
+        self.path = path
+        self._file = os.open(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
+        try:
+            if new:
+                # All of it now: writing to a mapped file on a full disk would end the process.
+                os.posix_fallocate(self._file, 0, size)
+            self.bytes = mmap.mmap(self._file, size)
+        except BaseException:
+            os.close(self._file)
+            if new:
+                path.unlink()
+            raise
+        self.numbers = memoryview(self.bytes)[:HEADER].cast("Q")
+        if new:
+            self.numbers[0] = _MAGIC
+
+    @property
+    def is_ours(self) -> bool:
+        """Was it made by this release's kind of log?"""
+        return self.numbers[0] == _MAGIC
+
+    def lock(self) -> bool:
+        """Keep other processes from taking the file; False where one has it."""
+        try:
+            fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        return True
+
+    def sync(self) -> None:
+        """To the disk itself: what was answered then survives the machine too."""
+        os.fdatasync(self._file)
+
+    def close(self) -> None:
+        """Let go of the file, and of its lock."""
+        self.numbers.release()
+        self.bytes.close()
+        os.close(self._file)
+
+    def remove(self) -> None:
+        """Close, and delete the file."""
+        self.close()
+        self.path.unlink()
+
+
+class Segment(Mapped):
+    """A file of lines: where they end, and up to where the database has them."""
+
+    def __init__(self, path: Path, *, new: bool) -> None:
+        """As ``Mapped``."""
+        super().__init__(path, SEGMENT_BYTES, new=new)
+        if new:
+            self.numbers[END] = self.numbers[SHIPPED] = HEADER
+
+    @property
+    def size(self) -> int:
+        """Bytes of lines that the database does not have yet."""
+        return int(self.numbers[END] - self.numbers[SHIPPED])
+
+    def waiting(self) -> bytes:
+        """Lines that the database does not have yet."""
+        return self.bytes[self.numbers[SHIPPED] : self.numbers[END]]
+
+    def shipped(self, size: int) -> None:
+        """The database has so many more bytes of them."""
+        self.numbers[SHIPPED] += size
+
+
+class Left:
+    """What a process that was killed left behind."""
+
+    def __init__(self, state: Mapped) -> None:
+        """``state`` is locked."""
+        self._state = state
+        self.replica = state.path.stem
+        self.sequence = int(state.numbers[SEQUENCE])
+        self.lost = int(state.numbers[LOST])
+        self.segments = [Segment(path, new=False) for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines"))]
+
+    def close(self) -> None:
+        """Leave it to the next process."""
+        for mapped in (*self.segments, self._state):
+            mapped.close()
+
+    def remove(self) -> None:
+        """Delete it: the database has everything."""
+        for mapped in (*self.segments, self._state):
+            mapped.remove()
+
+
+def left_behind(folder: Path) -> list[Left]:
+    """What processes that no longer run left in a folder; another process cannot take it meanwhile."""
+    found = []
+    for path in sorted(folder.glob("*.state")):
+        if path.stat().st_size != HEADER:
+            continue
+        state = Mapped(path, HEADER, new=False)
+        if state.is_ours and state.lock():
+            found.append(Left(state))
+        else:
+            state.close()
+    return found
