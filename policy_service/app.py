@@ -110,6 +110,8 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         if with_demo:
             await demo.load(store, read_file(policies_dir() / "demo.csv"))
         await seeds.record_model(store, model)
+        if await store.may_rewrite_log():
+            log.warning("the database role can rewrite the logs: give serve another, see 'migrate --service-role'")
         follower = Follower(store, model, most_enforcers=settings.max_warm_physicians)
         try:
             replica = await follower.start(max_age=settings.max_staleness_seconds)

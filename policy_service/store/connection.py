@@ -178,6 +178,11 @@ class Store:
         with translated():
             return await log.head(self._pool)
 
+    async def may_rewrite_log(self) -> bool:
+        """Has the service more rights than it should? Raises StoreUnavailable."""
+        with translated():
+            return await log.may_be_rewritten(self._pool)
+
     async def log_name(self) -> str:
         """The name of this database's history, never another's: the mark of its first change.
 

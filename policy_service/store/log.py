@@ -13,6 +13,7 @@ SELECT revision, at, caller, actor, reason, kind, physician, before, after, deta
 FROM changes ORDER BY revision
 """
 _NAME: Final = "SELECT mark::text FROM changes ORDER BY revision LIMIT 1"
+_MAY_REWRITE: Final = "SELECT has_table_privilege('changes', 'UPDATE') OR has_table_privilege('changes', 'DELETE')"
 _COUNT: Final = "SELECT count(*) FROM changes"
 _HEAD: Final = """
 SELECT changes.revision, changes.hash, policy_revision.revision AS current
@@ -141,6 +142,11 @@ async def head(connection: Any) -> Head:
     """Where the change log ends."""
     record = await connection.fetchrow(_HEAD)
     return Head(revision=record["revision"] or 0, hash=record["hash"] or b"", current=record["current"])
+
+
+async def may_be_rewritten(connection: Any) -> bool:
+    """Does this connection's role have more rights than a log should give?"""
+    return bool(await connection.fetchval(_MAY_REWRITE))
 
 
 async def name(connection: Any) -> str:

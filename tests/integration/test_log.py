@@ -15,7 +15,7 @@ from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.model import vetted_model
-from policy_service.store import SERVICE_ROLE, as_role, log
+from policy_service.store import SERVICE_ROLE, as_role, connect_store, log
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import Progress
 from tests.integration.conftest import grant, register, revoke
@@ -294,6 +294,12 @@ async def test_not_even_the_owner_rewrites_a_log_by_accident(database, app, hist
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await connection.execute(statement)
     await connection.close()
+
+
+async def test_a_service_with_too_many_rights_is_warned_of(store, database):
+    assert await store.may_rewrite_log()
+    async with connect_store(as_role(database, SERVICE_ROLE)) as limited:
+        assert not await limited.may_rewrite_log()
 
 
 async def test_the_service_cannot_drop_decisions_of_the_last_month(database):
