@@ -348,6 +348,14 @@ class StoreNotEmpty(PolicyError):
 
 
 @dataclass(kw_only=True)
+class FileChanged(PolicyError):
+    """The file is no longer the one that was checked; nothing was imported."""
+
+    reason = "FILE_CHANGED"
+    file: str
+
+
+@dataclass(kw_only=True)
 class RevisionNotReached(PolicyError):
     """This replica has not reached the revision asked for; try again or ask another."""
 

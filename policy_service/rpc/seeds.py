@@ -21,6 +21,8 @@ MOST_NAMED: Final = 100
 MOST_REASON: Final = 256
 _MEMBERS: Final = 5_000
 """People in one message of a stream."""
+_GROUPS: Final = 100
+"""Groups in one message of a stream: a third of what gRPC takes, with a hundred people of the longest names in each."""
 
 _LEVELS: Final = {Level.ERROR: pb.LEVEL_ERROR, Level.WARNING: pb.LEVEL_WARNING}
 
@@ -53,7 +55,12 @@ class SeedService:
             else:
                 made = part
         assert made is not None  # noqa: S101 - a plan's last part is the plan.
-        yield pb.PlanSeedResponse(plan=encode_plan(made, named))
+        encoded = encode_plan(made, named)
+        more = encoded.groups[_GROUPS:]
+        del encoded.groups[_GROUPS:]
+        yield pb.PlanSeedResponse(plan=encoded)
+        for start in range(0, len(more), _GROUPS):
+            yield pb.PlanSeedResponse(plan=pb.Plan(groups=more[start : start + _GROUPS]))
         if request.list_all:
             for place, group in enumerate(made.impact.groups):
                 for members in _sliced(group.members):
