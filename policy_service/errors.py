@@ -333,7 +333,7 @@ class MassRemoval(PolicyError):
 
 @dataclass(kw_only=True)
 class EmptiedRole(PolicyError):
-    """The plan takes the last rule from a role; whoever holds it would be left with nothing."""
+    """The plan takes away all that a role allows; whoever holds it would be left with nothing."""
 
     reason = "EMPTIED_ROLE"
     roles: tuple[str, ...]

@@ -72,7 +72,7 @@ class SeedService:
             actor = fields.read(partial(parse_user, field="actor"), request.actor)
             reason = fields.read(_reason, request.reason)
             target = fields.read(_target, request)
-            digest = fields.read(partial(parse_text, field="digest", most=64), request.digest)
+            digest = fields.read(_digest, request.digest)
         planned = Planned(
             revision=request.revision,
             digest=digest,
@@ -130,6 +130,12 @@ def _reason(text: str) -> str:
     if not text:
         raise invalid("reason", "reason is empty: the change log wants to know why")
     return parse_title(text, field="reason", most=MOST_REASON)
+
+
+def _digest(text: str) -> str:
+    if not text:
+        raise invalid("digest", "digest is missing: that of the plan to apply")
+    return parse_text(text, field="digest", most=64)
 
 
 def _everything(form: int) -> bool:
