@@ -333,7 +333,7 @@ class MassRemoval(PolicyError):
 
 @dataclass(kw_only=True)
 class EmptiedRole(PolicyError):
-    """The plan takes the last rule from a role; whoever holds it would be left with nothing."""
+    """The plan takes away all that a role allows; whoever holds it would be left with nothing."""
 
     reason = "EMPTIED_ROLE"
     roles: tuple[str, ...]
@@ -345,6 +345,14 @@ class StoreNotEmpty(PolicyError):
 
     reason = "STORE_NOT_EMPTY"
     revision: int
+
+
+@dataclass(kw_only=True)
+class FileChanged(PolicyError):
+    """The file is no longer the one that was checked; nothing was imported."""
+
+    reason = "FILE_CHANGED"
+    file: str
 
 
 @dataclass(kw_only=True)

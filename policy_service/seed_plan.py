@@ -15,7 +15,7 @@ from policy_service.policy_files import BrokenPolicy, seed_rows
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
 from policy_service.store import Store, Written
-from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row, name_in
+from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Origin, Progress, Row, name_in
 
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
@@ -161,8 +161,12 @@ def _guards(held: set[Row], wanted: set[Row], most_removed: float) -> Iterable[P
     removed = len(held - wanted)
     if removed > most_removed * len(held):
         yield MassRemoval(removed=removed, rows=len(held), most=f"{most_removed:.0%}")
-    had, has = ({row.values[0] for row in rows if row.ptype == "p"} for rows in (held, wanted))
-    if emptied := sorted(had - has):
+    # In each domain by itself: what a role allows in accounts is not replaced by a right of a caller's.
+    had, has = (
+        {row.values[:2] for row in rows if row.ptype == "p" and row.values[3] == Effect.ALLOW}
+        for rows in (held, wanted)
+    )
+    if emptied := sorted({role for role, _ in had - has}):
         yield EmptiedRole(roles=tuple(name_in(role) for role in emptied))
 
 

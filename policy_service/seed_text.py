@@ -24,6 +24,8 @@ def rewritten(text: str, rows: Iterable[Row]) -> str:
     role and domain, else at the end.
     """
     wanted = set(rows)
+    # As a whole first: a fault has its place, and no row stands there twice.
+    read_rows(text, "the file to follow")
     paragraphs = _paragraphs(text)
     held: set[Row] = set()
     kept: list[_Paragraph] = []
@@ -32,6 +34,8 @@ def rewritten(text: str, rows: Iterable[Row]) -> str:
         if stay or not paragraph.rows:
             held.update(row for row, _ in stay)
             kept.append(_Paragraph(paragraph.comments, stay))
+    # What has no place of its own goes to the end.
+    kept.append(_Paragraph())
     for row in ordered(wanted - held):
         _place(kept, row)
     return "".join(f"{line}\n" for paragraph in kept for line in [*paragraph.comments, *(r[1] for r in paragraph.rows)])
@@ -39,7 +43,7 @@ def rewritten(text: str, rows: Iterable[Row]) -> str:
 
 def _paragraphs(text: str) -> list[_Paragraph]:
     found = [_Paragraph()]
-    for line in text.removesuffix("\n").split("\n"):
+    for line in text.removesuffix("\n").split("\n") if text else ():
         rows = read_rows(line, "seed")
         if rows:
             found[-1].rows.append((rows[0], line))

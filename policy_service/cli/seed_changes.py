@@ -9,7 +9,7 @@ from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
 
 from policy_service.cli.calling import Actor, AsJson, seeding, seeding_unless_direct, seeding_unless_offline
 from policy_service.cli.output import Exit, Moved, ask, print_done, print_error, print_json, progress_bar
-from policy_service.cli.seed_direct import DirectSeeds, offline_plan, open_direct
+from policy_service.cli.seed_direct import DirectSeeds, offline_plan
 from policy_service.cli.seed_lint import SeedFile, read_seed_text
 from policy_service.cli.seed_plans import plan_json, plan_of, print_plan
 
@@ -20,7 +20,7 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 MassRemoval = Annotated[
     bool, typer.Option("--allow-mass-removal", help="Remove more rows than POLICY_SEED_MOST_REMOVED.")
 ]
-EmptiedRole = Annotated[bool, typer.Option("--allow-emptied-role", help="Take the last rule from a role.")]
+EmptiedRole = Annotated[bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows.")]
 
 _ATTEMPTS = 5
 
@@ -98,12 +98,9 @@ def apply(
         _, text = read_seed_text(file)
     allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
     target = SeedTarget(csv=text)
-    if direct:
-        with open_direct() as seeds:
-            _change(seeds, target, planned, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
-    else:
-        assert client is not None  # noqa: S101 - without --direct there is one.
-        _change(client, target, planned, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+    seeds = DirectSeeds() if direct else client
+    assert seeds is not None  # noqa: S101 - without --direct there is a client.
+    _change(seeds, target, planned, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
 
 
 @seeding
@@ -169,7 +166,8 @@ def _change(
             # one that was agreed to.
             again = _watched(seeds, target, most=most, every=every)
             if again.digest != made.digest:
-                print_plan(again, asked_for_all=every)
+                if not as_json:
+                    print_plan(again, asked_for_all=every)
                 print_error(
                     "The policy was changed meanwhile, and the plan is another now; look at it and apply again."
                 )

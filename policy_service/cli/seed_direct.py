@@ -1,10 +1,9 @@
 """Plans without a running service: on files alone, or on the database itself."""
 
 import asyncio
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any
+from typing import Any, Final, TypeVar
 
 from policy_client import PlanMoved, PolicyError, Refused, SeedPlan, SeedTarget
 from policy_client.reviews import Progress
@@ -14,14 +13,17 @@ from policy_service import errors
 from policy_service.pb import seeds_pb2 as pb
 from policy_service.rpc import SeedService, contract_methods, encode_plan
 
+Answer = TypeVar("Answer")
+
+_CALLER: Final = "local"
+
 
 class DirectSeeds:
-    """What ``SeedClient`` offers for a change, on a service's own parts in this process."""
+    """What ``SeedClient`` offers for a change, on the database of the settings itself.
 
-    def __init__(self, runner: asyncio.Runner, service: SeedService) -> None:
-        """Use ``open_direct``."""
-        self._runner = runner
-        self._service = service
+    The policy is read anew for each step, as nothing follows it while somebody
+    looks at a plan. Every method raises StartError.
+    """
 
     def plan(
         self, target: SeedTarget, *, most_listed: int, list_all: bool, progress: Callable[[Progress], None]
@@ -29,10 +31,16 @@ class DirectSeeds:
         """As the client's."""
         request = pb.PlanSeedRequest(most_listed=most_listed, list_all=list_all, **target.fields())
 
-        async def parts() -> list[Any]:
-            return [part async for part in self._service.plan_seed(request, "local")]
+        async def parts(service: SeedService) -> list[pb.PlanSeedResponse]:
+            found = []
+            async for part in service.plan_seed(request, _CALLER):
+                if part.HasField("progress"):
+                    progress(Progress(done=part.progress.done, total=part.progress.total))
+                else:
+                    found.append(part)
+            return found
 
-        return plan_from(self._run(parts()), list_all=list_all, progress=progress)
+        return plan_from(_run(parts), list_all=list_all)
 
     def apply(
         self,
@@ -54,31 +62,24 @@ class DirectSeeds:
             allow_emptied_role=allow_emptied_role,
             **target.fields(),
         )
-        return int(self._run(self._service.apply_seed(request, "local")).revision)
-
-    def _run(self, work: Any) -> Any:
-        try:
-            return self._runner.run(work)
-        except errors.PlanMoved as fault:
-            raise PlanMoved(str(fault), reason=fault.reason) from fault
-        except errors.PolicyError as fault:
-            kind = Refused if fault.kind is errors.Kind.PRECONDITION else PolicyError
-            raise kind(str(fault), reason=fault.reason) from fault
+        return int(_run(lambda service: service.apply_seed(request, _CALLER)).revision)
 
 
-@contextmanager
-def open_direct() -> Iterator[DirectSeeds]:
-    """On the database of the settings. Raises StartError."""
+def _run(work: Callable[[SeedService], Coroutine[Any, Any, Answer]]) -> Answer:
     from policy_service.app import open_seeds
     from policy_service.settings import read_settings
 
-    with asyncio.Runner() as runner:
-        opened = open_seeds(read_settings())
-        service = runner.run(opened.__aenter__())
-        try:
-            yield DirectSeeds(runner, service)
-        finally:
-            runner.run(opened.__aexit__(None, None, None))
+    async def done() -> Answer:
+        async with open_seeds(read_settings()) as service:
+            return await work(service)
+
+    try:
+        return asyncio.run(done())
+    except errors.PlanMoved as fault:
+        raise PlanMoved(str(fault), reason=fault.reason) from fault
+    except errors.PolicyError as fault:
+        kind = Refused if fault.kind is errors.Kind.PRECONDITION else PolicyError
+        raise kind(str(fault), reason=fault.reason) from fault
 
 
 def offline_plan(

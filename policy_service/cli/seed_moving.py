@@ -59,7 +59,7 @@ def seed_import(
     as_json: AsJson = False,
 ) -> None:
     """Bring a whole policy into the empty database of the settings; no service may run on it yet."""
-    from policy_service import moving
+    from policy_service import moving, moving_check
     from policy_service.app import open_store
     from policy_service.errors import PolicyError, StartError
     from policy_service.rpc import contract_methods
@@ -69,17 +69,17 @@ def seed_import(
     settings = read_settings()
     try:
         parse_user(actor, "actor")
-        found: moving.Checked | None = None
+        found: moving_check.Checked | None = None
         with progress_bar("checking, bytes") as moved:
             size = file.stat().st_size if file.exists() else 0
-            for part in moving.check(file, contract_methods()):
-                if isinstance(part, moving.Checked):
+            for part in moving_check.check(file, contract_methods()):
+                if isinstance(part, moving_check.Checked):
                     found = part
                 else:
                     moved(part, size)
         assert found is not None  # noqa: S101 - the last part is what was found.
 
-        async def installed(checked: moving.Checked) -> int:
+        async def installed(checked: moving_check.Checked) -> int:
             async with open_store(settings) as store:
                 with progress_bar("bringing in, lines") as moved:
                     return (await moving.install(store, checked, actor=actor, reason=reason, progress=moved)).revision
@@ -87,5 +87,5 @@ def seed_import(
         revision = asyncio.run(installed(found))
     except PolicyError as fault:
         raise StartError(str(fault)) from fault
-    counts = ", ".join(f"{count:,} {kind}s" for kind, count in found.header["counts"].items())
+    counts = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in found.header["counts"].items())
     print_done(f"{counts} of revision {found.header['revision']} are in", revision, as_json=as_json)

@@ -1,13 +1,14 @@
 """What a plan of a seed looks like: a difference of rows, and the people whom it touches."""
 
-from collections.abc import Sequence
 from typing import Any
 
-from policy_client import ImpactGroup, SeedPlan
+from policy_client import ImpactGroup, Membership, SeedPlan
 from rich.markup import escape
 
 from policy_service.cli.calling import plain
 from policy_service.cli.output import out
+
+_NO_PLAN = "this is not a plan written by 'seed plan --out'"
 
 
 def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
@@ -25,8 +26,8 @@ def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
     else:
         held = sum(group.count for group in plan.groups)
         out.print(
-            f"[bold]{_count(plan.users, 'user')} in {_count(plan.physicians, 'account')}[/bold] "
-            f"{'is' if plan.users == 1 else 'are'} affected ({_count(held, 'membership')}):"
+            f"[bold]{_counted(plan.users, 'user')} in {_counted(plan.physicians, 'account')}[/bold] "
+            f"{'is' if plan.users == 1 else 'are'} affected ({_counted(held, 'membership')}):"
         )
         for group in plan.groups:
             _print_group(group, asked_for_all=asked_for_all)
@@ -34,17 +35,13 @@ def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
     for guard in plan.guarded:
         out.print(f"[yellow]guarded:[/yellow] {escape(guard)}")
     out.print(
-        f"[dim]{_count(len(plan.removed), 'row')} removed, {len(plan.added)} added; "
-        f"plan {plan.digest[:12]} at revision {plan.revision}[/dim]"
+        f"[dim]{_counted(len(plan.removed), 'row')} removed, {len(plan.added)} added; plan {plan.digest[:12]} at "
+        f"revision {plan.revision}[/dim]"
     )
 
 
-def _count(number: int, thing: str) -> str:
-    return f"{number:,} {thing}{'' if number == 1 else 's'}"
-
-
 def _print_group(group: ImpactGroup, *, asked_for_all: bool) -> None:
-    roles = ", ".join(group.roles) or "nobody's role (rules of their own)"
+    roles = ", ".join(group.roles) or "no role (rules of their own)"
     out.print(f"  [bold]{escape(roles)}[/bold]: {group.count:,}")
     for sign, colour, actions in (("gain", "green", group.gained), ("lose", "red", group.lost)):
         if actions:
@@ -61,14 +58,41 @@ def plan_json(plan: SeedPlan, csv: str | None) -> dict[str, Any]:
     return {**plain(plan), **({} if csv is None else {"csv": csv})}
 
 
-def plan_of(found: dict[str, Any]) -> tuple[SeedPlan, str]:
+def plan_of(found: Any) -> tuple[SeedPlan, str]:
     """A plan and its seed out of a plan file; raises ValueError for anything else."""
     try:
-        fields = {name: found[name] for name in ("revision", "digest", "users", "physicians")}
-        lists: dict[str, Sequence[str]] = {name: tuple(found[name]) for name in ("added", "removed", "guarded")}
-        csv = found["csv"]
-        if not (isinstance(csv, str) and isinstance(fields["revision"], int) and isinstance(fields["digest"], str)):
-            raise TypeError("fields of other types")
-        return SeedPlan(**fields, **lists, groups=()), csv  # type: ignore[arg-type]
+        revision, users, physicians = numbers = [found[name] for name in ("revision", "users", "physicians")]
+        added, removed, guarded = (_words(found[name]) for name in ("added", "removed", "guarded"))
+        groups = tuple(_group_of(group) for group in found["groups"])
+        texts = (found["digest"], found["csv"])
     except (KeyError, TypeError) as fault:
-        raise ValueError("this is not a plan written by 'seed plan --out'") from fault
+        raise ValueError(_NO_PLAN) from fault
+    if not all(isinstance(number, int) for number in numbers) or not all(isinstance(t, str) for t in texts):
+        raise ValueError(_NO_PLAN)
+    made = SeedPlan(
+        revision=revision,
+        digest=texts[0],
+        added=added,
+        removed=removed,
+        groups=groups,
+        users=users,
+        physicians=physicians,
+        guarded=guarded,
+    )
+    return made, texts[1]
+
+
+def _group_of(found: Any) -> ImpactGroup:
+    lists = {name: _words(found[name]) for name in ("roles", "gained", "lost")}
+    members = tuple(Membership(user=member["user"], physician=member["physician"]) for member in found["members"])
+    return ImpactGroup(count=int(found["count"]), members=members, **lists)
+
+
+def _words(found: Any) -> tuple[str, ...]:
+    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
+        raise TypeError(found)
+    return tuple(found)
+
+
+def _counted(count: int, thing: str) -> str:
+    return f"{count:,} {thing}{'' if count == 1 else 's'}"

@@ -21,6 +21,8 @@ MOST_NAMED: Final = 100
 MOST_REASON: Final = 256
 _MEMBERS: Final = 5_000
 """People in one message of a stream."""
+_GROUPS: Final = 100
+"""Groups in one message of a stream: a third of what gRPC takes, with a hundred people of the longest names in each."""
 
 _LEVELS: Final = {Level.ERROR: pb.LEVEL_ERROR, Level.WARNING: pb.LEVEL_WARNING}
 
@@ -53,7 +55,12 @@ class SeedService:
             else:
                 made = part
         assert made is not None  # noqa: S101 - a plan's last part is the plan.
-        yield pb.PlanSeedResponse(plan=encode_plan(made, named))
+        encoded = encode_plan(made, named)
+        more = encoded.groups[_GROUPS:]
+        del encoded.groups[_GROUPS:]
+        yield pb.PlanSeedResponse(plan=encoded)
+        for start in range(0, len(more), _GROUPS):
+            yield pb.PlanSeedResponse(plan=pb.Plan(groups=more[start : start + _GROUPS]))
         if request.list_all:
             for place, group in enumerate(made.impact.groups):
                 for members in _sliced(group.members):
@@ -65,7 +72,7 @@ class SeedService:
             actor = fields.read(partial(parse_user, field="actor"), request.actor)
             reason = fields.read(_reason, request.reason)
             target = fields.read(_target, request)
-            digest = fields.read(partial(parse_text, field="digest", most=64), request.digest)
+            digest = fields.read(_digest, request.digest)
         planned = Planned(
             revision=request.revision,
             digest=digest,
@@ -123,6 +130,12 @@ def _reason(text: str) -> str:
     if not text:
         raise invalid("reason", "reason is empty: the change log wants to know why")
     return parse_title(text, field="reason", most=MOST_REASON)
+
+
+def _digest(text: str) -> str:
+    if not text:
+        raise invalid("digest", "digest is missing: that of the plan to apply")
+    return parse_text(text, field="digest", most=64)
 
 
 def _everything(form: int) -> bool:

@@ -26,7 +26,7 @@ ORDER BY domain, ptype, v0, v1, v2, v3
 """
 _INVITATIONS: Final = """
 SELECT i.id, i.physician, i.username, i.email, i.roles, i.actions, i.invited_by, i.invited_at, i.expires_at,
-       i.generation, encode(i.token_hash, 'hex') AS token_hash, o.message_id
+       i.generation, encode(i.token_hash, 'hex') AS token_hash, o.message_id, o.state AS mail
 FROM invitations i JOIN outbox o ON o.invitation = i.id AND o.generation = i.generation
 WHERE i.state = 'pending' ORDER BY i.id
 """
@@ -35,9 +35,9 @@ INSERT INTO invitations (id, physician, username, email, roles, actions, state, 
                          generation, token_hash, invited_at_revision)
 VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, decode($11, 'hex'), $12)
 """
-# Sent before the move; the link in it goes on working with the same token key.
+# What was sent before the move stays sent: its link goes on working with the same token key. What waited waits on.
 _ADD_MAIL: Final = """
-INSERT INTO outbox (invitation, generation, state, message_id, next_try) VALUES ($1, $2, 'sent', $3, now())
+INSERT INTO outbox (invitation, generation, message_id, state, next_try) VALUES ($1, $2, $3, $4, now())
 """
 TABLES: Final = ("user", "physician", "rule", "invitation")
 
@@ -88,10 +88,14 @@ async def add_rules(tx: Transaction, found: Iterable[list[Any]]) -> None:
 
 async def add_invitations(tx: Transaction, found: Iterable[list[Any]]) -> None:
     """Open invitations, as ``everything`` gives them."""
-    for *fields, message_id in found:
+    for *fields, message_id, mail in found:
         fields[7:9] = (datetime.fromisoformat(moment) for moment in fields[7:9])
         await tx.connection.execute(_ADD_INVITATION, *fields, tx.revision)
-        await tx.connection.execute(_ADD_MAIL, fields[0], fields[9], message_id)
+        await tx.connection.execute(_ADD_MAIL, fields[0], fields[9], message_id, mail)
+
+
+ADD: Final = {"user": add_users, "physician": add_physicians, "rule": add_rules, "invitation": add_invitations}
+"""How each kind comes in, in the order in which they must."""
 
 
 async def _copy(tx: Transaction, table: str, columns: tuple[str, ...], records: Iterable[tuple[Any, ...]]) -> None:

@@ -7,7 +7,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from policy_service.pb import audit_pb2
+from policy_service.pb import audit_pb2, seeds_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 
@@ -17,6 +17,7 @@ METHODS = {
         pb.DESCRIPTOR.services_by_name["DecisionService"],
         mu.DESCRIPTOR.services_by_name["ManageUsersService"],
         audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
+        seeds_pb2.DESCRIPTOR.services_by_name["SeedService"],
     )
     for method in service.methods
 }
@@ -54,6 +55,21 @@ class Wire:
         )
         try:
             return await call(request, timeout=timeout, **options)
+        except grpc.aio.AioRpcError as error:
+            raise refused(error) from None
+
+    async def parts(self, method: str, request: Message) -> list[Any]:
+        """The whole answer of a method that streams it."""
+        from google.protobuf import message_factory
+
+        service, descriptor = METHODS[method]
+        call = self.channel.unary_stream(
+            f"/{service.full_name}/{method}",
+            request_serializer=type(request).SerializeToString,
+            response_deserializer=message_factory.GetMessageClass(descriptor.output_type).FromString,
+        )
+        try:
+            return [part async for part in call(request, timeout=60)]
         except grpc.aio.AioRpcError as error:
             raise refused(error) from None
 

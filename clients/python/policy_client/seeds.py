@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from policy_client._pb import seeds_pb2 as pb
 from policy_client.blocking import BlockingClient
@@ -10,6 +10,9 @@ from policy_client.calls import Call, as_it_is
 from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.errors import ProtocolError
 from policy_client.reviews import Progress
+
+SEED_TIMEOUT: Final = 300.0
+"""Seconds. Applying looks at every account again, and lint at every line of a hostile text."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +88,8 @@ class SeedClient(BlockingClient):
     """Asks SeedService on the management plane. Every method raises a PolicyError if nothing was done.
 
     Blocking only: ops' tools do one thing after the other. There is no limit
-    of time for plans and exports unless one is given.
+    of time for plans and exports unless one is given; a seed is judged and
+    applied within five minutes.
     """
 
     default_target = MANAGEMENT_TARGET
@@ -93,7 +97,7 @@ class SeedClient(BlockingClient):
     def lint(self, csv: str, *, timeout: float | None = None) -> list[Finding]:
         """Judge a seed as the service would; none: it is clean."""
         call = Call(_path("LintSeed"), pb.LintSeedRequest(csv=csv), pb.LintSeedResponse, _findings)
-        return self._run(call, timeout)
+        return self._run(call, max(SEED_TIMEOUT, self._timeout) if timeout is None else timeout)
 
     def plan(
         self,
@@ -135,7 +139,7 @@ class SeedClient(BlockingClient):
             **target.fields(),
         )
         call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, lambda answer: int(answer.revision))
-        return self._run(call, timeout)
+        return self._run(call, max(SEED_TIMEOUT, self._timeout) if timeout is None else timeout)
 
     def seed(self, *, timeout: float | None = None) -> str:
         """The built-in rows in force, as lines of CSV in a stable order."""
@@ -161,7 +165,9 @@ def plan_from(parts: Iterable[Any], *, list_all: bool, progress: Callable[[Progr
             case "progress" if progress is not None:
                 progress(Progress(done=part.progress.done, total=part.progress.total))
             case "plan":
-                made = part.plan
+                # Those after the first have more of its groups.
+                made = made or pb.Plan()
+                made.MergeFrom(part.plan)
             case "affected":
                 members.setdefault(part.affected.group, []).extend(map(_membership, part.affected.members))
     if made is None:

@@ -1,0 +1,414 @@
+"""A seed is changed by exactly the plan that was shown, or not at all; nobody else's rows are touched."""
+
+import asyncio
+from typing import Any
+
+import grpc
+import pytest
+
+from policy_service import seeds
+from policy_service.app import open_app
+from policy_service.pb import seeds_pb2 as pb
+from policy_service.rpc import contract_methods
+from policy_service.seed_lint import lint
+from policy_service.vocabulary import Origin
+from tests.integration.conftest import grant, reached, register
+from tests.support.people import Page
+from tests.support.rpc import Refused, Wire
+from tests.support.seeds import SEED, broken_seeds
+
+PAY = "p, role:financial_viewer, *, invoice:pay, allow\n"
+DELETE = "p, role:data_entry, *, claim:delete, allow\n"
+WITHOUT_PAY = SEED.replace(PAY, "")
+
+
+class Ops:
+    """Whoever changes the seed."""
+
+    def __init__(self, wire: Wire) -> None:
+        self.wire = wire
+
+    async def plan(self, csv: str = "", **more: Any) -> pb.Plan:
+        target = {"csv": csv} if csv else {}
+        *_, last = (
+            part.plan
+            for part in await self.wire.parts("PlanSeed", pb.PlanSeedRequest(**target, **more))
+            if part.HasField("plan")
+        )
+        return last
+
+    async def apply(self, plan: pb.Plan, csv: str = "", **more: Any) -> pb.ApplySeedResponse:
+        fields = {"actor": "ops", "reason": "as agreed", "revision": plan.revision, "digest": plan.digest}
+        if csv:
+            fields["csv"] = csv
+        return await self.wire("ApplySeed", pb.ApplySeedRequest(**{**fields, **more}))
+
+    async def change(self, csv: str, **more: Any) -> pb.ApplySeedResponse:
+        return await self.apply(await self.plan(csv), csv, **more)
+
+    async def seed(self) -> str:
+        return "".join(part.text for part in await self.wire.parts("ExportPolicy", pb.ExportPolicyRequest()))
+
+
+@pytest.fixture
+async def ops(app, management):
+    """Two accounts: in one, vera pays as a financial viewer, in the other by a role of the account's own."""
+    await register(app, "dr-x", "owner-x")
+    await register(app, "dr-y", "owner-y")
+    await grant(app, "dr-x", "vera", "financial_viewer")
+    await Page(management, "owner-y", "dr-y").create_role("desk", "invoice:view", deny=("invoice:pay",))
+    await Page(management, "owner-y", "dr-y").create_role("half", includes=("financial_viewer",))
+    await grant(app, "dr-y", "leo", "desk")
+    await reached(app, await grant(app, "dr-y", "nia", "half"))
+    return Ops(management)
+
+
+async def rows_of(app, origin: Origin) -> set:
+    revision = await app.store.revision()
+    return {row for row, found in await app.store.rows_at(revision) if found is origin}
+
+
+async def entries(app) -> list:
+    async with app.store.looking_at_log() as look:
+        return [entry async for entry, _ in look.entries()]
+
+
+async def refused_as(reason: str, call) -> Refused:
+    with pytest.raises(Refused) as found:
+        await call
+    assert found.value.reason == reason, found.value
+    return found.value
+
+
+async def test_a_plan_shows_rows_and_people_and_changes_nothing(app, ops):
+    before = await app.store.revision()
+    plan = await ops.plan(WITHOUT_PAY)
+    assert (list(plan.added), list(plan.removed)) == ([], [PAY.strip()])
+    found = {
+        (member.user, member.physician): (tuple(group.roles), tuple(group.gained), tuple(group.lost))
+        for group in plan.groups
+        for member in group.some
+    }
+    assert found == {
+        ("vera", "dr-x"): (("financial_viewer",), (), ("invoice:pay",)),
+        ("nia", "dr-y"): (("half",), (), ("invoice:pay",)),
+    }
+    assert (plan.users, plan.physicians, plan.revision, list(plan.guarded)) == (2, 2, before, [])
+    assert await app.store.revision() == before
+    assert (await ops.plan(WITHOUT_PAY)).digest == plan.digest
+
+
+async def test_an_applied_plan_does_what_it_says_and_no_more(app, ops, wire):
+    own, plan = await rows_of(app, Origin.API), await ops.plan(WITHOUT_PAY)
+    assert (await wire.check("vera", "dr-x", "invoice:pay")).allowed
+    applied = await ops.apply(plan, WITHOUT_PAY, reason="viewers only view")
+    assert (applied.revision, applied.changed) == (plan.revision + 1, True)
+    for user, physician, action, allowed in (
+        ("vera", "dr-x", "invoice:pay", False),
+        ("vera", "dr-x", "invoice:view", True),
+        ("nia", "dr-y", "invoice:pay", False),
+        ("leo", "dr-y", "invoice:view", True),
+        ("owner-x", "dr-x", "invoice:pay", True),
+    ):
+        answer = await wire.check(user, physician, action, min_revision=applied.revision)
+        assert answer.allowed == allowed, (user, physician, action)
+    assert await rows_of(app, Origin.API) == own
+    assert len(await rows_of(app, Origin.SEED)) == len(lint(SEED, methods=contract_methods()).rows) - 1
+    last = (await entries(app))[-1]
+    assert (last.revision, last.kind, last.caller, last.actor) == (applied.revision, "seed.apply", "local", "ops")
+    assert (last.reason, last.physician, last.detail) == ("viewers only view", None, {"digest": plan.digest})
+    assert ([list(row) for row in last.before], list(last.after)) == ([PAY.strip().split(", ")], [])
+
+
+async def test_a_second_replica_follows_without_a_restart(app, ops, settings):
+    async with open_app(settings) as other, Wire(other.planes.decision_port) as far:
+        assert (await far.check("vera", "dr-x", "invoice:pay")).allowed
+        applied = await ops.change(WITHOUT_PAY)
+        await reached(other, applied.revision)
+        answer = await far.check("vera", "dr-x", "invoice:pay", min_revision=applied.revision)
+        assert (answer.allowed, answer.revision) == (False, applied.revision)
+        # A plan made on one replica is applied on another.
+        async with Wire(other.planes.management_port) as there:
+            plan = await ops.plan(SEED)
+            assert (await Ops(there).apply(plan, SEED)).revision == applied.revision + 1
+
+
+async def test_a_plan_is_refused_once_anything_has_moved(app, ops):
+    plan = await ops.plan(WITHOUT_PAY)
+    revision = await app.store.revision()
+    await refused_as("PLAN_MOVED", ops.apply(plan, SEED.replace(DELETE, "")))
+    await refused_as("PLAN_MOVED", ops.apply(plan, SEED))
+    await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY, digest="0" * 64))
+    await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY, revision=plan.revision - 1))
+    await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY, revision=0))
+    await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY, revision=-5))
+    ahead = await refused_as("REVISION_NOT_REACHED", ops.apply(plan, WITHOUT_PAY, revision=plan.revision + 1))
+    assert ahead.code is grpc.StatusCode.UNAVAILABLE
+    assert await app.store.revision() == revision
+    # Another account's change, that has nothing to do with it.
+    between = await register(app, "dr-z", "owner-z")
+    moved = await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY))
+    assert moved.code is grpc.StatusCode.ABORTED
+    await reached(app, between)
+    await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY))
+    assert await app.store.revision() == between
+    # Comments are no part of a seed: the same rows are the same plan.
+    again = await ops.plan(WITHOUT_PAY)
+    assert again.digest == plan.digest
+    bare = "".join(f"{line}\n" for line in WITHOUT_PAY.splitlines() if line and not line.startswith("#"))
+    assert (await ops.apply(again, bare)).changed
+
+
+async def test_the_digest_stands_for_the_people_too(app, ops):
+    plan = await ops.plan(WITHOUT_PAY)
+    await reached(app, await grant(app, "dr-x", "max", "financial_viewer"))
+    more = await ops.plan(WITHOUT_PAY)
+    assert more.digest != plan.digest
+    await refused_as("PLAN_MOVED", ops.apply(more, WITHOUT_PAY, digest=plan.digest))
+
+
+async def test_of_two_applies_of_one_plan_one_wins(app, ops):
+    plan = await ops.plan(WITHOUT_PAY)
+    before = await app.store.revision()
+    results = await asyncio.gather(*(ops.apply(plan, WITHOUT_PAY) for _ in range(6)), return_exceptions=True)
+    won = [result for result in results if isinstance(result, pb.ApplySeedResponse)]
+    assert [result.revision for result in won] == [before + 1]
+    assert {result.reason for result in results if isinstance(result, Refused)} == {"PLAN_MOVED"}
+    assert await app.store.revision() == before + 1
+
+
+async def test_a_plan_that_removes_much_must_be_meant(app, ops):
+    rules = [line for line in SEED.splitlines(keepends=True) if line.startswith("p, ")]
+    without = SEED
+    for role in ("role:administrator", "role:manage_users_caller"):
+        for line in [line for line in rules if role in line][1:]:
+            without = without.replace(line, "")
+    plan = await ops.plan(without)
+    assert [words.partition(":")[0] for words in plan.guarded] == ["MASS_REMOVAL"]
+    before = await app.store.revision()
+    refused = await refused_as("MASS_REMOVAL", ops.apply(plan, without))
+    assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
+    await refused_as("MASS_REMOVAL", ops.apply(plan, without, allow_emptied_role=True))
+    assert await app.store.revision() == before
+    assert (await ops.apply(plan, without, allow_mass_removal=True)).revision == before + 1
+
+
+async def test_a_plan_that_leaves_a_role_with_nothing_must_be_meant(app, ops):
+    without = "".join(line for line in SEED.splitlines(keepends=True) if "role:auditor_caller" not in line)
+    plan = await ops.plan(without)
+    assert [words.partition(":")[0] for words in plan.guarded] == ["EMPTIED_ROLE"]
+    assert "auditor_caller" in plan.guarded[0]
+    refused = await refused_as("EMPTIED_ROLE", ops.apply(plan, without))
+    assert "auditor_caller" in refused.details
+    await refused_as("EMPTIED_ROLE", ops.apply(plan, without, allow_mass_removal=True))
+    assert (await ops.apply(plan, without, allow_emptied_role=True)).changed
+
+
+@pytest.mark.parametrize("effect", ["gone", "denied"])
+async def test_a_role_is_left_with_nothing_where_it_allows_nothing_more(ops, effect):
+    """Whatever else is said of it: a right as a caller's role, or that it may not."""
+    right = "p, role:data_entry, system, DecisionService/Check, allow\n"
+    rules = [line for line in SEED.splitlines(keepends=True) if "role:data_entry, *" in line]
+    without = SEED + right
+    for line in rules:
+        without = without.replace(line, line.replace("allow", "deny") if effect == "denied" else "")
+    plan = await ops.plan(without)
+    assert [words.partition(":")[0] for words in plan.guarded] == ["EMPTIED_ROLE"]
+
+
+async def test_both_guards_are_asked(ops):
+    keep = "".join(
+        line for line in SEED.splitlines(keepends=True) if not any(r in line for r in ("administrator", "manage_users"))
+    )
+    plan = await ops.plan(keep)
+    assert [words.partition(":")[0] for words in plan.guarded] == ["MASS_REMOVAL", "EMPTIED_ROLE"]
+    await refused_as("EMPTIED_ROLE", ops.apply(plan, keep, allow_mass_removal=True))
+    assert (await ops.apply(plan, keep, allow_mass_removal=True, allow_emptied_role=True)).changed
+
+
+async def test_a_seed_that_is_in_force_changes_nothing(app, ops):
+    before, told = await app.store.revision(), len(await entries(app))
+    plan = await ops.plan(SEED)
+    assert (list(plan.added), list(plan.removed), list(plan.groups), plan.users) == ([], [], [], 0)
+    applied = await ops.apply(plan, SEED)
+    assert (applied.revision, applied.changed) == (before, False)
+    assert (await app.store.revision(), len(await entries(app))) == (before, told)
+
+
+async def test_no_broken_seed_changes_the_policy(app, ops):
+    before, plan = await app.store.revision(), await ops.plan(WITHOUT_PAY)
+    tried = 0
+    for case in broken_seeds("errors"):
+        try:
+            case.text.encode()
+        except UnicodeEncodeError:
+            # Not even gRPC can carry it.
+            with pytest.raises((ValueError, UnicodeEncodeError)):
+                pb.PlanSeedRequest(csv=case.text)
+            continue
+        tried += 1
+        for call in (ops.plan(case.text), ops.apply(plan, case.text)):
+            refused = await refused_as("BROKEN_SEED", call)
+            assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
+            assert f"line {case.found[0][1]}: " in refused.details, case.why
+    assert tried > 100
+    assert await app.store.revision() == before
+    assert (await ops.apply(plan, WITHOUT_PAY)).revision == before + 1
+
+
+async def test_lint_over_the_wire_is_lint(ops):
+    for text in (SEED, *(case.text for level in ("errors", "warnings") for case in broken_seeds(level))):
+        try:
+            text.encode()
+        except UnicodeEncodeError:
+            continue
+        answer = await ops.wire("LintSeed", pb.LintSeedRequest(csv=text))
+        assert [
+            (found.level, found.code, found.line, found.column, found.end_column, found.text, found.hint)
+            for found in answer.findings
+        ] == [
+            (
+                1 if each.level == "error" else 2,
+                each.code,
+                each.line,
+                each.column,
+                each.end_column,
+                each.text,
+                each.hint,
+            )
+            for each in lint(text, methods=contract_methods()).findings
+        ]
+
+
+@pytest.mark.parametrize(
+    ("method", "fields", "named"),
+    [
+        ("PlanSeed", {}, {"csv"}),
+        ("PlanSeed", {"to_revision": 0}, {"to_revision"}),
+        ("PlanSeed", {"to_revision": -1}, {"to_revision"}),
+        ("PlanSeed", {"csv": "#" * ((512 << 10) + 1)}, {"csv"}),
+        ("PlanSeed", {"csv": "é" * ((512 << 9) + 1)}, {"csv"}),
+        ("PlanSeed", {"csv": SEED, "most_listed": -1}, {"most_listed"}),
+        ("PlanSeed", {"most_listed": 101}, {"csv", "most_listed"}),
+        ("LintSeed", {"csv": "#" * ((512 << 10) + 1)}, {"csv"}),
+        ("ApplySeed", {}, {"actor", "reason", "csv", "digest"}),
+        ("ApplySeed", {"csv": SEED, "digest": "0" * 65, "actor": "a b", "reason": "x\ny"}, {"actor", "reason", "digest"}),
+        ("ApplySeed", {"csv": SEED, "digest": "00", "actor": "ops", "reason": "x" * 257}, {"reason"}),
+        ("ExportPolicy", {"form": 7}, {"form"}),
+    ],
+)  # fmt: skip
+async def test_a_request_that_cannot_be_read_names_its_fields(management, method, fields, named):
+    request = getattr(pb, f"{method}Request")(**fields)
+    call = management.parts if method in ("PlanSeed", "ExportPolicy") else management
+    refused = await refused_as("INVALID_REQUEST", call(method, request))
+    assert refused.code is grpc.StatusCode.INVALID_ARGUMENT
+    assert set(refused.fields) == named
+
+
+async def test_the_seed_of_a_revision_comes_back(app, ops, wire):
+    first = await app.store.revision()
+    own, seed = await rows_of(app, Origin.API), await ops.seed()
+    applied = await ops.change(WITHOUT_PAY)
+    await reached(app, applied.revision)
+    later = await ops.change(f"{WITHOUT_PAY}{DELETE.replace('claim:delete', 'invoice:view')}")
+    await reached(app, later.revision)
+    back = await ops.plan(to_revision=first)
+    assert (list(back.added), len(back.removed)) == ([PAY.strip()], 1)
+    assert back.users == 2
+    restored = await ops.apply(back, to_revision=first)
+    await reached(app, restored.revision)
+    assert await ops.seed() == seed
+    assert (await wire.check("vera", "dr-x", "invoice:pay", min_revision=restored.revision)).allowed
+    assert await rows_of(app, Origin.API) == own
+    last = (await entries(app))[-1]
+    assert (last.kind, last.detail) == ("seed.rollback", {"digest": back.digest, "to_revision": first})
+    # And the rollback is rolled back.
+    again = await ops.plan(to_revision=later.revision)
+    await ops.apply(again, to_revision=later.revision)
+
+
+async def test_there_is_no_way_back_to_a_revision_that_was_not(app, ops):
+    now = await app.store.revision()
+    for revision in (now + 1, 10**9, (1 << 63) - 1):
+        refused = await refused_as("UNKNOWN_REVISION", ops.plan(to_revision=revision))
+        assert refused.code is grpc.StatusCode.NOT_FOUND
+    plan = await ops.plan(SEED)
+    await refused_as("UNKNOWN_REVISION", ops.apply(plan, to_revision=now + 1))
+    # The same rows at whatever revision are the same plan.
+    assert not (await ops.apply(plan, to_revision=now)).changed
+
+
+async def test_a_new_built_in_role_cannot_take_the_name_of_an_accounts_own(app, ops, management):
+    scribe = f"{SEED}p, role:scribe, *, claim:view, allow\n"
+    made = await ops.change(scribe)
+    await reached(app, made.revision)
+    gone = await ops.plan(SEED)
+    dropped = await ops.apply(gone, SEED, allow_emptied_role=True)
+    await reached(app, dropped.revision)
+    own = await Page(management, "owner-y", "dr-y").create_role("scribe", "claim:delete")
+    await reached(app, own.revision)
+    for plan, target in (
+        (await ops.plan(to_revision=made.revision), {"to_revision": made.revision}),
+        (await ops.plan(scribe), {"csv": scribe}),
+    ):
+        refused = await refused_as("ROLE_NAME_TAKEN", ops.apply(plan, **target))
+        assert refused.code is grpc.StatusCode.FAILED_PRECONDITION
+        assert "scribe" in refused.details
+    assert await app.store.revision() == own.revision
+
+
+async def test_everyone_is_named_where_all_are_asked_for(app, ops):
+    for number in range(25):
+        last = await grant(app, "dr-x", f"viewer-{number:02}", "financial_viewer")
+    await reached(app, last)
+    some = await ops.plan(WITHOUT_PAY, most_listed=3)
+    assert [(group.count, len(group.some)) for group in some.groups] == [(26, 3), (1, 1)]
+    parts = await ops.wire.parts("PlanSeed", pb.PlanSeedRequest(csv=WITHOUT_PAY, list_all=True))
+    assert [part.WhichOneof("part") for part in parts] == ["progress", "plan", "affected", "affected"]
+    plan = parts[1].plan
+    assert plan.digest == some.digest
+    assert [len(part.affected.members) for part in parts[2:]] == [group.count for group in plan.groups]
+    assert [part.affected.group for part in parts[2:]] == [0, 1]
+    assert [len(group.some) for group in plan.groups] == [10, 1]
+
+
+async def test_a_plan_with_many_groups_arrives_whole(app, ops):
+    async with app.store.transaction(caller="test", actor="test") as transaction:
+        from policy_service.vocabulary import Row
+
+        begun = [
+            Row(ptype="g", values=(values))
+            for number in range(250)
+            for values in (
+                (f"role:r{number}", "role:financial_viewer", "physician:dr-y"),
+                (f"user:u{number}", f"role:r{number}", "physician:dr-y"),
+            )
+        ]
+        await transaction.change("test", None, begun=begun)
+    await reached(app, transaction.revision)
+    from policy_client import SeedClient, SeedTarget
+
+    def planned():
+        with SeedClient(f"127.0.0.1:{app.planes.management_port}") as client:
+            some, every = (client.plan(SeedTarget(csv=WITHOUT_PAY), list_all=all_) for all_ in (False, True))
+            assert some == every
+            return some
+
+    plan = await asyncio.to_thread(planned)
+    assert len(plan.groups) == 252
+    assert {member.user for group in plan.groups for member in group.members} >= {f"u{n}" for n in range(250)}
+    assert (plan.users, plan.physicians) == (252, 2)
+
+
+async def test_the_exported_seed_is_the_seed_in_force_in_a_stable_order(app, ops, seed):
+    text = await ops.seed()
+    assert set(lint(text, methods=contract_methods()).rows) == set(seed)
+    assert not (await ops.plan(text)).added
+    applied = await ops.change(WITHOUT_PAY)
+    await reached(app, applied.revision)
+    assert await ops.seed() == text.replace(PAY, "")
+
+
+async def test_installing_the_same_way_as_ever_still_works(store, seed, app):
+    written = await seeds.install(store, seed, caller="test", actor="ops")
+    assert not written.changed

@@ -1,0 +1,234 @@
+"""Whom a change of the built-in rows touches: the same as asking about everybody, one by one, before and after."""
+
+import asyncio
+import random
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import pytest
+
+from policy_service.engine import Basis
+from policy_service.impact import Impact, impact
+from policy_service.snapshot import Snapshot
+from policy_service.vocabulary import Action, Channel, Physician, Progress, Row, User
+from tests.conftest import SHIPPED_MODEL
+
+WORLDS = 320
+
+# Some are named like roles, like actions' parts, like each other.
+USERS = ("ann", "bob", "Ann", "owner", "data_entry", "custom.ann", "front-desk", "7")
+PHYSICIANS = ("dr-x", "dr-y", "dr-Y", "ann")
+BUILT_IN = ("owner", "financial_viewer", "data_entry", "administrator")
+CUSTOM = ("front-desk", "bookkeeper", "ann", "night")
+SYSTEM = [
+    Row(ptype="p", values=("role:ops_caller", "system", "SeedService/ApplySeed", "allow")),
+    Row(ptype="g", values=("service:ops", "role:ops_caller", "system")),
+]
+
+Touched = dict[tuple[str, str], tuple[tuple[Action, ...], tuple[Action, ...]]]
+
+
+@dataclass
+class World:
+    """Accounts, and the built-in rows before and after."""
+
+    accounts: set[Row]
+    before: set[Row]
+    after: set[Row]
+
+    def snapshot(self) -> Snapshot:
+        return Snapshot.of_rows(Basis(SHIPPED_MODEL, self.before), self.accounts)
+
+    def impact(self, most: int | None = None) -> Impact:
+        async def found() -> Impact:
+            *watched, last = [part async for part in impact(self.snapshot(), SHIPPED_MODEL, self.after, most=most)]
+            assert all(isinstance(part, Progress) for part in watched)
+            assert isinstance(last, Impact)
+            return last
+
+        return asyncio.run(found())
+
+    def one_by_one(self) -> Touched:
+        """Everyone in every account, asked about every action under the rows before and the rows after."""
+        old = self.snapshot()
+        new = Snapshot.of_rows(Basis(SHIPPED_MODEL, self.after), self.accounts)
+        touched = {}
+        for physician in old.physicians():
+            for user in (*USERS, "stranger"):
+                had, has = (
+                    [
+                        action
+                        for action in Action
+                        if at.check(User(user), Physician(physician), action, Channel.WEB).allowed
+                    ]
+                    for at in (old, new)
+                )
+                if had != has:
+                    gained = tuple(action for action in has if action not in had)
+                    touched[user, str(physician)] = gained, tuple(action for action in had if action not in has)
+        return touched
+
+
+def world(number: int) -> World:
+    chance = random.Random(number)
+    accounts: set[Row] = set()
+    for physician in PHYSICIANS[: chance.randint(1, len(PHYSICIANS))]:
+        accounts |= account(chance, f"physician:{physician}")
+    before = built_in(chance) | set(chance.sample(SYSTEM, chance.randint(0, 2)))
+    return World(accounts, before, changed(chance, before))
+
+
+def account(chance: random.Random, domain: str) -> set[Row]:
+    rows = {grant("user:owner", "owner", domain)}
+    for user in chance.sample(USERS, chance.randint(1, 5)):
+        for role in chance.sample((*BUILT_IN, *CUSTOM), chance.randint(0, 2)):
+            rows.add(grant(f"user:{user}", role, domain))
+        if chance.random() < 0.3:
+            rows.add(grant(f"user:{user}", f"custom.{user}", domain))
+            rows |= {rule(chance, f"role:custom.{user}", domain) for _ in range(chance.randint(0, 3))}
+        if chance.random() < 0.1:
+            # Somebody else's own role.
+            rows.add(grant(f"user:{user}", f"custom.{chance.choice(USERS)}", domain))
+        if chance.random() < 0.2:
+            rows.add(rule(chance, f"user:{user}", domain))
+    for place, role in enumerate(CUSTOM):
+        rows |= {rule(chance, f"role:{role}", domain) for _ in range(chance.randint(0, 2))}
+        if chance.random() < 0.5:
+            rows.add(grant(f"role:{role}", chance.choice((*CUSTOM[place + 1 :], *BUILT_IN)), domain))
+    if chance.random() < 0.2:
+        rows.add(grant("role:data_entry", "financial_viewer", domain))
+    if chance.random() < 0.2:
+        rows.add(rule(chance, "role:administrator", domain))
+    return rows
+
+
+def grant(subject: str, role: str, domain: str) -> Row:
+    return Row(ptype="g", values=(subject, f"role:{role}", domain))
+
+
+def rule(chance: random.Random, subject: str, domain: str, *more: str) -> Row:
+    effect = chance.choice(("allow", "allow", "deny"))
+    return Row(ptype="p", values=(subject, domain, chance.choice([*map(str, Action), *more]), effect))
+
+
+def built_in(chance: random.Random) -> set[Row]:
+    return {
+        Row(ptype="p", values=("role:owner", "*", "*", "allow")),
+        *(rule(chance, f"role:{chance.choice(BUILT_IN)}", "*", "*") for _ in range(chance.randint(4, 16))),
+    }
+
+
+def changed(chance: random.Random, before: set[Row]) -> set[Row]:
+    """A few rows less, a few more, now and then none or all others, and a right of a caller's."""
+    kind = chance.random()
+    if kind < 0.05:
+        return set(before)
+    if kind < 0.1:
+        return built_in(chance)
+    gone = set(chance.sample(sorted(before, key=lambda row: row.values), chance.randint(0, min(3, len(before)))))
+    new = {rule(chance, f"role:{chance.choice((*BUILT_IN, 'newcomer'))}", "*") for _ in range(chance.randint(0, 3))}
+    return (before - gone) | new | set(chance.sample(SYSTEM, chance.randint(0, 1)))
+
+
+def listed(found: Impact) -> Touched:
+    touched = {
+        (str(user), str(physician)): (group.gained, group.lost)
+        for group in found.groups
+        for user, physician in group.members
+    }
+    assert len(touched) == sum(len(group.members) for group in found.groups), "somebody is listed twice"
+    return touched
+
+
+def test_the_impact_is_what_asking_about_everybody_finds():
+    stands_for: dict[str, Touched] = {}
+    touching = 0
+    for number in range(WORLDS):
+        here = world(number)
+        found, wanted = here.impact(), here.one_by_one()
+        assert listed(found) == wanted, number
+        assert found.users == len({user for user, _ in wanted})
+        assert found.physicians == len({physician for _, physician in wanted})
+        snapshot = here.snapshot()
+        for group in found.groups:
+            assert group.count == len(group.members)
+            assert group.gained or group.lost
+            for user, physician in group.members:
+                held = tuple(str(role) for role in snapshot.roles(user, physician))
+                assert own(group.roles, user) == sorted(held), number
+        # One digest for each effect, one effect for each digest.
+        assert stands_for.setdefault(found.digest, wanted) == wanted, number
+        touching += bool(wanted)
+    assert len({repr(sorted(touched.items())) for touched in stands_for.values()}) == len(stands_for)
+    assert touching > WORLDS / 2
+
+
+def own(roles: Iterable[str], user: str) -> list[str]:
+    """A group's roles in the words of one of its people."""
+    return sorted(role.replace("custom.?", f"custom.{user}") for role in roles)
+
+
+@pytest.mark.parametrize("most", [0, 1, 3, 10])
+def test_a_limit_leaves_out_names_and_nothing_else(most):
+    for number in range(40):
+        here = world(number)
+        whole, limited = here.impact(), here.impact(most)
+        assert (limited.digest, limited.users, limited.physicians) == (whole.digest, whole.users, whole.physicians)
+        for every, some in zip(whole.groups, limited.groups, strict=True):
+            assert (some.roles, some.gained, some.lost, some.count) == (
+                every.roles,
+                every.gained,
+                every.lost,
+                every.count,
+            )
+            assert some.members == every.members[:most]
+
+
+def test_the_order_is_by_group_then_physician_then_user_whatever_order_the_rows_came_in():
+    for number in range(40):
+        here = world(number)
+        found = here.impact()
+        keys = [(group.roles, group.gained, group.lost) for group in found.groups]
+        assert keys == sorted(keys)
+        assert len(set(keys)) == len(keys)
+        for group in found.groups:
+            assert group.members == sorted(group.members, key=lambda member: (member[1], member[0]))
+        chance = random.Random(number)
+        shuffled = World(*(set(chance.sample(sorted(rows, key=repr), len(rows))) for rows in vars(here).values()))
+        assert shuffled.impact() == found
+
+
+def test_the_digest_notices_one_person_more_less_or_differently_affected():
+    for number in range(40):
+        here = world(number)
+        found = here.impact()
+        for user, physician in list(listed(found))[:3]:
+            without = {row for row in here.accounts if not (row.values[0] == f"user:{user}" and row.domain.endswith(f":{physician}"))}  # fmt: skip
+            assert World(without, here.before, here.after).impact().digest != found.digest
+        elsewhere = {
+            Row(
+                ptype=row.ptype, values=tuple(value.replace("physician:dr-x", "physician:dr-z") for value in row.values)
+            )
+            for row in here.accounts
+        }
+        if any(physician == "dr-x" for _, physician in listed(found)):
+            assert World(elsewhere, here.before, here.after).impact().digest != found.digest
+
+
+def test_progress_reaches_the_number_of_accounts():
+    accounts = {grant("user:owner", "owner", f"physician:dr-{number}") for number in range(450)}
+    before = {Row(ptype="p", values=("role:owner", "*", "*", "allow"))}
+    after = {Row(ptype="p", values=("role:owner", "*", "claim:view", "allow"))}
+    snapshot = Snapshot.of_rows(Basis(SHIPPED_MODEL, before), accounts)
+
+    async def parts() -> list[Progress | Impact]:
+        return [part async for part in impact(snapshot, SHIPPED_MODEL, after, most=2)]
+
+    *watched, found = asyncio.run(parts())
+    assert [(part.done, part.total) for part in watched if isinstance(part, Progress)] == [
+        (200, 450),
+        (400, 450),
+        (450, 450),
+    ]
+    assert isinstance(found, Impact)
+    assert (found.users, found.physicians, found.groups[0].count) == (1, 450, 450)
