@@ -148,9 +148,12 @@ class DecisionLog:
             return [*self._full, *([self._open] if self._open else [])]
 
     def forget(self, segment: Segment) -> None:
-        """A full file that the database has whole is no longer needed."""
+        """A full file that the database has whole is no longer needed.
+
+        One that was written to, and became full, while its lines were on their way has more to bring.
+        """
         with self._lock:
-            if segment is not self._open:
+            if segment is not self._open and not segment.size:
                 self._full.remove(segment)
                 segment.remove()
 

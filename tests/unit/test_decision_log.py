@@ -183,3 +183,22 @@ def test_a_log_that_the_database_has_whole_leaves_nothing(tmp_path):
     record(log)
     log.close(whole=True)
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_file_that_became_full_while_its_lines_were_on_their_way_is_kept_until_it_has_none(tmp_path):
+    log = opened(tmp_path)
+    record(log)
+    (segment,) = log.waiting()
+    sent = segment.waiting()
+    # Meanwhile: more lines into this file, until the next one has to begin.
+    made = 1
+    while len(log.waiting()) == 1:
+        log.record_all("billing", [ASKED] * 1_000, ["web"] * 1_000, [ALLOWED] * 1_000, 7)
+        made += 1_000
+    segment.shipped(len(sent))
+    log.forget(segment)
+    assert [int(line[3]) for line in lines(log)] == list(range(2, made + 1))
+    segment.shipped(segment.size)
+    log.forget(segment)
+    assert segment not in log.waiting()
+    assert not segment.path.exists()
