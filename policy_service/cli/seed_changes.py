@@ -165,6 +165,10 @@ def _change(
             # Something else was changed meanwhile. If the plan made now is the same in all that it does, it is the
             # one that was agreed to.
             again = _watched(seeds, target, most=most, every=every)
+            if again.changes_nothing:
+                # By somebody else, or by us, the answer being lost on its way.
+                print_done("this seed is in force meanwhile", again.revision, as_json=as_json)
+                return
             if again.digest != made.digest:
                 if not as_json:
                     print_plan(again, asked_for_all=every)
