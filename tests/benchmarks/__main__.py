@@ -6,7 +6,20 @@ import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 
-from tests.benchmarks import batch, chain, cold, decisions, follower, machine, manage, plain, startup, unary, warm
+from tests.benchmarks import (
+    batch,
+    chain,
+    cold,
+    decisions,
+    follower,
+    machine,
+    manage,
+    plain,
+    seeds,
+    startup,
+    unary,
+    warm,
+)
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
 from tests.benchmarks.quiet import keep_stdout_clean
@@ -23,6 +36,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "follower": follower.measure,
     "manage": manage.measure,
     "chain": chain.measure,
+    "seeds": seeds.measure,
 }
 
 
