@@ -258,6 +258,8 @@ FORBIDDEN = [
     "DELETE FROM decisions",
     "TRUNCATE decisions",
     "DELETE FROM decisions_20260101",
+    "TRUNCATE decisions_20260101",
+    "TRUNCATE decision_replicas",
     "DROP TABLE decisions_20260101",
     "UPDATE decision_replicas SET lost = 0",
     "DELETE FROM decision_replicas",
@@ -327,16 +329,28 @@ async def test_a_role_that_could_rewrite_a_log_all_the_same_is_refused(database,
     await owner.close()
 
 
-@pytest.mark.parametrize("statement", [s for s in FORBIDDEN[:9] if s.split()[0] in ("UPDATE", "DELETE", "TRUNCATE")])
+@pytest.mark.parametrize("statement", [s for s in FORBIDDEN[:11] if s.split()[0] in ("UPDATE", "DELETE", "TRUNCATE")])
 async def test_not_even_the_owner_rewrites_a_log_by_accident(database, app, history, statement):
     connection = await asyncpg.connect(database)
-    await connection.execute("SELECT decisions_make_day(current_date)")
+    await connection.execute("SELECT decisions_make_day(current_date), decisions_make_day('2026-01-01')")
     await connection.execute(
-        "INSERT INTO decisions VALUES (now(), 'r', 1, 'c', 'u', 'p', 'a', 'web', '', '', true, 'granted', '', 1)"
+        "INSERT INTO decisions SELECT at, 'r', 1, 'c', 'u', 'p', 'a', 'web', '', '', true, 'granted', '', 1 "
+        "FROM unnest(ARRAY[now(), '2026-01-01T12:00Z']) AS at"
     )
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await connection.execute(statement)
     await connection.close()
+
+
+async def test_a_new_day_waits_for_no_reader(database, store):
+    reader = await asyncpg.connect(database)
+    async with reader.transaction():
+        # As a backup at midnight, or a long verification.
+        await reader.fetch("SELECT FROM decisions")
+        line = "2031-01-01 00:00:00+00\tr\tc\t1\tu\tp\ta\tweb\t\t\tt\tgranted\t\t1\n"
+        await store.append_decisions(line.encode())
+    assert await reader.fetchval("SELECT count(*) FROM decisions_20310101") == 1
+    await reader.close()
 
 
 async def test_the_service_cannot_drop_decisions_of_the_last_month(database):
