@@ -34,6 +34,10 @@ GRANT SELECT, INSERT, DELETE ON idempotency TO {role};
 GRANT EXECUTE ON FUNCTION decisions_make_day(date), decisions_drop_before(date) TO {role};
 """
 _SCHEMA: Final = "SELECT quote_ident(current_schema())"
+# Members of the owner's role, and superusers, who are members of all, are the owner; who may create functions beside
+# ours could have one of ours call them.
+_IS_OWNER: Final = "SELECT pg_has_role($1, current_user, 'MEMBER')"
+_MAY_CREATE: Final = "SELECT has_schema_privilege($1, current_schema(), 'CREATE')"
 _EXISTS: Final = "SELECT EXISTS (SELECT FROM pg_roles WHERE rolname = $1)"
 
 
@@ -50,9 +54,17 @@ async def allow_service(dsn: str, role: str, *, make: bool = False) -> None:
             await connection.execute(_MAKE.format(role=role))
         elif not await connection.fetchval(_EXISTS, role):
             raise StartError(f"The database has no role {role}; make it first: CREATE ROLE {role} LOGIN PASSWORD '…'")
-        if role == await connection.fetchval("SELECT current_user"):
-            raise StartError(f"{role} owns the tables; the service should connect as another role")
+        if await connection.fetchval(_IS_OWNER, role):
+            raise StartError(
+                f"{role} owns the tables, is a member of their owner or a superuser; the service should connect as "
+                "another role"
+            )
         schema = await connection.fetchval(_SCHEMA)
+        if await connection.fetchval(_MAY_CREATE, role):
+            raise StartError(
+                f"{role} may create objects in the schema {schema}, and with them rewrite a log; first: "
+                f"REVOKE CREATE ON SCHEMA {schema} FROM {role}, PUBLIC"
+            )
         async with connection.transaction():
             await connection.execute(_ALLOW.format(role=role, schema=schema))
     except asyncpg.PostgresError as fault:

@@ -15,7 +15,7 @@ from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.model import vetted_model
-from policy_service.store import SERVICE_ROLE, as_role, connect_store, log
+from policy_service.store import SERVICE_ROLE, allow_service, as_role, connect_store, log
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import Progress
 from tests.integration.conftest import grant, register, revoke
@@ -258,6 +258,8 @@ FORBIDDEN = [
     "DELETE FROM decisions",
     "TRUNCATE decisions",
     "DELETE FROM decisions_20260101",
+    "TRUNCATE decisions_20260101",
+    "TRUNCATE decision_replicas",
     "DROP TABLE decisions_20260101",
     "UPDATE decision_replicas SET lost = 0",
     "DELETE FROM decision_replicas",
@@ -284,12 +286,56 @@ async def test_the_services_role_may_not(database, statement):
     await connection.close()
 
 
-@pytest.mark.parametrize("statement", [s for s in FORBIDDEN[:9] if s.split()[0] in ("UPDATE", "DELETE", "TRUNCATE")])
+SHADOWS = {
+    "view": """
+        CREATE FUNCTION pg_temp.rewrite() RETURNS oid LANGUAGE plpgsql AS $$ BEGIN
+          ALTER TABLE public.changes DISABLE TRIGGER ALL;
+          UPDATE public.changes SET reason = 'forged';
+          RETURN 0; END $$;
+        CREATE TEMP VIEW pg_inherits AS SELECT pg_temp.rewrite() AS inhrelid, pg_temp.rewrite() AS inhparent""",
+    "table": """
+        CREATE TEMP TABLE decisions (at timestamptz) PARTITION BY RANGE (at);
+        CREATE TEMP TABLE decisions_20260101 (x int)""",
+}
+
+
+@pytest.mark.parametrize("shadow", SHADOWS)
+async def test_temporary_objects_do_not_lend_the_service_the_owners_rights(app, database, history, shadow):
+    connection = await asyncpg.connect(as_role(database, SERVICE_ROLE))
+    await connection.execute(SHADOWS[shadow])
+    await connection.execute("SELECT decisions_make_day('2026-01-01')")
+    assert await connection.fetchval("SELECT to_regclass('public.decisions_20260101') IS NOT NULL")
+    assert await connection.fetchval("SELECT decisions_drop_before('2026-01-02')") == 1
+    assert await connection.fetchval("SELECT to_regclass('public.decisions_20260101') IS NULL")
+    assert not await connection.fetchval("SELECT EXISTS (SELECT FROM changes WHERE reason = 'forged')")
+    await connection.close()
+
+
+@pytest.mark.parametrize(
+    ("made", "words"),
+    [
+        ("CREATE ROLE {role} LOGIN SUPERUSER", "superuser"),
+        ("CREATE ROLE {role} LOGIN IN ROLE postgres", "is a member of their owner"),
+        ("CREATE ROLE {role} LOGIN; GRANT CREATE ON SCHEMA public TO {role}", "REVOKE CREATE ON SCHEMA public FROM"),
+    ],
+)
+async def test_a_role_that_could_rewrite_a_log_all_the_same_is_refused(database, made, words):
+    role = f"strong_{len(words)}"
+    owner = await asyncpg.connect(database)
+    await owner.execute(made.format(role=role))
+    with pytest.raises(StartError, match=words):
+        await allow_service(database, role)
+    await owner.execute(f"DROP OWNED BY {role}; DROP ROLE {role}")
+    await owner.close()
+
+
+@pytest.mark.parametrize("statement", [s for s in FORBIDDEN[:11] if s.split()[0] in ("UPDATE", "DELETE", "TRUNCATE")])
 async def test_not_even_the_owner_rewrites_a_log_by_accident(database, app, history, statement):
     connection = await asyncpg.connect(database)
-    await connection.execute("SELECT decisions_make_day(current_date)")
+    await connection.execute("SELECT decisions_make_day(current_date), decisions_make_day('2026-01-01')")
     await connection.execute(
-        "INSERT INTO decisions VALUES (now(), 'r', 1, 'c', 'u', 'p', 'a', 'web', '', '', true, 'granted', '', 1)"
+        "INSERT INTO decisions SELECT at, 'r', 1, 'c', 'u', 'p', 'a', 'web', '', '', true, 'granted', '', 1 "
+        "FROM unnest(ARRAY[now(), '2026-01-01T12:00Z']) AS at"
     )
     with pytest.raises(asyncpg.RaiseError, match="append-only"):
         await connection.execute(statement)
@@ -300,6 +346,17 @@ async def test_a_service_with_too_many_rights_is_warned_of(store, database):
     assert await store.may_rewrite_log()
     async with connect_store(as_role(database, SERVICE_ROLE)) as limited:
         assert not await limited.may_rewrite_log()
+
+
+async def test_a_new_day_waits_for_no_reader(database, store):
+    reader = await asyncpg.connect(database)
+    async with reader.transaction():
+        # As a backup at midnight, or a long verification.
+        await reader.fetch("SELECT FROM decisions")
+        line = "2031-01-01 00:00:00+00\tr\tc\t1\tu\tp\ta\tweb\t\t\tt\tgranted\t\t1\n"
+        await store.append_decisions(line.encode())
+    assert await reader.fetchval("SELECT count(*) FROM decisions_20310101") == 1
+    await reader.close()
 
 
 async def test_the_service_cannot_drop_decisions_of_the_last_month(database):

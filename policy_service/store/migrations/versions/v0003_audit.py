@@ -80,19 +80,25 @@ CREATE TABLE decision_replicas (
 );
 CREATE INDEX decision_replicas_of ON decision_replicas (replica, id);
 
--- The service may not create or drop tables; these it may call, and they do this one thing.
+-- The service may not create or drop tables; these it may call, and they do this one thing. Temporary objects come last
+-- in their path: else a caller's own pg_inherits would be read, and what it calls be run, with the rights of the owner.
 CREATE FUNCTION decisions_make_day(day date) RETURNS void
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
-$$ BEGIN
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = our_schema, pg_temp AS
+$$ DECLARE part text := 'decisions_' || to_char(day, 'YYYYMMDD');
+   BEGIN
      PERFORM pg_advisory_xact_lock(4019715207);
-     IF to_regclass(format('decisions_%s', to_char(day, 'YYYYMMDD'))) IS NULL THEN
-       EXECUTE format('CREATE TABLE %I PARTITION OF decisions FOR VALUES FROM (%L) TO (%L)',
-         'decisions_' || to_char(day, 'YYYYMMDD'), day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+     IF to_regclass('our_schema.' || part) IS NULL THEN
+       -- Attached, as making a partition in place would wait for every reader, a backup or a long verification too.
+       EXECUTE format('CREATE TABLE our_schema.%I (LIKE our_schema.decisions)', part);
+       EXECUTE format('ALTER TABLE our_schema.decisions ATTACH PARTITION our_schema.%I FOR VALUES FROM (%L) TO (%L)',
+         part, day::text || ' 00:00:00+00', (day + 1)::text || ' 00:00:00+00');
+       EXECUTE format('CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON our_schema.%I
+         FOR EACH STATEMENT EXECUTE FUNCTION our_schema.log_is_append_only()', part);
      END IF;
    END $$;
 -- Days that are over for longer than a month only: whoever takes over the service cannot wipe out what they did.
 CREATE FUNCTION decisions_drop_before(day date) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path FROM CURRENT AS
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = our_schema, pg_temp AS
 $$ DECLARE part text; dropped integer := 0;
    BEGIN
      PERFORM pg_advisory_xact_lock(4019715207);
@@ -116,6 +122,8 @@ CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON decisions FOR EACH ROW EXE
 CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON decisions FOR EACH STATEMENT EXECUTE FUNCTION log_is_append_only();
 CREATE TRIGGER append_only BEFORE UPDATE OR DELETE ON decision_replicas
 FOR EACH ROW EXECUTE FUNCTION log_is_append_only();
+CREATE TRIGGER append_only_whole BEFORE TRUNCATE ON decision_replicas
+FOR EACH STATEMENT EXECUTE FUNCTION log_is_append_only();
 """
 
 
@@ -123,7 +131,8 @@ def upgrade() -> None:
     """Chain the entries there are, then add the rest."""
     _run(CHAIN)
     _chain_what_is_there()
-    _run(REST)
+    schema = op.get_bind().exec_driver_sql("SELECT quote_ident(current_schema())").scalar_one()
+    _run(REST.replace("our_schema", schema))
 
 
 def _run(script: str) -> None:
