@@ -48,7 +48,7 @@ def seed_export(
         with _written(output) as file:
             file.write(text)
         return
-    with progress_bar("lines") as moved, _written(output) as file:
+    with progress_bar("lines") as moved, _written(output, mode=0o600) as file:
         for part, progress in client.everything():
             file.write(part)
             moved(progress.done, progress.total)
@@ -95,12 +95,14 @@ def seed_import(
 
 
 @contextmanager
-def _written(output: Path | None) -> Iterator[IO[str]]:
-    """A file that is there whole or not at all, or standard output."""
+def _written(output: Path | None, *, mode: int = 0o666) -> Iterator[IO[str]]:
+    """A file that is there whole or not at all, or standard output. A whole policy, with addresses, is its owner's."""
     if output is None:
         yield sys.stdout
         return
     beside = output.with_name(output.name + ".part")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=mode)
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             yield file

@@ -136,6 +136,8 @@ def test_moving_house(service, edited, tmp_path):
         done(service, "apply", edited, *OPS, "--yes")
         done(service, "export", "--jsonl", "--output", file)
         assert done(service, "export", "--jsonl") == Path(file).read_text()
+        # It has people's addresses.
+        assert Path(file).stat().st_mode & 0o077 == 0
         wrong = service.cli("seed", "export", "--jsonl", "--like", edited)
         assert wrong.returncode == 2
     new = Service(service.data_dir / "new", command=(service.command[0], "serve"))
