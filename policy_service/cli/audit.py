@@ -158,7 +158,7 @@ def review(
         from policy_service.cli.report import render
 
         changes = tuple(client.changes(physician=physician, user=user, since=begin))
-        with written(html) as file:
+        with written(html, private=True) as file:
             file.write(render(found, changes, since=begin, made_at=now))
         print_done(f"{html} is written", found.revision, as_json=as_json)
     elif form == "json":

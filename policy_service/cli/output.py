@@ -87,12 +87,19 @@ def progress_bar(words: str) -> Iterator[Moved]:
 
 
 @contextmanager
-def written(output: Path | None) -> Iterator[IO[str]]:
-    """A file that is there whole or not at all, or standard output."""
+def written(output: Path | None, *, private: bool = False) -> Iterator[IO[str]]:
+    """A file that is there whole or not at all, or standard output; a ``private`` one is for its owner's eyes only."""
     if output is None:
         yield sys.stdout
         return
+    if output.exists() and not output.is_file():
+        # A device or a pipe is written to, never replaced.
+        with output.open("w", encoding="utf-8", newline="") as file:
+            yield file
+        return
     beside = output.with_name(output.name + ".part")
+    beside.unlink(missing_ok=True)
+    beside.touch(mode=0o600 if private else 0o666)
     try:
         with beside.open("w", encoding="utf-8", newline="") as file:
             yield file

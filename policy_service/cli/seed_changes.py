@@ -18,7 +18,7 @@ Most = Annotated[int, typer.Option(min=1, max=100, help="How many people of each
 Every = Annotated[bool, typer.Option("--all", help="Name everyone who is affected.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 MassRemoval = Annotated[
-    bool, typer.Option("--allow-mass-removal", help="Remove more rows than POLICY_SEED_MOST_REMOVED.")
+    bool, typer.Option("--allow-mass-removal", help="Remove a larger share than POLICY_SEED_MOST_REMOVED.")
 ]
 EmptiedRole = Annotated[bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows.")]
 

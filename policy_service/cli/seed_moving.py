@@ -45,7 +45,7 @@ def seed_export(
         with written(output) as file:
             file.write(text)
         return
-    with progress_bar("lines") as moved, written(output) as file:
+    with progress_bar("lines") as moved, written(output, private=True) as file:
         for part, progress in client.everything():
             file.write(part)
             moved(progress.done, progress.total)

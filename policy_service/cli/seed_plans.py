@@ -22,7 +22,7 @@ def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
         out.print(f"[green]+ {escape(line)}[/green]")
     out.print()
     if not plan.groups:
-        out.print("Nobody gains or loses anything.")
+        out.print("No user gains or loses anything.")
     else:
         held = sum(group.count for group in plan.groups)
         out.print(
@@ -49,8 +49,9 @@ def _print_group(group: ImpactGroup, *, asked_for_all: bool) -> None:
     for member in group.members:
         out.print(f"      {escape(member.user)} for {escape(member.physician)}")
     rest = group.count - len(group.members)
-    if rest and not asked_for_all:
-        out.print(f"      [dim]and {rest:,} more (--all)[/dim]")
+    if rest:
+        # A plan's file has no others than those that were asked for when it was written.
+        out.print(f"      [dim]and {rest:,} more{'' if asked_for_all else ' (--all)'}[/dim]")
 
 
 def plan_json(plan: SeedPlan, csv: str | None) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def test_from_an_edited_file_to_a_change_and_back(service, edited, tmp_path):
         done(service, "plan", edited, "--out", file, "--json")
         applied = done(service, "apply", "--plan", file, *OPS, "--yes")
         assert "      noah for dr-osei\n" in applied
-        assert "Nobody" not in applied
+        assert "No user" not in applied
         assert f"done: the seed is applied (revision {first + 1})" in applied
         assert not allowed(service, "noah", "dr-osei", "invoice:pay")
         again = service.cli("seed", "apply", "--plan", file, *OPS, "--yes")
@@ -125,7 +125,7 @@ def test_a_right_that_ops_took_from_themselves_is_given_back_without_the_service
         assert (in_use.returncode, "Traceback" in in_use.stderr) == (2, False)
     direct = done(service, "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes", "--direct")
     assert "+ p, role:ops_caller, system, SeedService/ApplySeed, allow\n" in direct
-    assert "Nobody gains or loses anything." in direct
+    assert "No user gains or loses anything." in direct
     with service.running():
         assert "nothing changed" in done(service, "apply", str(policies_dir() / "seed.csv"), *OPS)
 
@@ -136,6 +136,8 @@ def test_moving_house(service, edited, tmp_path):
         done(service, "apply", edited, *OPS, "--yes")
         done(service, "export", "--jsonl", "--output", file)
         assert done(service, "export", "--jsonl") == Path(file).read_text()
+        # It has people's addresses.
+        assert Path(file).stat().st_mode & 0o077 == 0
         wrong = service.cli("seed", "export", "--jsonl", "--like", edited)
         assert wrong.returncode == 2
     new = Service(service.data_dir / "new", command=(service.command[0], "serve"))

@@ -5,9 +5,13 @@ from typing import Any
 
 import grpc
 import pytest
+from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
+from typer.testing import CliRunner
 
 from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.cli.main import app as command
+from policy_service.cli.seed_direct import DirectSeeds
 from policy_service.pb import seeds_pb2 as pb
 from policy_service.rpc import contract_methods
 from policy_service.seed_lint import lint
@@ -386,7 +390,6 @@ async def test_a_plan_with_many_groups_arrives_whole(app, ops):
         ]
         await transaction.change("test", None, begun=begun)
     await reached(app, transaction.revision)
-    from policy_client import SeedClient, SeedTarget
 
     def planned():
         with SeedClient(f"127.0.0.1:{app.planes.management_port}") as client:
@@ -412,3 +415,70 @@ async def test_the_exported_seed_is_the_seed_in_force_in_a_stable_order(app, ops
 async def test_installing_the_same_way_as_ever_still_works(store, seed, app):
     written = await seeds.install(store, seed, caller="test", actor="ops")
     assert not written.changed
+
+
+@pytest.fixture
+def edited(tmp_path):
+    path = tmp_path / "edited.csv"
+    path.write_text(WITHOUT_PAY)
+    return str(path)
+
+
+@pytest.mark.parametrize("times", [1, 9])
+@pytest.mark.parametrize("touching", [False, True])
+async def test_the_command_applies_what_was_shown_or_nothing(app, ops, edited, monkeypatch, touching, times):
+    """Others change things between its plan and its apply: once, or without end."""
+    loop, names, plan = asyncio.get_running_loop(), iter(range(times)), SeedClient.plan
+
+    async def between(name: int) -> None:
+        revision = (
+            await grant(app, "dr-x", f"new-{name}", "financial_viewer")
+            if touching
+            else await register(app, f"dr-new-{name}", "somebody")
+        )
+        await reached(app, revision)
+
+    def planned(self: SeedClient, *words: Any, **more: Any) -> SeedPlan:
+        made = plan(self, *words, **more)
+        for name in names:
+            asyncio.run_coroutine_threadsafe(between(name), loop).result()
+            break
+        return made
+
+    monkeypatch.setattr(SeedClient, "plan", planned)
+    monkeypatch.setenv("POLICY_MANAGEMENT_ADDRESS", f"127.0.0.1:{app.planes.management_port}")
+    words = ["seed", "apply", edited, "--as", "ops", "--reason", "as agreed", "--yes"]
+    result = await asyncio.to_thread(CliRunner().invoke, command, words)
+    applied = PAY.strip() not in await ops.seed()
+    assert (result.exit_code, applied) == ((1, False) if touching or times > 1 else (0, True)), result.output
+    if touching:
+        assert "the plan is another now" in result.stderr
+    elif times > 1:
+        assert "keeps changing" in result.stderr
+
+
+async def test_without_a_service_the_policy_is_read_anew_for_each_step(app, ops, settings, monkeypatch):
+    """However long somebody looks at the plan, and whatever others do meanwhile."""
+    monkeypatch.setenv("POLICY_DATABASE_URL", settings.database_url.get_secret_value())
+    monkeypatch.setenv("POLICY_DATA_DIR", str(settings.data_dir))
+    direct, target = DirectSeeds(), SeedTarget(csv=WITHOUT_PAY)
+    told: list[int] = []
+
+    def plan() -> SeedPlan:
+        return direct.plan(target, most_listed=10, list_all=False, progress=lambda found: told.append(found.done))
+
+    def apply(made: SeedPlan) -> int:
+        return direct.apply(
+            target, made, actor="ops", reason="as agreed", allow_mass_removal=False, allow_emptied_role=False
+        )
+
+    made = await asyncio.to_thread(plan)
+    assert (made.users, told) == (2, [2])
+    await register(app, "dr-z", "owner-z")
+    with pytest.raises(PlanMoved):
+        await asyncio.to_thread(apply, made)
+    again = await asyncio.to_thread(plan)
+    assert (again.digest, again.revision) == (made.digest, made.revision + 1)
+    revision = await asyncio.to_thread(apply, again)
+    await reached(app, revision)
+    assert await ops.seed() == (await ops.seed()).replace(PAY, "")

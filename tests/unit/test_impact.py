@@ -216,7 +216,7 @@ def test_the_digest_notices_one_person_more_less_or_differently_affected():
 
 
 def test_progress_reaches_the_number_of_accounts():
-    accounts = {grant("user:owner", "owner", f"physician:dr-{number}") for number in range(450)}
+    accounts = {grant("user:owner", "owner", f"physician:dr-{number}") for number in range(2_450)}
     before = {Row(ptype="p", values=("role:owner", "*", "*", "allow"))}
     after = {Row(ptype="p", values=("role:owner", "*", "claim:view", "allow"))}
     snapshot = Snapshot.of_rows(Basis(SHIPPED_MODEL, before), accounts)
@@ -226,9 +226,9 @@ def test_progress_reaches_the_number_of_accounts():
 
     *watched, found = asyncio.run(parts())
     assert [(part.done, part.total) for part in watched if isinstance(part, Progress)] == [
-        (200, 450),
-        (400, 450),
-        (450, 450),
+        (1_000, 2_450),
+        (2_000, 2_450),
+        (2_450, 2_450),
     ]
     assert isinstance(found, Impact)
-    assert (found.users, found.physicians, found.groups[0].count) == (1, 450, 450)
+    assert (found.users, found.physicians, found.groups[0].count) == (1, 2_450, 2_450)
