@@ -99,10 +99,11 @@ class Shipper:
 
     async def ship(self) -> None:
         """Everything that waits now. Raises StoreUnavailable."""
+        # First, as the database may be away for long, and the machine lose power then.
+        await asyncio.to_thread(self._log.sync)
         for segment in self._log.waiting():
             await self._ship_segment(segment)
             self._log.forget(segment)
-        await asyncio.to_thread(self._log.sync)
         metrics.decisions_waiting.set(self._waiting())
         if (lost := self._log.lost) > self._said_lost:
             await self._note(ReplicaEvent.LOST)

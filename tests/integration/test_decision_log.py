@@ -8,11 +8,14 @@ import pytest
 
 from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.decision_log import DecisionLog, Segment
+from policy_service.decision_shipping import Shipper
+from policy_service.errors import StoreUnavailable
 from policy_service.pb import decision_pb2 as pb
 from policy_service.settings import Settings
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
 from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import DecisionLogMode
+from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.rpc import Refused, Wire, question
@@ -139,6 +142,24 @@ async def test_while_the_database_is_away_decisions_wait_and_then_all_are_there(
         (replica,) = (await verdict(again)).replicas
     assert (replica.decisions, replica.last_sequence, replica.lost) == (made, made, 0)
     assert replica.ended_at is not None
+
+
+async def test_lines_go_to_the_disk_while_the_database_is_away(tmp_path, monkeypatch):
+    class Away:
+        async def append_decisions(self, lines: bytes) -> None:  # noqa: ARG002
+            raise StoreUnavailable
+
+    decisions, synced = DecisionLog(tmp_path, "abc", mode=DecisionLogMode.ALL, most_bytes=64 << 20), set[bytes]()
+    monkeypatch.setattr(Segment, "sync", lambda segment: synced.add(segment.waiting()))
+    outcome = Outcome(allowed=True, reason=Reason.GRANTED)
+    while len(decisions.waiting()) < 2:
+        decisions.record_all(
+            "c", [question("mia", "dr-a", "claim:view")] * 1_000, ["web"] * 1_000, [outcome] * 1_000, 1
+        )
+    with pytest.raises(StoreUnavailable):
+        await Shipper(Away(), decisions, tmp_path, keep_days=400).ship()
+    assert synced == {segment.waiting() for segment in decisions.waiting()}
+    decisions.close(whole=True)
 
 
 async def test_a_service_that_ends_while_the_database_is_away_leaves_them_to_the_next(
