@@ -10,6 +10,7 @@ awaits, never reads the database.
 import fcntl
 import mmap
 import os
+import re
 import threading
 import time
 from collections import deque
@@ -27,6 +28,7 @@ SEGMENT_BYTES: Final = 4 << 20
 _HEADER: Final = 64
 _END, _SHIPPED = 1, 2
 _SEQUENCE, _LOST = 1, 2
+_LINE: Final = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00(?:\t[ -~]*){13}\n")
 _MAGIC: Final = 0x31474F4C44504F  # "OPDLOG1", little-endian.
 
 
@@ -97,7 +99,8 @@ class Segment(Mapped):
         """As ``Mapped``."""
         super().__init__(path, SEGMENT_BYTES, new=new)
         if new:
-            self.numbers[_END] = self.numbers[_SHIPPED] = _HEADER
+            # In this order: killed between the two, it has no lines.
+            self.numbers[_SHIPPED] = self.numbers[_END] = _HEADER
 
     @property
     def size(self) -> int:
@@ -266,6 +269,14 @@ def _line(head: str, sequence: int, asked: Asked, channel: str, tail: str) -> st
     )
 
 
+def sorted_out(found: bytes) -> tuple[bytes, bytes]:
+    """What are lines, and what is not: a machine that lost power can leave holes."""
+    lines, broken = list[bytes](), list[bytes]()
+    for line in found.splitlines(keepends=True):
+        (lines if _LINE.fullmatch(line) else broken).append(line)
+    return b"".join(lines), b"".join(broken)
+
+
 class Left:
     """What a process that was killed left behind."""
 
@@ -275,7 +286,20 @@ class Left:
         self.replica = state.path.stem
         self.sequence = int(state.numbers[_SEQUENCE])
         self.lost = int(state.numbers[_LOST])
-        self.segments = [Segment(path, new=False) for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines"))]
+        self.segments = []
+        for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines")):
+            if path.stat().st_size == SEGMENT_BYTES:
+                self.segments.append(Segment(path, new=False))
+            else:
+                # Killed while it was being made: it never had a line.
+                path.unlink()
+
+    def put_aside(self, lines: bytes) -> Path:
+        """Keep what are no lines, out of the way of those that are; where."""
+        path = self._state.path.with_suffix(".broken")
+        with path.open("ab") as file:
+            file.write(lines)
+        return path
 
     def close(self) -> None:
         """Leave it to the next process."""

@@ -20,7 +20,7 @@ FROM policy_revision
 LEFT JOIN LATERAL (SELECT revision, hash FROM changes ORDER BY revision DESC LIMIT 1) AS changes ON true
 """
 # Rows that began or ended where no entry says so, or of which an entry says so and they did not. ALL, as a row that an
-# entry began once can be there twice: one ended, and one that goes on. An import names its rows by count and digest only.
+# entry began once can be there twice: one ended, and one that goes on. An import names its rows by number only.
 _STRAYS: Final = """
 WITH held AS (
   SELECT from_revision, until_revision,

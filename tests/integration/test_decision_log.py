@@ -177,6 +177,31 @@ async def test_a_service_that_ends_while_the_database_is_away_leaves_them_to_the
     assert len(await rows(database)) == made
 
 
+async def test_damage_to_one_file_keeps_no_decision_from_the_database(quiet, store, seed, database):
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    folder = quiet.data_dir / "decisions" / await store.log_name()
+    outcome, asked = Outcome(allowed=True, reason=Reason.GRANTED), question("mia", "dr-a", "claim:view")
+    for replica in ("aaa", "bbb", "ccc"):
+        decisions = DecisionLog(folder, replica, mode=DecisionLogMode.ALL, most_bytes=64 << 20)
+        for _ in range(3):
+            decisions.record("c", asked, "web", outcome, 1)
+        if replica == "bbb":
+            # A loss of power: the second line did not get to the disk.
+            (segment,) = decisions.waiting()
+            start, end = (segment.waiting().find(b"\n", at) + 1 for at in (0, segment.waiting().find(b"\n") + 1))
+            segment.bytes[64 + start : 64 + end] = bytes(end - start)
+            # Killed while it made its next file.
+            (folder / "bbb-00000002.lines").touch()
+        decisions.close(whole=False)
+    async with serving(quiet, store, seed):
+        async with asyncio.timeout(20):
+            while len(await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'")) < 3:
+                pass
+    found = [(row["replica"], row["sequence"]) for row in await rows(database)]
+    assert found == [("aaa", 1), ("aaa", 2), ("aaa", 3), ("bbb", 1), ("ccc", 1), ("ccc", 2), ("ccc", 3)]
+    assert [path.name for path in folder.iterdir()] == ["bbb.broken"]
+
+
 async def test_a_full_spool_is_counted_and_seen_as_a_gap(quiet, store, seed, database, postgres):
     async with serving(quiet, store, seed) as wire:
         made = await ask(wire, 2)
