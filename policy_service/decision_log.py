@@ -159,7 +159,7 @@ class DecisionLog:
 
     def sync(self) -> None:
         """To the disk itself."""
-        for segment in self.waiting()[-1:]:
+        for segment in self.waiting():
             segment.sync()
 
     def close(self, *, whole: bool) -> None:

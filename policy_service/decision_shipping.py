@@ -19,7 +19,7 @@ from policy_service import metrics
 from policy_service.decision_log import DecisionLog
 from policy_service.errors import StoreUnavailable
 from policy_service.settings import Settings
-from policy_service.spool import Left, Segment, left_behind
+from policy_service.spool import Left, Segment, left_behind, sorted_out
 from policy_service.store import ReplicaEvent, Store
 from policy_service.vocabulary import DecisionLogMode
 
@@ -100,10 +100,11 @@ class Shipper:
 
     async def ship(self) -> None:
         """Everything that waits now. Raises StoreUnavailable."""
+        # First, as the database may be away for long, and the machine lose power then.
+        await asyncio.to_thread(self._log.sync)
         for segment in self._log.waiting():
             await self._ship_segment(segment)
             self._log.forget(segment)
-        await asyncio.to_thread(self._log.sync)
         metrics.decisions_waiting.set(self._waiting())
         if (lost := self._log.lost) > self._said_lost:
             await self._note(ReplicaEvent.LOST)
@@ -130,10 +131,19 @@ class Shipper:
         while self._left:
             left = self._left[-1]
             for segment in left.segments:
-                await self._ship_segment(segment)
+                await self._recover_segment(left, segment)
             await self._store.note_replica(left.replica, ReplicaEvent.RECOVERED, sequence=left.sequence, lost=left.lost)
             self._left.pop().remove()
             log.info("decisions of a process that was killed are recorded", replica=left.replica, last=left.sequence)
+
+    async def _recover_segment(self, left: Left, segment: Segment) -> None:
+        lines, broken = sorted_out(segment.waiting())
+        if lines:
+            await self._store.append_decisions(lines)
+        if broken:
+            path = left.put_aside(broken)
+            log.error("decisions of a process that was killed are damaged", bytes=len(broken), kept=str(path))
+        segment.shipped(segment.size)
 
     async def _ship_segment(self, segment: Segment) -> None:
         lines = segment.waiting()

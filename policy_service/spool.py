@@ -3,6 +3,7 @@
 import fcntl
 import mmap
 import os
+import re
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ HEADER: Final = 64
 END, SHIPPED = 1, 2
 # … and of a process's state.
 SEQUENCE, LOST = 1, 2
+_LINE: Final = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00(?:\t[ -~]*){13}\n")
 _MAGIC: Final = 0x31474F4C44504F  # "OPDLOG1", little-endian.
 
 
@@ -73,7 +75,8 @@ class Segment(Mapped):
         """As ``Mapped``."""
         super().__init__(path, SEGMENT_BYTES, new=new)
         if new:
-            self.numbers[END] = self.numbers[SHIPPED] = HEADER
+            # In this order: killed between the two, it has no lines.
+            self.numbers[SHIPPED] = self.numbers[END] = HEADER
 
     @property
     def size(self) -> int:
@@ -89,6 +92,14 @@ class Segment(Mapped):
         self.numbers[SHIPPED] += size
 
 
+def sorted_out(found: bytes) -> tuple[bytes, bytes]:
+    """What are lines, and what is not: a machine that lost power can leave holes."""
+    lines, broken = list[bytes](), list[bytes]()
+    for line in found.splitlines(keepends=True):
+        (lines if _LINE.fullmatch(line) else broken).append(line)
+    return b"".join(lines), b"".join(broken)
+
+
 class Left:
     """What a process that was killed left behind."""
 
@@ -98,7 +109,20 @@ class Left:
         self.replica = state.path.stem
         self.sequence = int(state.numbers[SEQUENCE])
         self.lost = int(state.numbers[LOST])
-        self.segments = [Segment(path, new=False) for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines"))]
+        self.segments = []
+        for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines")):
+            if path.stat().st_size == SEGMENT_BYTES:
+                self.segments.append(Segment(path, new=False))
+            else:
+                # Killed while it was being made: it never had a line.
+                path.unlink()
+
+    def put_aside(self, lines: bytes) -> Path:
+        """Keep what are no lines, out of the way of those that are; where."""
+        path = self._state.path.with_suffix(".broken")
+        with path.open("ab") as file:
+            file.write(lines)
+        return path
 
     def close(self) -> None:
         """Leave it to the next process."""

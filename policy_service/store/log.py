@@ -20,8 +20,8 @@ SELECT changes.revision, changes.hash, policy_revision.revision AS current
 FROM policy_revision
 LEFT JOIN LATERAL (SELECT revision, hash FROM changes ORDER BY revision DESC LIMIT 1) AS changes ON true
 """
-# Rows that began or ended where no entry says so, or of which an entry says so and they did not. An import names its
-# rows by their count and digest only.
+# Rows that began or ended where no entry says so, or of which an entry says so and they did not. ALL, as a row that an
+# entry began once can be there twice: one ended, and one that goes on. An import names its rows by number only.
 _STRAYS: Final = """
 WITH held AS (
   SELECT from_revision, until_revision,
@@ -36,11 +36,16 @@ WITH held AS (
   WHERE from_revision NOT IN (SELECT revision FROM changes WHERE kind = 'policy.import')
   UNION ALL SELECT 'ended', until_revision, fields FROM held WHERE until_revision IS NOT NULL
 ), strays AS (
-  (SELECT what, revision, fields, true AS is_done FROM done EXCEPT SELECT what, revision, fields, true FROM told)
+  (SELECT what, revision, fields, true AS is_done FROM done EXCEPT ALL SELECT what, revision, fields, true FROM told)
   UNION ALL
-  (SELECT what, revision, fields, false FROM told EXCEPT SELECT what, revision, fields, false FROM done)
+  (SELECT what, revision, fields, false FROM told EXCEPT ALL SELECT what, revision, fields, false FROM done)
 )
 SELECT what, revision, fields, is_done FROM strays ORDER BY revision, what, fields::text LIMIT 1
+"""
+_IMPORTED: Final = """
+SELECT revision, (detail -> 'counts' ->> 'rule')::bigint AS told,
+       (SELECT count(*) FROM rules WHERE from_revision = changes.revision) AS held
+FROM changes WHERE kind = 'policy.import'
 """
 _REPLICAS: Final = """
 SELECT replica, min(at) FILTER (WHERE event = 'started') AS started_at,
@@ -107,7 +112,7 @@ class LogLook:
         """The first row of which the log and the table of rules say different things."""
         found = await self._connection.fetchrow(_STRAYS)
         if found is None:
-            return None
+            return await self._stray_import()
         row = ", ".join(json.loads(found["fields"]))
         words = (
             f"the row '{row}' {found['what']} and no entry says so"
@@ -115,6 +120,14 @@ class LogLook:
             else f"an entry says that the row '{row}' {found['what']}, and it did not"
         )
         return Stray(revision=int(found["revision"]), words=words)
+
+    async def _stray_import(self) -> Stray | None:
+        """An import with another number of rows than its entry says."""
+        for found in await self._connection.fetch(_IMPORTED):
+            if found["told"] != found["held"]:
+                words = f"the import's entry says {found['told']:,} rows, and {found['held']:,} began"
+                return Stray(revision=int(found["revision"]), words=words)
+        return None
 
     async def recorded(self) -> list[Recorded]:
         """The decision log, process by process, in the order of their starts."""

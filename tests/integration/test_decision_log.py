@@ -8,11 +8,15 @@ import pytest
 
 from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.decision_log import DecisionLog
+from policy_service.decision_shipping import Shipper
+from policy_service.errors import StoreUnavailable
 from policy_service.pb import decision_pb2 as pb
 from policy_service.settings import Settings
+from policy_service.spool import Segment
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
 from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import DecisionLogMode
+from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.rpc import Refused, Wire, question
@@ -141,6 +145,24 @@ async def test_while_the_database_is_away_decisions_wait_and_then_all_are_there(
     assert replica.ended_at is not None
 
 
+async def test_lines_go_to_the_disk_while_the_database_is_away(tmp_path, monkeypatch):
+    class Away:
+        async def append_decisions(self, lines: bytes) -> None:  # noqa: ARG002
+            raise StoreUnavailable
+
+    decisions, synced = DecisionLog(tmp_path, "abc", mode=DecisionLogMode.ALL, most_bytes=64 << 20), set[bytes]()
+    monkeypatch.setattr(Segment, "sync", lambda segment: synced.add(segment.waiting()))
+    outcome = Outcome(allowed=True, reason=Reason.GRANTED)
+    while len(decisions.waiting()) < 2:
+        decisions.record_all(
+            "c", [question("mia", "dr-a", "claim:view")] * 1_000, ["web"] * 1_000, [outcome] * 1_000, 1
+        )
+    with pytest.raises(StoreUnavailable):
+        await Shipper(Away(), decisions, tmp_path, keep_days=400).ship()
+    assert synced == {segment.waiting() for segment in decisions.waiting()}
+    decisions.close(whole=True)
+
+
 async def test_a_service_that_ends_while_the_database_is_away_leaves_them_to_the_next(
     quiet, store, seed, database, postgres
 ):
@@ -154,6 +176,31 @@ async def test_a_service_that_ends_while_the_database_is_away_leaves_them_to_the
     async with connect_store(database) as again, serving(quiet, again, seed):
         await recovered(database)
     assert len(await rows(database)) == made
+
+
+async def test_damage_to_one_file_keeps_no_decision_from_the_database(quiet, store, seed, database):
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    folder = quiet.data_dir / "decisions" / await store.log_name()
+    outcome, asked = Outcome(allowed=True, reason=Reason.GRANTED), question("mia", "dr-a", "claim:view")
+    for replica in ("aaa", "bbb", "ccc"):
+        decisions = DecisionLog(folder, replica, mode=DecisionLogMode.ALL, most_bytes=64 << 20)
+        for _ in range(3):
+            decisions.record("c", asked, "web", outcome, 1)
+        if replica == "bbb":
+            # A loss of power: the second line did not get to the disk.
+            (segment,) = decisions.waiting()
+            start, end = (segment.waiting().find(b"\n", at) + 1 for at in (0, segment.waiting().find(b"\n") + 1))
+            segment.bytes[64 + start : 64 + end] = bytes(end - start)
+            # Killed while it made its next file.
+            (folder / "bbb-00000002.lines").touch()
+        decisions.close(whole=False)
+    async with serving(quiet, store, seed):
+        async with asyncio.timeout(20):
+            while len(await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'")) < 3:
+                pass
+    found = [(row["replica"], row["sequence"]) for row in await rows(database)]
+    assert found == [("aaa", 1), ("aaa", 2), ("aaa", 3), ("bbb", 1), ("ccc", 1), ("ccc", 2), ("ccc", 3)]
+    assert [path.name for path in folder.iterdir()] == ["bbb.broken"]
 
 
 async def test_a_full_spool_is_counted_and_seen_as_a_gap(quiet, store, seed, database, postgres):

@@ -18,6 +18,9 @@ from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, register, revoke
 from tests.support.rpc import METHODS, Refused, Wire
 
+PAST_TRIGGERS = "SET session_replication_role = replica; "
+"""As a restore does: no table is append-only to it."""
+
 
 async def execute(dsn: str, statement: str, *arguments: object) -> None:
     connection = await asyncpg.connect(dsn)
@@ -173,7 +176,8 @@ async def test_a_restored_backup_is_loaded_anew(app, wire, database):
     # What restoring the backup of one revision ago does.
     await execute(
         database,
-        "DELETE FROM rules WHERE from_revision > 3; DELETE FROM changes WHERE revision > 3; UPDATE policy_revision SET revision = 3",
+        PAST_TRIGGERS + "DELETE FROM rules WHERE from_revision > 3; DELETE FROM changes WHERE revision > 3;"
+        "UPDATE policy_revision SET revision = 3",
     )
     async with asyncio.timeout(10):
         while (await wire.check("eve", "dr-a", "claim:view")).allowed:
@@ -190,6 +194,7 @@ async def test_another_history_that_reached_the_same_number_is_noticed(app, wire
     await execute(
         database,
         f"""
+        {PAST_TRIGGERS}
         DO $$ BEGIN
         DELETE FROM rules WHERE from_revision = {revision}; DELETE FROM changes WHERE revision = {revision};
         UPDATE policy_revision SET mark = gen_random_uuid();

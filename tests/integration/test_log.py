@@ -9,15 +9,17 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policy_service import seeds
+from policy_service import moving, moving_check, seeds
 from policy_service.chain import START
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.model import vetted_model
+from policy_service.rpc import contract_methods
 from policy_service.store import SERVICE_ROLE, allow_service, as_role, connect_store, log
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import Progress
+from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database
 from tests.integration.conftest import grant, register, revoke
 
 SIGNER = Signer(Ed25519PrivateKey.generate())
@@ -179,6 +181,43 @@ async def test_a_grant_that_was_ended_without_an_entry_is_found(app, store, data
         )
     found = await verdict(store)
     assert (found.broken_revision, "ended and no entry says so" in found.fault) == (12, True)
+
+
+async def test_a_grant_that_ended_and_was_put_back_by_the_services_own_role_is_found(app, store, database, history):
+    await grant(app, "dr-a", "mia", "data_entry")
+    ended = await revoke(app, "dr-a", "mia", "data_entry")
+    connection = await asyncpg.connect(as_role(database, SERVICE_ROLE))
+    # The very row that an entry began, a second time.
+    await connection.execute(
+        "INSERT INTO rules (ptype, v0, v1, v2, origin, from_revision) "
+        "SELECT ptype, v0, v1, v2, origin, from_revision FROM rules WHERE v0 = 'user:mia'"
+    )
+    await connection.close()
+    found = await verdict(store)
+    assert (found.broken_revision, "began and no entry says so" in found.fault) == (ended - 1, True)
+
+
+async def test_a_grant_added_to_an_import_is_found(app, store, database, history, postgres, tmp_path):
+    file = tmp_path / "policy.jsonl"
+    async with store.reading() as look:
+        file.write_text("".join([part.text async for part in moving.export(look, SHIPPED_MODEL.text)]))
+    *_, checked = moving_check.check(file, contract_methods())
+    empty = f"{TEMPLATE}_import"
+    owner = await asyncpg.connect(postgres)
+    await owner.execute(f"CREATE DATABASE {empty} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    async with connect_store(in_database(postgres, empty)) as other:
+        await moving.install(other, checked, actor="ops", reason="")
+        assert (await verdict(other)).fault == ""
+        connection = await asyncpg.connect(as_role(in_database(postgres, empty), SERVICE_ROLE))
+        await connection.execute(
+            "INSERT INTO rules (ptype, v0, v1, v2, origin, from_revision) "
+            "VALUES ('g', 'user:eve', 'role:owner', 'physician:dr-a', 'api', 1)"
+        )
+        await connection.close()
+        found = await verdict(other)
+    await owner.execute(f"DROP DATABASE {empty} WITH (FORCE)")
+    await owner.close()
+    assert (found.broken_revision, "the import's entry says" in found.fault) == (1, True)
 
 
 async def test_a_row_that_was_deleted_is_found(app, store, database, history):

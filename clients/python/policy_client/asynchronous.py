@@ -20,6 +20,7 @@ from policy_client.channel import (
 from policy_client.errors import ListChanged, error_from
 
 Answer = TypeVar("Answer")
+Client = TypeVar("Client", bound="AsyncioClient")
 
 
 class AsyncioClient:
@@ -42,10 +43,16 @@ class AsyncioClient:
         target = target or self.default_target
         refuse_plain_text_abroad(target, credentials)
         self._timeout = timeout
+        self._credentials = credentials
+        self._options = options
         if credentials is None:
             self._channel = grpc.aio.insecure_channel(target, channel_options(options))
         else:
             self._channel = grpc.aio.secure_channel(target, credentials, channel_options(options))
+
+    def on(self, target: str, kind: type[Client]) -> Client:
+        """A client of another kind at another target, which reaches it in the same way."""
+        return kind(target, timeout=self._timeout, credentials=self._credentials, options=self._options)
 
     async def _run(self, call: Call[Answer], timeout: float | None) -> Answer:
         method = self._channel.unary_unary(
