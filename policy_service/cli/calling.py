@@ -1,6 +1,8 @@
 """What the commands that call a running service share: how it is reached, and how its errors are told."""
 
 import inspect
+import os
+import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict
@@ -116,6 +118,10 @@ def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[Non
         if fault.code is grpc.StatusCode.UNAVAILABLE and not fault.reason:
             print_error(f"Is the service running at {address}? 'make run' starts one here.")
         raise typer.Exit(Exit.DENIED if isinstance(fault, refusals) else Exit.ERROR) from fault
+    except BrokenPipeError as fault:
+        # Whoever read has seen enough, as 'head' has; what is left in the buffer has nowhere to go.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(Exit.ERROR) from fault
     except (ValueError, OSError) as fault:
         print_error(str(fault))
         raise typer.Exit(Exit.ERROR) from fault

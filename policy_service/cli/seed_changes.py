@@ -147,7 +147,7 @@ def _change(
     refused = [words for words in made.guarded if not _is_allowed(words, allowed)]
     if refused:
         for words in refused:
-            print_error(f"{words}; if that is meant: {_flag(words)}")
+            print_error(f"{words}{_hint(words)}")
         raise typer.Exit(Exit.DENIED)
     if not yes:
         answer = ask("Apply this?")
@@ -200,8 +200,15 @@ _FLAGS = {"MASS_REMOVAL": "allow_mass_removal", "EMPTIED_ROLE": "allow_emptied_r
 
 
 def _is_allowed(words: str, allowed: dict[str, bool]) -> bool:
-    return allowed[_FLAGS[words.partition(":")[0]]]
+    flag = _FLAGS.get(_reason_in(words))
+    return flag is not None and allowed[flag]
 
 
-def _flag(words: str) -> str:
-    return "--" + _FLAGS[words.partition(":")[0]].replace("_", "-")
+def _hint(words: str) -> str:
+    flag = _FLAGS.get(_reason_in(words))
+    # A newer service's guard, or a plan file that somebody edited, has none that this release knows.
+    return f"; if that is meant: --{flag.replace('_', '-')}" if flag else ""
+
+
+def _reason_in(words: str) -> str:
+    return words.partition(":")[0]

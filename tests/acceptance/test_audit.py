@@ -4,6 +4,7 @@ import asyncio
 import csv
 import io
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -12,7 +13,7 @@ import asyncpg
 from policy_client import AuditClient
 
 from policy_service.store import embedded_postgres
-from tests.acceptance.conftest import Service
+from tests.acceptance.conftest import BIN, Service
 from tests.acceptance.test_documents import blocks
 
 
@@ -64,6 +65,13 @@ def test_an_auditors_day(service):
         ):
             assert service.cli("audit", *words).returncode == 0
             assert list(csv.reader(io.StringIO(service.cli("audit", *words, "--csv").stdout)))
+        # Whoever read has seen enough.
+        reader, writer = os.pipe()
+        os.close(reader)
+        command = [BIN / "policy-service", "audit", "changes", "--json"]
+        cut = subprocess.run(command, env=service.env, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+        os.close(writer)
+        assert (cut.returncode, cut.stderr) == (2, b"")
         unknown = service.cli("audit", "review", "dr-osei", "--at", "2020-01-01")
         assert (unknown.returncode, "No such revision" in unknown.stderr) == (2, True)
 
