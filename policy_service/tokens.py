@@ -31,7 +31,9 @@ class TokenKey:
     def token(self, invitation: str, generation: int) -> str:
         """The token of an invitation's link of this count."""
         made = hmac.digest(self._key, f"{invitation}:{generation}".encode(), "sha256")
-        return base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+        token = base64.urlsafe_b64encode(made).rstrip(b"=").decode()
+        # A command would take it for an option.
+        return f"_{token[1:]}" if token.startswith("-") else token
 
     def hash(self, invitation: str, generation: int) -> bytes:
         """What the database holds of it."""
