@@ -156,10 +156,14 @@ def review(
     if html:
         # Late: the other commands need no templates.
         from policy_service.cli.report import render
+        from policy_service.cli.report_changes import POLICY_KINDS
 
-        changes = tuple(client.changes(physician=physician, user=user, since=begin))
+        changes = list(client.changes(physician=physician, user=user, since=begin))
+        for kind in POLICY_KINDS:
+            changes += client.changes(kind=kind, since=begin)
+        told = {change.revision: change for change in changes}
         with written(html, private=True) as file:
-            file.write(render(found, changes, since=begin, made_at=now))
+            file.write(render(found, list(told.values()), since=begin, made_at=now))
         print_done(f"{html} is written", found.revision, as_json=as_json)
     elif form == "json":
         print_json(plain(found))

@@ -29,8 +29,10 @@ _KINDS: Final = {
     "seed.rollback": (POLICY, "built-in policy put back"),
     "model.install": (POLICY, "reading of the policy changed"),
     "demo.load": (POLICY, "demo accounts loaded"),
-    "policy.import": (POLICY, "policy brought over at an upgrade"),
+    "policy.import": (POLICY, "policy brought over from another database"),
 }
+POLICY_KINDS: Final = tuple(kind for kind, (lane, _) in _KINDS.items() if lane == POLICY)
+"""Changes of no one account, which may concern every account."""
 _DETAILS: Final = {
     "user": "person",
     "roles": "would get",
@@ -139,8 +141,12 @@ def _term(row: PolicyRow) -> str:
 def _notes(change: Change) -> Iterator[tuple[str, str]]:
     people = {row[1].partition(":")[2] for row in (*change.before, *change.after) if row[1].startswith("user:")}
     for key, value in change.detail.items():
-        # An invitation's id says nothing to a person, and a model's text is pages long.
-        if key in ("invitation", "model") or value in ("", [], (), None) or (key == "user" and value in people):
+        # Ids and digests say nothing to a person, and a model's text is pages long.
+        if (
+            key in ("invitation", "digest", "sha256", "model")
+            or value in ("", [], (), None)
+            or (key == "user" and value in people)
+        ):
             continue
         yield _DETAILS.get(key, key.replace("_", " ")), _value(value)
 

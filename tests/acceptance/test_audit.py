@@ -55,6 +55,18 @@ def test_an_auditors_day(service):
         ]  # fmt: skip
         changed = answer(service, "diff", "--from", str(first))["differences"]
         assert [(one["user"], "claim:save" in one["lost"]) for one in changed] == [("leo", True), ("mia", True)]
+        # A change of everybody's rules is a change of this account's too.
+        seed = service.data_dir / "edited.csv"
+        seed.write_text(
+            service.cli("seed", "export").stdout.replace("p, role:data_entry, *, claim:submit, allow\n", "")
+        )
+        ops = ("--as", "opal", "--reason", "Change 42", "--yes")
+        assert service.cli("seed", "apply", str(seed), *ops).returncode == 0
+        page = service.data_dir / "page.html"
+        assert service.cli("audit", "review", "dr-osei", "--since", "1h", "--html", str(page)).returncode == 0
+        text = page.read_text()
+        for words in ("access revoked", "built-in policy changed", "Change 42", "demo accounts loaded"):
+            assert words in text
         # Tables and sheets.
         for words in (
             ("changes",),
