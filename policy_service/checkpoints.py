@@ -6,7 +6,6 @@ Ed25519 key, which hash the log had at a revision. docs/audit.md has the format.
 """
 
 import json
-import os
 import re
 from dataclasses import dataclass
 from datetime import datetime
@@ -19,6 +18,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 
 from policy_service.chain import instant
 from policy_service.errors import InvalidField, InvalidRequest, StartError
+from policy_service.key_files import read_or_make
 
 _MOST_TEXT: Final = 2_000
 _FIELDS: Final = {"at": str, "hash": str, "key": str, "log": str, "revision": int, "signature": str}
@@ -92,32 +92,20 @@ class Signer:
 
 def read_signer(path: Path) -> Signer:
     """Read the key, or make one that only this user can read; its public half beside it. Raises StartError."""
+    content = read_or_make(path, _new_key, what="checkpoint key")
     try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(
-                    Ed25519PrivateKey.generate().private_bytes(
-                        serialization.Encoding.PEM,
-                        serialization.PrivateFormat.PKCS8,
-                        serialization.NoEncryption(),
-                    )
-                )
-        except FileExistsError:
-            pass
-        if path.stat().st_mode & 0o077:
-            raise StartError(f"{path} can be read by others; run: chmod 600 {path}")
-        key = serialization.load_pem_private_key(path.read_bytes(), password=None)
-        if not isinstance(key, Ed25519PrivateKey):
-            raise StartError(f"{path} is not an Ed25519 key: make one with openssl genpkey -algorithm ed25519")
-        public = key.public_key().public_bytes(
-            serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo
-        )
-        beside = path.with_suffix(".pub")
+        key = serialization.load_pem_private_key(content, password=None)
+    except (ValueError, TypeError) as fault:
+        raise StartError(f"The checkpoint key {path} cannot be used: {fault}") from fault
+    if not isinstance(key, Ed25519PrivateKey):
+        raise StartError(f"{path} is not an Ed25519 key: make one with openssl genpkey -algorithm ed25519")
+    public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
+    beside = path.with_suffix(".pub")
+    try:
         if not beside.exists() or beside.read_bytes() != public:
             beside.write_bytes(public)
-    except (OSError, ValueError, TypeError) as fault:
-        raise StartError(f"The checkpoint key {path} cannot be used: {fault}") from fault
+    except OSError as fault:
+        raise StartError(f"The checkpoint key's public half {beside} cannot be written: {fault.strerror}") from fault
     return Signer(key)
 
 
@@ -130,6 +118,12 @@ def read_verifier(path: Path) -> Verifier:
     if not isinstance(key, Ed25519PublicKey):
         raise StartError(f"{path} is not an Ed25519 public key")
     return Verifier(key)
+
+
+def _new_key() -> bytes:
+    return Ed25519PrivateKey.generate().private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def _name(key: Ed25519PublicKey) -> str:

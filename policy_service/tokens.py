@@ -8,12 +8,12 @@ gives no usable link, and an e-mail that has to be sent twice says the same.
 import base64
 import hashlib
 import hmac
-import os
 import re
 import secrets
 from pathlib import Path
 
 from policy_service.errors import InvalidToken, StartError
+from policy_service.key_files import read_or_make
 
 _KEY_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)
@@ -57,15 +57,4 @@ def hash_of(token: str) -> bytes:
 
 def read_key(path: Path) -> TokenKey:
     """Read the key, or make one that only this user can read. Raises StartError."""
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        try:
-            with os.fdopen(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o600), "wb") as file:
-                file.write(secrets.token_bytes(_KEY_BYTES))
-        except FileExistsError:
-            pass
-        if path.stat().st_mode & 0o077:
-            raise StartError(f"{path} can be read by others; run: chmod 600 {path}")
-        return TokenKey(path.read_bytes())
-    except OSError as fault:
-        raise StartError(f"The token key {path} cannot be used: {fault.strerror}") from fault
+    return TokenKey(read_or_make(path, lambda: secrets.token_bytes(_KEY_BYTES), what="token key"))
