@@ -3,9 +3,11 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import Final
+from functools import partial
+from typing import Final, TypeVar
 
 from policy_service import seeds
 from policy_service.errors import BrokenSeed, EmptiedRole, MassRemoval, PlanMoved, PolicyError, UnknownRevision
@@ -19,7 +21,15 @@ from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Origi
 
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
+_JUDGE: Final = ThreadPoolExecutor(1, "seed-judge")
 _ORDER: Final = {action: place for place, action in enumerate(ACTIONS)}
+
+Answer = TypeVar("Answer")
+
+
+async def in_turn(judge: Callable[[], Answer]) -> Answer:
+    """Judge a seed in the one thread for it: a hostile text takes seconds, and only one at a time does."""
+    return await asyncio.get_running_loop().run_in_executor(_JUDGE, judge)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -115,8 +125,7 @@ class SeedPlans:
             ]
             text = as_csv(held)
         try:
-            # In a thread: a hostile text takes seconds.
-            return await asyncio.to_thread(seed_rows, text, "seed", methods=self._methods)
+            return await in_turn(partial(seed_rows, text, "seed", methods=self._methods))
         except BrokenPolicy as fault:
             faults = tuple(f"line {at.line}: {at.text}" for at in fault.faults[:20])
             raise BrokenSeed(faults=faults, count=len(fault.faults)) from fault

@@ -1,6 +1,5 @@
 """SeedService: decode, judge or plan or apply, encode."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from functools import partial
 from typing import Final
@@ -12,7 +11,7 @@ from policy_service.model import Model
 from policy_service.pb import seeds_pb2 as pb
 from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
 from policy_service.seed_lint import Finding, Level, lint
-from policy_service.seed_plan import NAMED, Plan, Planned, SeedPlans, Target, csv_lines, ordered
+from policy_service.seed_plan import NAMED, Plan, Planned, SeedPlans, Target, csv_lines, in_turn, ordered
 from policy_service.store import Store
 from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, parse_user
 
@@ -39,8 +38,7 @@ class SeedService:
 
     async def lint_seed(self, request: pb.LintSeedRequest, caller: str) -> pb.LintSeedResponse:  # noqa: ARG002
         """See SeedService.LintSeed in seeds.proto."""
-        # In a thread: a hostile text takes seconds.
-        linted = await asyncio.to_thread(lint, _csv(request.csv), methods=self._methods)
+        linted = await in_turn(partial(lint, _csv(request.csv), methods=self._methods))
         return pb.LintSeedResponse(findings=[_finding(found) for found in linted.findings])
 
     async def plan_seed(self, request: pb.PlanSeedRequest, caller: str) -> AsyncIterator[pb.PlanSeedResponse]:  # noqa: ARG002

@@ -2,19 +2,26 @@
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 from policy_service.policy_lines import Line
 from policy_service.seed_lint.findings import Code, Finding, at
 from policy_service.seed_lint.spelling import did_you_mean, near
-from policy_service.vocabulary import ANY, MAX_ROLE_CHAIN, SYSTEM_DOMAIN, Effect, Role, Row, name_in, rule_row
+from policy_service.vocabulary import ANY, MAX_ROLE_CHAIN, Effect, Row
 
 _MENDING = "SeedService/ApplySeed"
 _MOST_NAMED = 12
+_MOST_COMPARED = 200
+"""Unknown names that are compared with every known one."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, kw_only=True)
 class Graph:
-    """Who holds which role in domain system, and where it says so."""
+    """Who holds which role in domain system, and where it says so.
+
+    Every question costs time in the number of grants, not in its square: a
+    text that is sent to be judged may be hostile.
+    """
 
     grants: Mapping[str, Mapping[str, Line]]
     order: tuple[str, ...]
@@ -41,9 +48,63 @@ class Graph:
             waiting += new
         return found
 
+    @cached_property
+    def longest(self) -> Mapping[str, tuple[int, str]]:
+        """For each name the longest chain of grants from it, and its first role. A circle is not followed."""
+        below: dict[str, tuple[int, str]] = {}
+        for name in self.order:
+            # A role that closes a circle comes later in the order.
+            held = ((below[role][0], role) for role in self.grants.get(name, {}) if role in below)
+            first = max(held, default=None)
+            below[name] = (first[0] + 1, first[1]) if first else (0, "")
+        return below
+
+    @cached_property
+    def is_sound(self) -> bool:
+        """Are there neither circles nor chains that are too long? Else more than that is not said about it."""
+        return not self.circles and all(length <= MAX_ROLE_CHAIN for length, _ in self.longest.values())
+
+    @cached_property
+    def _places(self) -> Mapping[str, int]:
+        return {name: place for place, name in enumerate(self.order)}
+
+    @cached_property
+    def _included(self) -> Sequence[int]:
+        """For each name in order, a bit for every role that it has."""
+        found: list[int] = []
+        for name in self.order:
+            roles = 0
+            for role in self.grants.get(name, {}):
+                place = self._places[role]
+                roles |= found[place] | 1 << place
+            found.append(roles)
+        return found
+
     def included(self, name: str) -> set[str]:
-        """Every role that a name has; none while there are circles, in which each would include each."""
-        return set() if self.circles else self.reached(name) - {name}
+        """Every role that a name has; none unless the graph is sound, as in a circle each would include each."""
+        return self.reached(name) - {name} if self.is_sound else set()
+
+    def held_twice(self, name: str) -> Iterator[tuple[str, str]]:
+        """Roles that a name holds directly and through another role that it holds, which comes second."""
+        held = self.grants[name]
+        if len(held) < 2 or not self.is_sound:
+            return
+        direct = {1 << self._places[role]: role for role in held}
+        every = sum(direct)
+        for other in held:
+            twice = self._included[self._places[other]] & every
+            while twice:
+                lowest = twice & -twice
+                yield direct[lowest], other
+                twice ^= lowest
+
+    def leads_to(self, roles: set[str]) -> set[str]:
+        """The names that have one of these roles or are one."""
+        found = set(roles)
+        for name in self.order:
+            if not found.isdisjoint(self.grants.get(name, {})):
+                found.add(name)
+        return found
 
 
 def judge_callers(
@@ -66,26 +127,22 @@ def _circles_and_chains(graph: Graph) -> Iterator[Finding]:
     for circle, line in graph.circles:
         text = f"roles include each other in a circle: {_shown(circle)}"
         yield at(line, Code.ROLE_CYCLE, text, "remove one of these grants", field=2)
-    below: dict[str, tuple[int, str]] = {}
     for name in graph.order:
-        held = graph.grants.get(name, {})
-        # A role that closes a circle comes later in the order, and is not followed.
-        longest = max(((below[role][0], role) for role in held if role in below), default=None)
-        below[name] = (longest[0] + 1, longest[1]) if longest else (0, "")
-        if below[name][0] == MAX_ROLE_CHAIN + 1:
+        length, first = graph.longest[name]
+        if length == MAX_ROLE_CHAIN + 1:
             chain = [name]
-            while below[chain[-1]][0]:
-                chain.append(below[chain[-1]][1])
+            while graph.longest[chain[-1]][0]:
+                chain.append(graph.longest[chain[-1]][1])
             text = f"a chain of {MAX_ROLE_CHAIN + 1} grants: {_shown(chain)}"
             hint = f"Casbin follows at most {MAX_ROLE_CHAIN}: grant the last roles directly"
-            yield at(held[chain[1]], Code.ROLE_CHAIN, text, hint, field=2)
+            yield at(graph.grants[name][first], Code.ROLE_CHAIN, text, hint, field=2)
 
 
 def _unknown_roles(
     rules: Iterable[Row], graph: Graph, roles_of_users: set[str], unread: Sequence[Line]
 ) -> Iterator[Finding]:
     known = {row.values[0] for row in rules} | {name for name in graph.grants if name.startswith("role:")}
-    compared = sorted(known)
+    compared, told = sorted(known), 0
     for held in graph.grants.values():
         for role, line in held.items():
             if role in known or any(role in each.text for each in unread):
@@ -93,15 +150,15 @@ def _unknown_roles(
             hint = f"give it a rule: p, {role}, system, Service/Method, allow"
             if role in roles_of_users:
                 hint = f"its rules in domain * are for people in accounts; {hint}"
-            elif meant := near(role, compared):
+            elif told < _MOST_COMPARED and (meant := near(role, compared)):
                 hint = did_you_mean(meant)
+            told += 1
             yield at(line, Code.UNKNOWN_ROLE, f"{role} has no rule in domain system", hint, field=2)
 
 
 def _needless_grants(graph: Graph) -> Iterator[Finding]:
     for name, held in graph.grants.items():
-        through = {role: other for other in held for role in graph.included(other) if role in held}
-        for role, other in through.items():
+        for role, other in dict(graph.held_twice(name)).items():
             text = f"this row can never matter: {name} has {role} through {other} already"
             yield at(held[role], Code.SHADOWED_ROW, text, "remove this row")
 
@@ -117,20 +174,18 @@ def _absences(rules: Mapping[Row, Line], graph: Graph) -> Iterator[Finding]:
             hint = f"grant it: g, service:NAME, {role}, system"
             yield at(line, Code.UNHELD_ROLE, f"no service holds {role}", hint, field=1)
     mending = next((line for row, line in rules.items() if row.values[2].startswith("SeedService/")), None)
-    if mending and not any(_may_mend(rules, graph, service) for service in services):
+    if mending and graph.is_sound and not _menders(rules, graph) & set(services):
         text = f"no service may call {_MENDING}, so none could mend this seed over gRPC"
         yield at(mending, Code.NO_MENDER, text, f"allow {_MENDING} to a role that a service holds")
 
 
-def _may_mend(rules: Mapping[Row, Line], graph: Graph, service: str) -> bool:
-    roles = [Role(name_in(role)) for role in graph.reached(service) - {service}]
+def _menders(rules: Iterable[Row], graph: Graph) -> set[str]:
+    """Everyone who is allowed to change the seed, and not denied it."""
 
-    def says(effect: Effect) -> bool:
-        return any(
-            rule_row(role, SYSTEM_DOMAIN, method, effect) in rules for role in roles for method in (_MENDING, ANY)
-        )
+    def told(effect: Effect) -> set[str]:
+        return {row.values[0] for row in rules if row.values[2] in (_MENDING, ANY) and row.values[3] == effect}
 
-    return says(Effect.ALLOW) and not says(Effect.DENY)
+    return graph.leads_to(told(Effect.ALLOW)) - graph.leads_to(told(Effect.DENY))
 
 
 def _walked(grants: Mapping[str, Mapping[str, Line]]) -> tuple[list[str], list[tuple[tuple[str, ...], Line]]]:

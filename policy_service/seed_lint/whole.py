@@ -131,11 +131,8 @@ def _decided(
     for decisive in (Effect.DENY, Effect.ALLOW) if effect == Effect.ALLOW else (Effect.DENY,):
         for wide in dict.fromkeys((action, ANY)):
             # The same role and action are a duplicate or a contradiction, which are told as such.
-            found = [
-                line.number
-                for other, line in saying.get((wide, decisive), {}).items()
-                if other in deciders and (other, wide) != (subject, action)
-            ]
+            others = saying.get((wide, decisive), {})
+            found = [others[other].number for other in others.keys() & deciders if (other, wide) != (subject, action)]
             if found:
                 return "allows" if decisive is Effect.ALLOW else "denies", min(found)
     return None

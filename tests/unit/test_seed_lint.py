@@ -3,6 +3,7 @@
 import random
 import string
 import time
+from itertools import chain
 
 import pytest
 from hypothesis import example, given, settings
@@ -228,16 +229,20 @@ def test_any_text_is_judged_and_taken_only_without_errors(text, methods):
         "p, role:a, system, {word}, allow\ng, role:a, role:x{n}, system",
         "{word}",
         "p, {word}, {word}, {word}, {word}",
+        "g, role:r{n}, role:r{next}, system\ng, service:s{n}, role:r0, system",
+        "g, role:r0, role:q{n}, system\np, role:q{n}, system, DecisionService/Check, allow\ng, service:s{n}, role:r0, system",
+        "p, role:known{n}, system, DecisionService/Check, allow\ng, service:s{n}, role:knownx{n}, system",
     ],
 )
 def test_no_text_takes_long(line):
-    """The lint runs for whoever may call LintSeed. Measured: at most 3 s; the bound leaves room for slow machines."""
+    """The lint runs for whoever may call LintSeed. Measured: at most 2.5 s of CPU."""
     chance = random.Random(1)
     made = (
-        line.format(n=n, back=n // 2, word="".join(chance.choices(string.ascii_letters + ":*/_", k=40)))
+        line.format(n=n, next=n + 1, back=n // 2, word="".join(chance.choices(string.ascii_letters + ":*/_", k=40)))
         for n in range(MOST_LINES - 100)
     )
+    made = chain(["p, role:r0, system, SeedService/LintSeed, allow"], made)
     text = "\n".join("\n".join(made).split("\n")[: MOST_LINES - 100])[: 1 << 20]
-    begun = time.perf_counter()
+    begun = time.thread_time()
     lint(text, methods=contract_methods())
-    assert time.perf_counter() - begun < 20
+    assert time.thread_time() - begun < 8
