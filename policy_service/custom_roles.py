@@ -21,6 +21,7 @@ from policy_service.store import Store, Transaction, Written
 from policy_service.store import invitations as table
 from policy_service.vocabulary import (
     ANY,
+    BUILT_IN_ROLES,
     MAX_ROLE_CHAIN,
     OWNER,
     OWNER_ONLY,
@@ -153,7 +154,8 @@ async def _redefinition(
         raise OwnerOnly(action=action)
     if OWNER in definition.includes:
         raise OwnerOnly(action="role owner")
-    if role in await built_in_roles(tx):
+    # Those of the page stay so, also while a seed has no rules for one.
+    if role in await built_in_roles(tx) or role in BUILT_IN_ROLES:
         raise BuiltInRole(role=role)
     for included in sorted(definition.includes):
         await refuse_unknown(tx, physician, included, rows)
@@ -162,8 +164,17 @@ async def _redefinition(
     wanted |= {rule_row(role, domain, action, Effect.DENY) for action in definition.deny}
     wanted |= {grant_row(subject, included, domain) for included in definition.includes}
     held = {row for row in rows if row.values[0] == subject}
+    if not held and (waiting := await _waiting_for(tx, physician, role, rows)):
+        raise RoleInUse(role=role, physician=physician, held_by=waiting)
     refuse_long_chains(physician, (set(rows) - held) | wanted)
     return held - wanted, wanted - held
+
+
+async def _waiting_for(tx: Transaction, physician: Physician, role: Role, rows: Iterable[Row]) -> tuple[str, ...]:
+    """Who holds a role that has no rules, as a built-in role of that name is gone: they would silently gain some."""
+    holders = {row.values[0] for row in rows if row.ptype == "g" and row.values[1] == subject_of_role(role)}
+    invited = await table.open_with_role(tx, physician, role)
+    return (*sorted(holders), *(f"invitation:{invitation.id}" for invitation in invited))
 
 
 def _removal(

@@ -340,6 +340,17 @@ class EmptiedRole(PolicyError):
 
 
 @dataclass(kw_only=True)
+class CallersLockedOut(PolicyError):
+    """The plan leaves calling services without a right, or nobody to apply another seed over gRPC."""
+
+    reason = "CALLERS_LOCKED_OUT"
+    callers: tuple[str, ...]
+    """Those who could call something and could call nothing."""
+    appliers: int
+    """How many could still apply a seed."""
+
+
+@dataclass(kw_only=True)
 class StoreNotEmpty(PolicyError):
     """A policy can only be imported into an empty store."""
 

@@ -6,8 +6,9 @@ Every user of every account is looked at; Casbin is asked once for each shape
 
 import asyncio
 import hashlib
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Iterable, Iterator
 from dataclasses import dataclass, field
+from time import perf_counter
 from typing import Final
 
 from policy_service.engine import Account, Basis
@@ -16,9 +17,9 @@ from policy_service.shapes import Shape, Shapes, shapes
 from policy_service.snapshot import Snapshot
 from policy_service.vocabulary import ANY, Action, Physician, Progress, Role, Row, User, name_in
 
-_BREATH: Final = 25
-"""Accounts between two breaths: half a millisecond in which the process's other threads wait for Python's lock."""
-_SLICE: Final = 40 * _BREATH
+_BREATH: Final = 0.0005
+"""Seconds between two breaths, in which the process's other threads wait for Python's lock."""
+_SLICE: Final = 1_000
 """Accounts between two words of progress."""
 
 Membership = tuple[User, Physician]
@@ -59,15 +60,16 @@ async def impact(
     comparison = _Comparison(model, snapshot.basis.rows, rows, most)
     if comparison.is_needed:
         names = sorted(snapshot.physicians())
-        for start in range(0, len(names), _BREATH):
-            for name in names[start : start + _BREATH]:
-                account = snapshot.account(name)
-                assert account is not None  # noqa: S101 - a snapshot never changes.
-                comparison.look_at(account)
-            done = min(start + _BREATH, len(names))
-            if done % _SLICE == 0 or done == len(names):
-                yield Progress(done=done, total=len(names))
-            await asyncio.sleep(0)
+        breath = perf_counter()
+        for number, name in enumerate(names, start=1):
+            account = snapshot.account(name)
+            assert account is not None  # noqa: S101 - a snapshot never changes.
+            for _ in comparison.look_at(account):
+                if perf_counter() - breath > _BREATH:
+                    await asyncio.sleep(0)
+                    breath = perf_counter()
+            if number % _SLICE == 0 or number == len(names):
+                yield Progress(done=number, total=len(names))
     yield comparison.impact()
 
 
@@ -86,13 +88,15 @@ class _Comparison:
         self._physicians = 0
         self._digest = hashlib.sha256()
 
-    def look_at(self, account: Account) -> None:
+    def look_at(self, account: Account) -> Iterator[None]:
+        """Take an account in, in small steps."""
         touched = False
         for user, shape in shapes(account):
             try:
                 group = self._by_shape[shape]
             except KeyError:
                 group = self._by_shape[shape] = self._group(shape)
+                yield
             if group is None:
                 continue
             touched = True
@@ -104,6 +108,7 @@ class _Comparison:
             words = f"{account.physician}/{user}/{' '.join(group.gained)}/{' '.join(group.lost)}\n"
             self._digest.update(words.encode())
         self._physicians += touched
+        yield
 
     def _group(self, shape: Shape) -> Group | None:
         before, after = self._before.of(shape), self._after.of(shape)

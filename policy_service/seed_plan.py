@@ -10,15 +10,38 @@ from functools import partial
 from typing import Final, TypeVar
 
 from policy_service import seeds
-from policy_service.errors import BrokenSeed, EmptiedRole, MassRemoval, PlanMoved, PolicyError, UnknownRevision
+from policy_service.engine import Basis
+from policy_service.errors import (
+    BrokenSeed,
+    CallersLockedOut,
+    EmptiedRole,
+    MassRemoval,
+    PlanMoved,
+    PolicyError,
+    RoleNameTaken,
+    UnknownRevision,
+)
 from policy_service.impact import Impact, impact
 from policy_service.model import Model
 from policy_service.policy_files import BrokenPolicy, seed_rows
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
 from policy_service.store import Store, Written
-from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Origin, Progress, Row, name_in
+from policy_service.vocabulary import (
+    ACTIONS,
+    ANY,
+    SYSTEM_DOMAIN,
+    Effect,
+    Origin,
+    Progress,
+    Row,
+    name_in,
+    subject_of_role,
+)
 
+_APPLY: Final = "SeedService/ApplySeed"
+_ACCOUNTS: Final = 1_000
+"""Accounts between two breaths of a look at nothing but their roles' names."""
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
 _JUDGE: Final = ThreadPoolExecutor(1, "seed-judge")
@@ -51,7 +74,7 @@ class Plan:
     removed: tuple[Row, ...]
     impact: Impact
     guards: tuple[PolicyError, ...]
-    """What refuses it, unless told otherwise."""
+    """What refuses it, where nothing else is said."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,25 +104,25 @@ class SeedPlans:
         """What a target would change now. Raises BrokenSeed, UnknownRevision, ReplicaStale and StoreUnavailable."""
         snapshot = self._replica.at()
         wanted = await self._rows(target, snapshot)
-        async for part in plan(snapshot, self._model, wanted, most=most, most_removed=self._most_removed):
+        async for part in self._plan(snapshot, wanted, most=most):
             yield part
 
     async def apply(self, target: Target, planned: Planned, *, caller: str, actor: str, reason: str) -> Written:
         """Do what a plan says, in one change.
 
         Raises PlanMoved where the revision or the digest is another by now,
-        MassRemoval and EmptiedRole unless allowed, and what ``plan`` raises.
+        MassRemoval, EmptiedRole and CallersLockedOut unless allowed,
+        RoleNameTaken, and what ``plan`` raises.
         """
         snapshot = await asyncio.to_thread(self._replica.at, planned.revision)
         if snapshot.revision != planned.revision:
             raise PlanMoved(planned=planned.revision, now=snapshot.revision)
         wanted = await self._rows(target, snapshot)
-        made = await whole(plan(snapshot, self._model, wanted, most=0, most_removed=self._most_removed))
+        made = await whole(self._plan(snapshot, wanted, most=0))
         if made.digest != planned.digest:
             raise PlanMoved(planned=planned.revision, now=snapshot.revision)
         for guard in made.guards:
-            allowed = planned.allow_mass_removal if isinstance(guard, MassRemoval) else planned.allow_emptied_role
-            if not allowed:
+            if not _is_allowed(guard, planned):
                 raise guard
         detail: dict[str, object] = {"digest": made.digest}
         if target.to_revision:
@@ -107,10 +130,15 @@ class SeedPlans:
         kind = "seed.rollback" if target.to_revision else "seed.apply"
         async with self._store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
             # Under the lock: from here on nobody can come between.
-            if transaction.revision - 1 != planned.revision:
+            # A restored database may be at this revision with other rows than the replica knows.
+            same = set(await transaction.seed_rows()) == set(snapshot.basis.rows)
+            if transaction.revision - 1 != planned.revision or not same:
                 raise PlanMoved(planned=planned.revision, now=transaction.revision - 1)
             await seeds.put(transaction, wanted, kind, detail)
         return transaction.written
+
+    def _plan(self, snapshot: Snapshot, wanted: Iterable[Row], *, most: int | None) -> AsyncIterator[Progress | Plan]:
+        return plan(snapshot, self._model, wanted, most=most, most_removed=self._most_removed, methods=self._methods)
 
     async def _rows(self, target: Target, snapshot: Snapshot) -> tuple[Row, ...]:
         text = target.csv
@@ -138,6 +166,7 @@ async def plan(
     *,
     most: int | None,
     most_removed: float,
+    methods: frozenset[str],
 ) -> AsyncIterator[Progress | Plan]:
     """What rows would change under a snapshot: accounts looked at, of all, then the plan."""
     held, rows = set(snapshot.basis.rows), set(wanted)
@@ -147,6 +176,9 @@ async def plan(
             yield part
         else:
             found = part
+    guards = [*_guards(held, rows, most_removed), *await in_turn(partial(_locked_out, model, held, rows, methods))]
+    if taken := await _taken(snapshot, seeds.new_roles(held, rows)):
+        guards.append(RoleNameTaken(roles=tuple(sorted(map(name_in, taken)))))
     told = {"added": _fields(added), "affected": found.digest, "removed": _fields(removed)}
     digest = hashlib.sha256(json.dumps(told, sort_keys=True, separators=(",", ":")).encode()).hexdigest()
     yield Plan(
@@ -155,7 +187,7 @@ async def plan(
         added=added,
         removed=removed,
         impact=found,
-        guards=tuple(_guards(held, rows, most_removed)),
+        guards=tuple(guards),
     )
 
 
@@ -177,6 +209,49 @@ def _guards(held: set[Row], wanted: set[Row], most_removed: float) -> Iterable[P
     )
     if emptied := sorted({role for role, _ in had - has}):
         yield EmptiedRole(roles=tuple(name_in(role) for role in emptied))
+
+
+def _locked_out(model: Model, held: set[Row], wanted: set[Row], methods: frozenset[str]) -> Iterable[PolicyError]:
+    """Casbin's word on what calling services may before and after; one whose grants are all removed is meant to go."""
+    before, after = ([row for row in rows if row.domain == SYSTEM_DOMAIN] for rows in (held, wanted))
+    if set(before) == set(after):
+        return
+    had, has = Basis(model, before), Basis(model, after)
+    callers = [_callers(rows) for rows in (before, after)]
+
+    def may_nothing(basis: Basis, caller: str) -> bool:
+        return not any(basis.caller_may(caller, method) for method in methods)
+
+    left = tuple(
+        name for name in sorted(callers[0] & callers[1]) if may_nothing(has, name) and not may_nothing(had, name)
+    )
+    could, can = (
+        sum(basis.caller_may(name, _APPLY) for name in names) for basis, names in zip((had, has), callers, strict=True)
+    )
+    if left or (could and not can):
+        yield CallersLockedOut(callers=left, appliers=can)
+
+
+def _callers(rows: Iterable[Row]) -> set[str]:
+    return {name_in(row.values[0]) for row in rows if row.ptype == "g" and row.values[0].startswith("service:")}
+
+
+async def _taken(snapshot: Snapshot, new: set[str]) -> set[str]:
+    """Which of these roles, new in all accounts, some account has defined for itself."""
+    found = set[str]()
+    for number, name in enumerate(snapshot.physicians() if new else ()):
+        account = snapshot.account(name)
+        assert account is not None  # noqa: S101 - a snapshot never changes.
+        found |= new & {subject_of_role(role) for role in account.custom_roles()}
+        if number % _ACCOUNTS == 0:
+            await asyncio.sleep(0)
+    return found
+
+
+def _is_allowed(guard: PolicyError, planned: Planned) -> bool:
+    if isinstance(guard, MassRemoval):
+        return planned.allow_mass_removal
+    return isinstance(guard, EmptiedRole | CallersLockedOut) and planned.allow_emptied_role
 
 
 def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 from policy_service.errors import RoleNameTaken
 from policy_service.model import Model
 from policy_service.store import Store, Transaction, Written
-from policy_service.vocabulary import Origin, Row, name_in
+from policy_service.vocabulary import ANY, Origin, Row, name_in
 
 
 async def put(transaction: Transaction, rows: Iterable[Row], kind: str, detail: Mapping[str, object]) -> None:
@@ -17,11 +17,16 @@ async def put(transaction: Transaction, rows: Iterable[Row], kind: str, detail: 
     wanted, held = set(rows), set(await transaction.seed_rows())
     if wanted == held:
         return
-    new = {row.values[0] for row in wanted} - {row.values[0] for row in held}
-    taken = await transaction.custom_roles_among(new)
+    taken = await transaction.custom_roles_among(new_roles(held, wanted))
     if taken:
         raise RoleNameTaken(roles=tuple(sorted(name_in(subject) for subject in taken)))
     await transaction.change(kind, None, ended=held - wanted, begun=wanted - held, origin=Origin.SEED, detail=detail)
+
+
+def new_roles(held: Iterable[Row], wanted: Iterable[Row]) -> set[str]:
+    """The roles, as subjects, that would get their first rules in all accounts. Rights of callers reach no account."""
+    had, has = ({row.values[0] for row in rows if row.domain == ANY} for rows in (held, wanted))
+    return has - had
 
 
 async def install(store: Store, rows: Iterable[Row], *, caller: str, actor: str, reason: str = "") -> Written:

@@ -2,16 +2,18 @@
 
 import json
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
 
 from policy_service.cli.calling import Actor, AsJson, seeding, seeding_unless_direct, seeding_unless_offline
 from policy_service.cli.output import Exit, Moved, ask, print_done, print_error, print_json, progress_bar
-from policy_service.cli.seed_direct import DirectSeeds, offline_plan
 from policy_service.cli.seed_lint import SeedFile, read_seed_text
-from policy_service.cli.seed_plans import plan_json, plan_of, print_plan
+from policy_service.cli.seed_plans import PlanFile, plan_in, plan_json, print_plan
+
+if TYPE_CHECKING:
+    from policy_service.cli.seed_direct import DirectSeeds
 
 Reason = Annotated[str, typer.Option(help="Why, for the change log.", show_default=False)]
 Most = Annotated[int, typer.Option(min=1, max=100, help="How many people of each group to name.")]
@@ -20,7 +22,9 @@ Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
 MassRemoval = Annotated[
     bool, typer.Option("--allow-mass-removal", help="Remove a larger share than POLICY_SEED_MOST_REMOVED.")
 ]
-EmptiedRole = Annotated[bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows.")]
+EmptiedRole = Annotated[
+    bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows, or that a service may call.")
+]
 
 _ATTEMPTS = 5
 
@@ -54,6 +58,9 @@ def plan(
     name, text = read_seed_text(file)
     with progress_bar("accounts") as moved:
         if client is None:
+            # Late, as below: the other commands need not load the whole service.
+            from policy_service.cli.seed_direct import offline_plan
+
             assert against is not None  # noqa: S101 - without it there is a client.
             made = offline_plan(name, text, against, world, most=None if every else most, progress=moved)
         elif world:
@@ -89,18 +96,19 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Plan a seed, show the plan, ask, and apply exactly that. Exits with 1 if it is refused or has moved."""
-    planned: SeedPlan | None = None
+    agreed: PlanFile | None = None
     if plan_file:
         if file:
             raise ValueError("a file or --plan: the plan carries its seed")
-        planned, text = plan_of(json.loads(plan_file.read_text()))
+        agreed = plan_in(plan_file)
+        text = agreed.csv
     else:
         _, text = read_seed_text(file)
     allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
     target = SeedTarget(csv=text)
-    seeds = DirectSeeds() if direct else client
+    seeds = _direct() if direct else client
     assert seeds is not None  # noqa: S101 - without --direct there is a client.
-    _change(seeds, target, planned, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+    _change(seeds, target, agreed, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
 
 
 @seeding
@@ -124,9 +132,9 @@ def rollback(
 
 
 def _change(
-    seeds: SeedClient | DirectSeeds,
+    seeds: "SeedClient | DirectSeeds",
     target: SeedTarget,
-    planned: SeedPlan | None,
+    agreed: PlanFile | None,
     actor: str,
     reason: str,
     allowed: dict[str, bool],
@@ -136,12 +144,17 @@ def _change(
     yes: bool,
     as_json: bool,
 ) -> None:
-    """Plan unless there is a plan, show it, ask, and apply it."""
-    fixed = planned is not None
-    made = planned or _watched(seeds, target, most=most, every=every)
+    """Plan, show the plan, ask, and apply it. One that was agreed to before must still be the same."""
+    made = _watched(seeds, target, most=most, every=every)
     if made.changes_nothing:
         print_done("this is the seed in force; nothing changed", made.revision, as_json=as_json)
         return
+    if agreed and (made.revision, made.digest) != (agreed.revision, agreed.digest):
+        print_error(
+            f"The policy or what the seed would do is no longer what the plan says; plan again. (planned at revision "
+            f"{agreed.revision}, now {made.revision})"
+        )
+        raise typer.Exit(Exit.DENIED)
     if not as_json:
         print_plan(made, asked_for_all=every)
     refused = [words for words in made.guarded if not _is_allowed(words, allowed)]
@@ -160,7 +173,7 @@ def _change(
             revision = seeds.apply(target, made, actor=actor, reason=reason, **allowed)
             break
         except PlanMoved:
-            if fixed:
+            if agreed:
                 raise
             # Something else was changed meanwhile. If the plan made now is the same in all that it does, it is the
             # one that was agreed to.
@@ -183,20 +196,30 @@ def _change(
     print_done("the seed is applied", revision, as_json=as_json)
 
 
-def _watched(seeds: SeedClient | DirectSeeds, target: SeedTarget, *, most: int, every: bool) -> SeedPlan:
+def _direct() -> "DirectSeeds":
+    from policy_service.cli.seed_direct import DirectSeeds
+
+    return DirectSeeds()
+
+
+def _watched(seeds: "SeedClient | DirectSeeds", target: SeedTarget, *, most: int, every: bool) -> SeedPlan:
     with progress_bar("accounts") as moved:
         return _planned(seeds, target, most=most, every=every, progress=moved)
 
 
 def _planned(
-    seeds: SeedClient | DirectSeeds, target: SeedTarget, *, most: int, every: bool, progress: Moved
+    seeds: "SeedClient | DirectSeeds", target: SeedTarget, *, most: int, every: bool, progress: Moved
 ) -> SeedPlan:
     return seeds.plan(
         target, most_listed=most, list_all=every, progress=lambda found: progress(found.done, found.total)
     )
 
 
-_FLAGS = {"MASS_REMOVAL": "allow_mass_removal", "EMPTIED_ROLE": "allow_emptied_role"}
+_FLAGS = {
+    "MASS_REMOVAL": "allow_mass_removal",
+    "EMPTIED_ROLE": "allow_emptied_role",
+    "CALLERS_LOCKED_OUT": "allow_emptied_role",
+}
 
 
 def _is_allowed(words: str, allowed: dict[str, bool]) -> bool:
@@ -206,7 +229,7 @@ def _is_allowed(words: str, allowed: dict[str, bool]) -> bool:
 
 def _hint(words: str) -> str:
     flag = _FLAGS.get(_reason_in(words))
-    # A newer service's guard, or a plan file that somebody edited, has none that this release knows.
+    # ROLE_NAME_TAKEN has none, nor has what a newer service says.
     return f"; if that is meant: --{flag.replace('_', '-')}" if flag else ""
 
 

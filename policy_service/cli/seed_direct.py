@@ -100,7 +100,8 @@ def offline_plan(
     wanted = seed_rows(text, name, methods=methods)
 
     async def made() -> Plan:
-        async for part in plan(snapshot, model, wanted, most=most, most_removed=settings.seed_most_removed):
+        share = settings.seed_most_removed
+        async for part in plan(snapshot, model, wanted, most=most, most_removed=share, methods=methods):
             if isinstance(part, Plan):
                 return part
             progress(part.done, part.total)

@@ -1,14 +1,15 @@
 """What a plan of a seed looks like: a difference of rows, and the people whom it touches."""
 
+import json
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
-from policy_client import ImpactGroup, Membership, SeedPlan
+from policy_client import ImpactGroup, SeedPlan
 from rich.markup import escape
 
 from policy_service.cli.calling import plain
 from policy_service.cli.output import out
-
-_NO_PLAN = "this is not a plan written by 'seed plan --out'"
 
 
 def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
@@ -50,7 +51,6 @@ def _print_group(group: ImpactGroup, *, asked_for_all: bool) -> None:
         out.print(f"      {escape(member.user)} for {escape(member.physician)}")
     rest = group.count - len(group.members)
     if rest:
-        # A plan's file has no others than those that were asked for when it was written.
         out.print(f"      [dim]and {rest:,} more{'' if asked_for_all else ' (--all)'}[/dim]")
 
 
@@ -59,40 +59,26 @@ def plan_json(plan: SeedPlan, csv: str | None) -> dict[str, Any]:
     return {**plain(plan), **({} if csv is None else {"csv": csv})}
 
 
-def plan_of(found: Any) -> tuple[SeedPlan, str]:
-    """A plan and its seed out of a plan file; raises ValueError for anything else."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanFile:
+    """What is taken from a plan file: the seed, and which plan of it was agreed to. The rest is for people to read."""
+
+    revision: int
+    digest: str
+    csv: str
+
+
+def plan_in(path: Path) -> PlanFile:
+    """Read a plan file; raises ValueError for anything else, and OSError."""
     try:
-        revision, users, physicians = numbers = [found[name] for name in ("revision", "users", "physicians")]
-        added, removed, guarded = (_words(found[name]) for name in ("added", "removed", "guarded"))
-        groups = tuple(_group_of(group) for group in found["groups"])
-        texts = (found["digest"], found["csv"])
-    except (KeyError, TypeError) as fault:
-        raise ValueError(_NO_PLAN) from fault
-    if not all(isinstance(number, int) for number in numbers) or not all(isinstance(t, str) for t in texts):
-        raise ValueError(_NO_PLAN)
-    made = SeedPlan(
-        revision=revision,
-        digest=texts[0],
-        added=added,
-        removed=removed,
-        groups=groups,
-        users=users,
-        physicians=physicians,
-        guarded=guarded,
-    )
-    return made, texts[1]
-
-
-def _group_of(found: Any) -> ImpactGroup:
-    lists = {name: _words(found[name]) for name in ("roles", "gained", "lost")}
-    members = tuple(Membership(user=member["user"], physician=member["physician"]) for member in found["members"])
-    return ImpactGroup(count=int(found["count"]), members=members, **lists)
-
-
-def _words(found: Any) -> tuple[str, ...]:
-    if not isinstance(found, list) or not all(isinstance(word, str) for word in found):
-        raise TypeError(found)
-    return tuple(found)
+        found = json.loads(path.read_text(encoding="utf-8"))
+        values = [found[name] for name in ("revision", "digest", "csv")]
+    except (ValueError, KeyError, TypeError, RecursionError) as fault:
+        raise ValueError(f"{path} is not a plan written by 'seed plan --out'") from fault
+    if [type(value) for value in values] != [int, str, str]:
+        raise ValueError(f"{path} is not a plan written by 'seed plan --out'")
+    revision, digest, csv = values
+    return PlanFile(revision=revision, digest=digest, csv=csv)
 
 
 def _counted(count: int, thing: str) -> str:

@@ -24,9 +24,9 @@ INSERT INTO changes
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
 """
 _HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
+# Whoever holds a custom role holds one that is defined.
 _CUSTOM_NAMED = """
-SELECT DISTINCT subject FROM rules, LATERAL (VALUES (v0), (CASE ptype WHEN 'g' THEN v1 END)) AS named (subject)
-WHERE until_revision IS NULL AND origin = 'api' AND subject = ANY($1::text[])
+SELECT DISTINCT v0 FROM rules WHERE until_revision IS NULL AND origin = 'api' AND v0 = ANY($1::text[])
 """
 _SEED_ROWS = """
 SELECT ptype, v0, v1, v2, v3 FROM rules
@@ -106,8 +106,8 @@ class Transaction:
         return bool(await self.connection.fetchval(_HAS_PHYSICIANS))
 
     async def custom_roles_among(self, subjects: Iterable[str]) -> set[str]:
-        """Which of these role subjects some account has defined for itself, or somebody there holds."""
-        return {record["subject"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
+        """Which of these role subjects some account has defined for itself."""
+        return {record["v0"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
 
     async def add_user(self, user: User) -> None:
         """Note a user who has credentials, and may be known already."""

@@ -55,13 +55,19 @@ def test_from_an_edited_file_to_a_change_and_back(service, edited, tmp_path):
         # The plan in a file, exactly; and not a second time.
         file = str(tmp_path / "plan.json")
         done(service, "plan", edited, "--out", file, "--json")
+        # What is shown is the service's own, whatever somebody wrote into the file.
+        told = json.loads(Path(file).read_text())
+        Path(file).write_text(
+            json.dumps({**told, "removed": [], "added": ["p, role:x, *, claim:view, allow"], "groups": []})
+        )
         applied = done(service, "apply", "--plan", file, *OPS, "--yes")
+        assert f"- {PAY.strip()}\n" in applied
+        assert "role:x" not in applied
         assert "      noah for dr-osei\n" in applied
         assert "No user" not in applied
         assert f"done: the seed is applied (revision {first + 1})" in applied
         assert not allowed(service, "noah", "dr-osei", "invoice:pay")
-        again = service.cli("seed", "apply", "--plan", file, *OPS, "--yes")
-        assert (again.returncode, "plan again" in again.stderr) == (1, True)
+        assert "nothing changed" in done(service, "apply", "--plan", file, *OPS, "--yes")
         assert "nothing changed" in done(service, "apply", edited, *OPS)
         # The file that people keep, as it is now.
         shipped = str(policies_dir() / "seed.csv")
@@ -73,6 +79,8 @@ def test_from_an_edited_file_to_a_change_and_back(service, edited, tmp_path):
         assert "this is the seed in force" in done(service, "plan", str(bare))
         # Back, and known to auditors with its reason.
         back = json.loads(done(service, "rollback", "--to", str(first), *OPS, "--yes", "--json"))
+        again = service.cli("seed", "apply", "--plan", file, *OPS, "--yes")
+        assert (again.returncode, "plan again" in again.stderr) == (1, True)
         assert back == {"revision": first + 2}
         assert allowed(service, "noah", "dr-osei", "invoice:pay")
         run = service.cli("audit", "changes", "--json", "--limit", "2")
@@ -118,7 +126,7 @@ def test_a_right_that_ops_took_from_themselves_is_given_back_without_the_service
     path = tmp_path / "seed.csv"
     path.write_text(SEED.replace("p, role:ops_caller, system, SeedService/ApplySeed, allow\n", ""))
     with service.running():
-        done(service, "apply", str(path), *OPS, "--yes")
+        done(service, "apply", str(path), *OPS, "--yes", "--allow-emptied-role")
         locked = service.cli("seed", "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes")
         assert (locked.returncode, "no right to call" in locked.stderr) == (2, True)
         in_use = service.cli("seed", "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes", "--direct")
