@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from itertools import groupby, islice
 
-from policy_service.custom_roles import RoleDefinition, definition_of
+from policy_service.custom_roles import RoleDefinition, definitions_of
 from policy_service.engine import Account, Basis
 from policy_service.errors import UnknownPhysician
 from policy_service.model import Model
@@ -28,7 +28,9 @@ from policy_service.vocabulary import (
     Role,
     Row,
     User,
+    is_own_role,
     name_in,
+    own_role,
     subject_of_user,
 )
 
@@ -101,7 +103,8 @@ class Reviews:
     async def of_account(self, physician: Physician, as_of: AsOf, *, after: User | None, size: int) -> Review:
         """Everyone in an account, in byte order, after a user.
 
-        The first page, without ``after``, tells of the account itself too.
+        The first page, without ``after``, tells of the account itself and of
+        its named roles too.
         Raises UnknownRevision, and UnknownPhysician for an account that was
         not registered then.
         """
@@ -126,7 +129,7 @@ class Reviews:
                 access=tuple(page[:size]),
                 more=len(page) > size,
                 display_name=name,
-                custom_roles=() if after else tuple(_custom_roles(judge, account)),
+                custom_roles=tuple(_custom_roles(judge, account, page[:size], first=after is None)),
                 pending=tuple(pending),
             )
 
@@ -178,15 +181,23 @@ def _accesses(judge: Shapes, account: Account, rows: RowsSince, after: User | No
         )
 
 
-def _custom_roles(judge: Shapes, account: Account) -> Iterable[CustomRole]:
+def _custom_roles(judge: Shapes, account: Account, page: Iterable[Access], *, first: bool) -> Iterable[CustomRole]:
+    """The roles that the account named, on the first page; on each the selections of those on it, who have one each."""
+    selections = {own_role(access.user) for access in page}
+    told = [
+        (role, definition)
+        for role, definition in definitions_of(account).items()
+        if (role in selections if is_own_role(role) else first)
+    ]
     holders: dict[str, list[User]] = {}
     for subject, role in account.grants:
         if subject.startswith("user:"):
             holders.setdefault(name_in(role), []).append(User(name_in(subject)))
-    for role, allowed in judge.allowed_by(account, account.custom_roles()):
+    allowed = dict(judge.allowed_by(account, (role for role, _ in told)))
+    for role, definition in told:
         yield CustomRole(
             role=role,
-            definition=definition_of(account, role),
-            allowed=tuple(action for action in Action if action in allowed),
+            definition=definition,
+            allowed=tuple(action for action in Action if action in allowed[role]),
             holders=tuple(holders.get(role, ())),
         )

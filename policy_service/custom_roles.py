@@ -192,14 +192,21 @@ def _removal(
     return held | grants, instead - set(rows)
 
 
-def definition_of(account: Account, role: Role) -> RoleDefinition:
-    """How a custom role is defined in an account."""
-    subject = subject_of_role(role)
-    return RoleDefinition(
-        allow=frozenset(Action(action) for who, action, effect in account.rules if (who, effect) == (subject, "allow")),
-        deny=frozenset(Action(action) for who, action, effect in account.rules if (who, effect) == (subject, "deny")),
-        includes=frozenset(Role(name_in(target)) for who, target in account.grants if who == subject),
-    )
+def definitions_of(account: Account) -> dict[Role, RoleDefinition]:
+    """How every custom role of an account is defined, in byte order: one pass, however many there are."""
+    allow, deny, includes = (dict[str, set[str]]() for _ in range(3))
+    for who, action, effect in account.rules:
+        (allow if effect == Effect.ALLOW else deny).setdefault(who, set()).add(action)
+    for who, target in account.grants:
+        includes.setdefault(who, set()).add(name_in(target))
+    return {
+        role: RoleDefinition(
+            allow=frozenset(map(Action, allow.get(subject, ()))),
+            deny=frozenset(map(Action, deny.get(subject, ()))),
+            includes=frozenset(map(Role, includes.get(subject, ()))),
+        )
+        for role, subject in ((role, subject_of_role(role)) for role in account.custom_roles())
+    }
 
 
 async def account_rows(transaction: Transaction, physician: Physician) -> list[Row]:

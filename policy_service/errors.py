@@ -367,6 +367,15 @@ class FileChanged(PolicyError):
 
 
 @dataclass(kw_only=True)
+class TooManyLongReads(PolicyError):
+    """As many exports and verifications as may are under way; try again when one is done."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_LONG_READS"
+    most: int
+
+
+@dataclass(kw_only=True)
 class RevisionNotReached(PolicyError):
     """This replica has not reached the revision asked for; try again or ask another."""
 

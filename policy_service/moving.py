@@ -66,11 +66,11 @@ async def install(
     FileChanged and StoreUnavailable.
     """
     detail = {
-        "from_revision": found.header["revision"],
-        "counts": found.header["counts"],
+        "from_revision": found.revision,
+        "counts": found.counts,
         "lines": found.lines,
         "sha256": found.digest,
-        "model": found.header["model"],
+        "model": found.model,
     }
     async with store.transaction(caller="local", actor=actor, reason=reason) as tx:
         # The first seed may be there, and nothing else.

@@ -4,19 +4,25 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from policy_service.errors import InvalidRequest
+from policy_service.addresses import parse_email
+from policy_service.custom_roles import refuse_long_chains
+from policy_service.errors import InvalidRequest, RoleChainTooLong
 from policy_service.model import vetted_model
 from policy_service.policy_files import BrokenPolicy, Fault, seed_rows
 from policy_service.seed_plan import csv_lines
 from policy_service.vocabulary import (
     ANY,
+    BUILT_IN_ROLES,
     OWNER,
+    OWNER_ONLY,
     SYSTEM_DOMAIN,
+    Effect,
     Origin,
+    Physician,
     Row,
     parse_known_action,
     parse_physician,
@@ -46,7 +52,9 @@ class Checked:
     """What a file holds, found sound: where it came from, how much, and its built-in rows."""
 
     path: Path
-    header: dict[str, Any]
+    revision: int
+    model: str
+    counts: dict[str, int]
     lines: int
     digest: str
     seed: tuple[Row, ...]
@@ -84,6 +92,10 @@ class _Reader:
         self._owners: dict[str, str] = {}
         self._owned: set[tuple[str, str]] = set()
         self._seed: list[Row] = []
+        self._built_in = {subject_of_role(role) for role in BUILT_IN_ROLES}
+        """Subjects of the roles that hold in all accounts, which stand before all accounts' rows."""
+        self._account: list[Row] = []
+        """Rows of the account at hand."""
         self._last: tuple[str, ...] = ()
         """What the line before is sorted by; a line that does not come after it stands there twice, or was moved."""
         self._seen: set[tuple[str, ...]] = set()
@@ -106,6 +118,7 @@ class _Reader:
         if _KINDS.index(kind) < _KINDS.index(self._kind):
             self._refuse(f"a {kind} after a {self._kind}")
         if kind != self._kind:
+            self._end_account()
             self._kind, self._last = kind, ()
         self._counts[kind] += 1
         try:
@@ -128,6 +141,8 @@ class _Reader:
             self._refuse(f"not the first line of a file of {FORMAT!r}")
         if not _are([fields.get(name) for name in _HEADER], tuple(_HEADER.values())) or len(fields) != len(_HEADER):
             self._refuse("the header is not one of revision, counts and model")
+        if not fields["model"].replace("\n", "").replace("\t", "").isprintable():
+            self._refuse("the model has characters that are not for print")
         vetted_model(fields["model"], f"{self._path} (model)")
         return fields
 
@@ -136,7 +151,7 @@ class _Reader:
         self._after(name)
         self._users.add(name)
         if email is not None:
-            self._line_for_people(email)
+            parse_email(email)
             # As the table's index compares them.
             self._once("address", email.lower())
 
@@ -161,12 +176,38 @@ class _Reader:
         self._after(row.domain, ptype, *values)
         if origin == Origin.SEED:
             self._seed.append(row)
+            if row.domain == ANY:
+                self._built_in.add(row.values[0])
             return
         physician = row.domain.partition(":")[2]
         if physician not in self._owners:
             self._refuse(f"a row of {physician}, who is not registered in this file")
-        if values[1] == subject_of_role(OWNER):
-            self._owned.add((physician, values[0]))
+        if self._account and self._account[0].domain != row.domain:
+            self._end_account()
+        self._account.append(row)
+        self._refuse_more_than_invited(physician, row)
+
+    def _refuse_more_than_invited(self, physician: str, row: Row) -> None:
+        """What the service lets nobody have, no file may bring."""
+        subject, second = row.values[:2]
+        if subject in self._built_in:
+            self._refuse(f"rows of {physician} define {subject}, which is built in")
+        if row.ptype == "g" and second == subject_of_role(OWNER):
+            if subject != f"user:{self._owners[physician]}":
+                self._refuse(f"{subject} holds owner of {physician}, who is not the owner")
+            self._owned.add((physician, subject))
+        if row.ptype == "p" and row.values[2] in OWNER_ONLY and row.values[3] == Effect.ALLOW:
+            self._refuse(f"{subject} of {physician} may {row.values[2]}, which is the owner's alone")
+
+    def _end_account(self) -> None:
+        """Judge an account's rows together."""
+        if self._account:
+            physician = Physician(self._account[0].domain.partition(":")[2])
+            try:
+                refuse_long_chains(physician, self._account)
+            except RoleChainTooLong as fault:
+                self._refuse(str(fault))
+            self._account = []
 
     def _invitation(
         self, name: str, physician: str, user: str, email: str, roles: list[Any], actions: list[Any], *rest: Any
@@ -180,9 +221,11 @@ class _Reader:
             self._refuse("an invitation gives roles or actions")
         for role in roles:
             parse_role(role, "roles")
-        for action in actions:
-            parse_known_action(action)
-        for text in (name, email, message):
+        known = {parse_known_action(action) for action in actions}
+        if OWNER in roles or known & OWNER_ONLY:
+            self._refuse("an invitation gives what is the owner's alone")
+        parse_email(email)
+        for text in (name, message):
             self._line_for_people(text)
         if not all(map(_is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
             self._refuse("an invitation without its times, its count of links or the state of its e-mail")
@@ -216,15 +259,19 @@ class _Reader:
         if not self._ended or self._header is None:
             self._number += 1
             self._refuse("the last line is missing: the file was cut off")
-        if self._header["counts"] != self._counts:
-            self._refuse(f"the header speaks of {self._header['counts']}, there are {self._counts}")
+        self._end_account()
+        counts = self._header["counts"]
+        if counts != self._counts or any(type(count) is not int for count in counts.values()):
+            self._refuse(f"the header speaks of {counts}, there are {self._counts}")
         for physician, owner in self._owners.items():
             if (physician, f"user:{owner}") not in self._owned:
                 self._refuse(f"{physician}'s owner {owner} has no grant of owner")
         seed_rows("\n".join(csv_lines(self._seed)), f"{self._path} (built-in rows)", methods=methods)
         return Checked(
             path=self._path,
-            header=self._header,
+            revision=self._header["revision"],
+            model=self._header["model"],
+            counts=self._counts,
             lines=self._number,
             digest=self._digest.hexdigest(),
             seed=tuple(self._seed),
@@ -246,6 +293,8 @@ def _are(found: Any, wanted: tuple[Any, ...] | None) -> bool:
 
 def _is_moment(text: str) -> bool:
     try:
-        return datetime.fromisoformat(text).tzinfo is not None
-    except ValueError:
+        moment = datetime.fromisoformat(text)
+        # The database keeps it in UTC.
+        return moment.tzinfo is not None and moment.astimezone(UTC) is not None
+    except (ValueError, OverflowError):
         return False

@@ -226,6 +226,11 @@ def own_role(user: User) -> Role:
     return Role(f"custom.{user}")
 
 
+def is_own_role(role: Role) -> bool:
+    """Is it the role of one user alone?"""
+    return role.startswith("custom.")
+
+
 def grant_row(subject: str, role: Role, domain: str) -> Row:
     """The row that says: subject has role in domain."""
     return Row(ptype="g", values=(subject, subject_of_role(role), domain))

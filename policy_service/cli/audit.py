@@ -31,7 +31,7 @@ Limit = Annotated[
 ]
 Every = Annotated[bool, typer.Option("--all", help="All there are, in a table too.")]
 AsCsv = Annotated[
-    bool, typer.Option("--csv", help="Print CSV for a spreadsheet; a cell that it would compute begins with '.")
+    bool, typer.Option("--csv", help="Print CSV for a spreadsheet; what it would compute gets a ' in front.")
 ]
 Instant = "a revision's number, 2026-01-31 (its start, UTC), 2026-01-31T14:30, or 7d (ago)"
 

@@ -17,9 +17,10 @@ def read_time(text: str | None, option: str, now: datetime) -> datetime | None:
         return now - int(ago.group(1)) * _UNITS[ago.group(2)]
     try:
         moment = datetime.fromisoformat(text)
-    except ValueError as fault:
+        # At the ends of the calendar another zone's time may have none in UTC.
+        return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+    except (ValueError, OverflowError) as fault:
         raise ValueError(f"{option} {text!r} is not a time: {_FORMS}") from fault
-    return moment if moment.tzinfo else moment.replace(tzinfo=UTC)
 
 
 def read_point(text: str | None, option: str, now: datetime) -> int | datetime | None:

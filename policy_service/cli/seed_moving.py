@@ -87,5 +87,5 @@ def seed_import(
         revision = asyncio.run(installed(found))
     except PolicyError as fault:
         raise StartError(str(fault)) from fault
-    counts = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in found.header["counts"].items())
-    print_done(f"{counts} of revision {found.header['revision']} are in", revision, as_json=as_json)
+    counts = ", ".join(f"{count:,} {kind}{'' if count == 1 else 's'}" for kind, count in found.counts.items())
+    print_done(f"{counts} of revision {found.revision} are in", revision, as_json=as_json)

@@ -110,10 +110,10 @@ class AuditService:
             earlier, later, after = int(one), int(other), (Physician(str(place)), User(str(user)))
         async with self._store.reading() as look:
             one, other = (await table.point(look, earlier)).revision, (await table.point(look, later)).revision
-            if one > other:
-                raise invalid("earlier", f"earlier is revision {one}, which comes after the later one, {other}")
-            asked = Interval(earlier=one, later=other, physician=physician)
-            found = await differences(look, self._model, asked, after=after, size=size)
+        if one > other:
+            raise invalid("earlier", f"earlier is revision {one}, which comes after the later one, {other}")
+        asked = Interval(earlier=one, later=other, physician=physician)
+        found = await differences(self._store, self._model, asked, after=after, size=size)
         return pb.DiffAccessResponse(
             earlier_revision=asked.earlier,
             later_revision=asked.later,

@@ -262,10 +262,10 @@ class ManageUsersService:
         async with self._store.reading() as look:
             at = await standing(look, self._model, physician)
         at.require(actor, Action.USER_LIST)
-        roles = []
-        for role in (*at.basis.roles, *at.account.custom_roles()):
+        roles, own = [], custom_roles.definitions_of(at.account)
+        for role in (*at.basis.roles, *own):
             built_in = role in at.basis.roles
-            definition = RoleDefinition() if built_in else custom_roles.definition_of(at.account, role)
+            definition = RoleDefinition() if built_in else own[role]
             roles.append(
                 pb.RoleInfo(
                     role=role,

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from policy_service.errors import OutcomeUnknown, StoreUnavailable
+from policy_service.errors import OutcomeUnknown, StoreUnavailable, TooManyLongReads
 from policy_service.store import decisions, log, outbox, rules
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.log import Head, LogLook
@@ -31,6 +31,8 @@ _TIMEOUTS: Final = {
 _PATIENT: Final = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 _CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 20.0
+_LONG_LOOKS: Final = 3
+"""Exports and verifications at once: each has a connection of its own, and the database has few."""
 _SETTLE_TRIES: Final = 20
 _SETTLE_PAUSE: Final = 0.25
 
@@ -65,6 +67,7 @@ class Store:
         self._dsn = dsn
         self._days: set[bytes] = set()
         """Days of the decision log that have their table."""
+        self._long_looks = 0
 
     @asynccontextmanager
     async def transaction(self, *, caller: str, actor: str, reason: str = "") -> AsyncIterator[Transaction]:
@@ -119,12 +122,26 @@ class Store:
 
     @asynccontextmanager
     async def reading_long(self) -> AsyncIterator[Reading]:
-        """The same for a look that may take its time, on a connection of its own. Raises StoreUnavailable."""
+        """The same for a look that may take its time, on a connection of its own.
+
+        Raises TooManyLongReads and StoreUnavailable.
+        """
         async with self._patient() as connection, reading(connection) as look:
             yield look
 
     @asynccontextmanager
     async def _patient(self) -> AsyncIterator[asyncpg.Connection]:
+        if self._long_looks == _LONG_LOOKS:
+            raise TooManyLongReads(most=_LONG_LOOKS)
+        self._long_looks += 1
+        try:
+            async with self._connected_patiently() as connection:
+                yield connection
+        finally:
+            self._long_looks -= 1
+
+    @asynccontextmanager
+    async def _connected_patiently(self) -> AsyncIterator[asyncpg.Connection]:
         with translated():
             connection = await asyncpg.connect(
                 self._dsn, timeout=_CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT}
@@ -166,7 +183,7 @@ class Store:
 
     @asynccontextmanager
     async def looking_at_log(self) -> AsyncIterator[LogLook]:
-        """A consistent look at both logs, which may take its time. Raises StoreUnavailable."""
+        """A consistent look at both logs, which may take its time. Raises TooManyLongReads and StoreUnavailable."""
         async with (
             self._patient() as connection,
             connection.transaction(isolation="repeatable_read", readonly=True),

@@ -1,6 +1,8 @@
 """Auditors' questions, by gRPC: filters, pages, tokens, and what they say about people."""
 
 import itertools
+import time
+from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -8,13 +10,13 @@ import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from policy_service import custom_roles, seeds
+from policy_service import access_diff, custom_roles, seeds
 from policy_service.app import open_app
 from policy_service.custom_roles import RoleDefinition
 from policy_service.errors import UnknownPhysician
 from policy_service.model import Model, vetted_model
 from policy_service.pb import audit_pb2 as pb
-from policy_service.pb import decision_pb2
+from policy_service.pb import decision_pb2, seeds_pb2
 from policy_service.store import audit as statements
 from policy_service.store import spans
 from policy_service.tokens import read_key
@@ -435,6 +437,39 @@ async def test_custom_roles_are_spelled_out_on_the_first_page(management, story)
     assert (list(own.holders), list(own.allowed)) == (["nina"], ["claim:view", "report:generate"])
 
 
+async def test_own_selections_come_with_the_page_of_their_owner(management, story):
+    for user in ("ann", "bea", "cal"):
+        await accept(story, (await story.invite(user, actions=("claim:view",))).invitation.id)
+    found = await pages(management, "ReviewAccess", 1, physician="dr-a")
+    told = [[role.role for role in page.custom_roles] for page in found]
+    assert told == [["custom.ann", "desk"], ["custom.bea"], ["custom.cal"], []]
+    whole = await ask(management, "ReviewAccess", physician="dr-a")
+    by_name = {role.role: role for page in found for role in page.custom_roles}
+    assert by_name == {role.role: role for role in whole.custom_roles}
+
+
+async def test_a_page_of_a_large_account_is_small_and_costs_what_it_shows(app, management, database, page):
+    """2,000 people with an own selection each took ten seconds for ten of them: the square of their number."""
+    revision, domain = await app.store.revision(), "physician:dr-a"
+    rows = [
+        row
+        for number in range(2_000)
+        for row in (
+            ("api", "g", f"user:u{number}", f"role:custom.u{number}", domain, "", revision),
+            *(("api", "p", f"role:custom.u{number}", domain, action, "allow", revision) for action in list(Action)[:8]),
+        )
+    ]
+    connection = await asyncpg.connect(database)
+    columns = ("origin", "ptype", "v0", "v1", "v2", "v3", "from_revision")
+    await connection.copy_records_to_table("rules", columns=columns, records=rows)
+    await connection.close()
+    begun = time.process_time()
+    found = await ask(management, "ReviewAccess", physician="dr-a", page_size=10)
+    assert (len(found.access), len(found.custom_roles)) == (10, 9)
+    assert found.ByteSize() < 50_000
+    assert time.process_time() - begun < 4
+
+
 async def test_invitations_are_pending_from_inviting_to_closing(management, page):
     async def pending(revision: int) -> list[str]:
         review = await ask(management, "ReviewAccess", physician="dr-a", as_of=pb.Point(revision=revision))
@@ -540,6 +575,48 @@ async def test_a_page_looks_at_a_bounded_number_of_accounts(app, management, sto
         management, "DiffAccess", 1, earlier=pb.Point(revision=before), later=pb.Point(revision=given)
     )
     assert [d.user for page in changed for d in page.differences] == ["owner0", "owner1", "owner2", "owner3", "dan", "owner4"]  # fmt: skip
+
+
+async def test_a_page_ends_when_its_time_is_up_and_the_list_goes_on(app, management, story, seed, monkeypatch):
+    given = await app.store.revision()
+    for user in ("dan", "eve", "fay"):
+        await grant(app, "dr-a", user, "data_entry")
+        await grant(app, "dr-b", user, "data_entry")
+    rows = [row for row in seed if row != rule_row(Role("data_entry"), "*", Action.CLAIM_DELETE, Effect.ALLOW)]
+    await seeds.install(app.store, rows, caller="test", actor="ops")
+    whole = await every(management, "DiffAccess", earlier=pb.Point(revision=given))
+    monkeypatch.setattr("policy_service.access_diff.MOST_SECONDS", 0)
+    found = await pages(management, "DiffAccess", 100, earlier=pb.Point(revision=given))
+    assert len(found) >= len(whole) == 6
+    assert [one for page in found for one in page.differences] == whole
+
+
+async def test_casbin_is_asked_while_no_connection_is_held(app, management, story, monkeypatch):
+    """However long it takes, the database waits for nobody."""
+    held: list[int] = []
+    compare = access_diff._Sides.compare
+
+    def watched(*arguments, **more):
+        held.append(app.store._pool.get_size() - app.store._pool.get_idle_size())
+        return compare(*arguments, **more)
+
+    monkeypatch.setattr(access_diff._Sides, "compare", watched)
+    await every(management, "DiffAccess", earlier=pb.Point(revision=1))
+    assert held
+    assert set(held) == {0}
+
+
+async def test_long_reads_leave_the_database_to_others(app, management, page):
+    async with AsyncExitStack() as looks:
+        for _ in range(3):
+            await looks.enter_async_context(app.store.looking_at_log())
+        for method, request in (
+            ("VerifyLog", pb.VerifyLogRequest()),
+            ("ExportPolicy", seeds_pb2.ExportPolicyRequest(form=seeds_pb2.POLICY_FORM_EVERYTHING)),
+        ):
+            refused = await refusal(management.parts(method, request))
+            assert (refused.code, refused.reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_LONG_READS")
+    assert (await management.parts("VerifyLog", pb.VerifyLogRequest()))[-1].verdict.whole
 
 
 async def test_the_past_is_decided_by_the_model_of_then(app, management, story, model):

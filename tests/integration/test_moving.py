@@ -277,6 +277,25 @@ def last_first(found: Lines) -> None:
 
 EDITS = {
     "not from 0": header(counts={"user": 0, "physician": 0, "rule": 0, "invitation": 0}),
+    "counts that are no whole numbers": lambda found: found[0]["policy"].update(
+        counts={kind: float(count) for kind, count in found[0]["policy"]["counts"].items()}
+    ),
+    "a model with a zero": lambda found: found[0]["policy"].update(model=found[0]["policy"]["model"] + "# \0\n"),
+    "no address at all": change("user", _1=""),
+    "an address that is none": change("user", _1="not an address <script>"),
+    "an invitation to own": change("invitation", _4=["owner"], _5=[]),
+    "an invitation to what is the owner's": change("invitation", _4=[], _5=["user:edit"]),
+    "an invitation to no address": change("invitation", _3="nobody"),
+    "an invitation before all time": change("invitation", _7="0001-01-01T00:00:00+23:00"),
+    "another owner": add("rule", "api", "g", "user:ann", "role:owner", "physician:dr-x", ""),
+    "a role that owns": add("rule", "api", "g", "role:desk", "role:owner", "physician:dr-x", ""),
+    "a role that may do what is the owner's": add(
+        "rule", "api", "p", "role:desk", "physician:dr-x", "user:invite", "allow"
+    ),
+    "a circle of roles": add("rule", "api", "g", "role:desk", "role:night-desk", "physician:dr-x", ""),
+    "a built-in role of an account's own": add(
+        "rule", "api", "p", "role:data_entry", "physician:dr-x", "invoice:pay", "allow"
+    ),
     "a model that opens everything": header(model="[matchers]\nm = true"),
     "no model": lambda found: found[0]["policy"].pop("model"),
     "another format": header(format="policy-service policy 2"),

@@ -120,6 +120,23 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text(capsys, start):
     assert list(csv.reader(io.StringIO(capsys.readouterr().out, newline=""))) == [["a", "b"], [f"'{start}1+1", "-5"]]
 
 
+@pytest.mark.parametrize(
+    ("cell", "shown"),
+    [
+        ("ok;=1+1;x", "ok;'=1+1;x"),
+        ("ok;\u00a0@now", "ok;'\u00a0@now"),
+        ("a\t-1", "a\t'-1"),
+        ("  =1+1", "'  =1+1"),
+        ("\u200b=1+1", "'\u200b=1+1"),
+        ("\uff1d1+1", "'\uff1d1+1"),
+        ("a;b=c;d", "a;b=c;d"),
+    ],
+)
+def test_nor_does_one_that_divides_cells_by_semicolons_or_tabs(capsys, cell, shown):
+    print_csv(["a"], [[cell]])
+    assert list(csv.reader(io.StringIO(capsys.readouterr().out, newline=""))) == [["a"], [shown]]
+
+
 def test_other_cells_are_as_they_are(capsys):
     cells = ["mia", "a=b", "", 'say "hi", then\nleave', True, False, 7]
     print_csv(["x"], [cells])
@@ -232,7 +249,21 @@ def test_points_as_people_write_them(text, point):
     assert read_point(text, "--at", NOW) == point
 
 
-@pytest.mark.parametrize("text", ["soon", "-1", "7y", "2026-13-01", "１７", "1e3", "d", "99999999d"])
+@pytest.mark.parametrize(
+    "text",
+    [
+        "soon",
+        "-1",
+        "7y",
+        "2026-13-01",
+        "１７",
+        "1e3",
+        "d",
+        "99999999d",
+        "0001-01-01T00:00+14:00",
+        "9999-12-31T23:59-12:00",
+    ],
+)
 def test_what_is_no_point_is_refused(text):
     with pytest.raises(ValueError, match="--at"):
         read_point(text, "--at", NOW)

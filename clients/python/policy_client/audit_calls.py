@@ -174,18 +174,26 @@ def _review_from(pages: Sequence[pb.ReviewAccessResponse], physician: str, user:
         hash=first.hash,
         checkpoint=first.checkpoint,
         access=tuple(_access_from(access) for page in pages for access in page.access),
+        # Each page has some.
         custom_roles=tuple(
-            ReviewedRole(
-                role=role.role,
-                allow=tuple(role.allow),
-                deny=tuple(role.deny),
-                includes=tuple(role.includes),
-                allowed=tuple(role.allowed),
-                holders=tuple(role.holders),
-            )
-            for role in first.custom_roles
+            _role_from(role) for role in sorted((role for page in pages for role in page.custom_roles), key=_name_of)
         ),
         pending=tuple(_invitation_from(invitation) for invitation in first.pending),
+    )
+
+
+def _name_of(role: pb.ReviewedRole) -> str:
+    return role.role
+
+
+def _role_from(role: pb.ReviewedRole) -> ReviewedRole:
+    return ReviewedRole(
+        role=role.role,
+        allow=tuple(role.allow),
+        deny=tuple(role.deny),
+        includes=tuple(role.includes),
+        allowed=tuple(role.allowed),
+        holders=tuple(role.holders),
     )
 
 
