@@ -44,6 +44,7 @@ from policy_service.store import (
     as_role,
     connect_store,
     embedded_postgres,
+    has_embedded,
     migrate,
     probe,
     schema_is_current,
@@ -67,8 +68,10 @@ class App:
 
 
 @asynccontextmanager
-async def open_store(settings: Settings, *, migrating: bool = False, service_role: str = "") -> AsyncIterator[Store]:
-    """The database, migrated and seeded if it is our own or ``migrating`` says so.
+async def open_store(
+    settings: Settings, *, migrating: bool = False, service_role: str = "", existing: bool = False
+) -> AsyncIterator[Store]:
+    """The database, migrated and seeded if it is our own or ``migrating`` says so; an ``existing`` one as it is.
 
     A migration gives ``service_role`` what the service needs. In the embedded
     server the service uses a role of its own, which cannot rewrite a log.
@@ -78,24 +81,29 @@ async def open_store(settings: Settings, *, migrating: bool = False, service_rol
     model, seed = read_policy(settings)
     async with AsyncExitStack() as stack:
         embedded = settings.database_url is None
+        if embedded and service_role:
+            raise StartError("--service-role is for a database of POLICY_DATABASE_URL; the embedded one has its own.")
+        if embedded and existing and not has_embedded(settings.data_dir):
+            raise StartError(f"There is no database in POLICY_DATA_DIR {settings.data_dir}; none was made.")
+        own = embedded and not existing
         if settings.database_url is None:
             dsn = await stack.enter_async_context(embedded_postgres(settings.data_dir))
         else:
             dsn = settings.database_url.get_secret_value()
         try:
             await _probe(dsn)
-            if migrating or embedded:
+            if migrating or own:
                 before, after = await migrate(dsn)
                 if before != after:
                     log.info("schema migrated", before=before, after=after)
                 if role := SERVICE_ROLE if embedded else service_role:
                     await allow_service(dsn, role, make=embedded)
-                if embedded:
-                    dsn = as_role(dsn, SERVICE_ROLE)
             elif not await schema_is_current(dsn):
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
+            if embedded:
+                dsn = as_role(dsn, SERVICE_ROLE)
             store = await stack.enter_async_context(connect_store(dsn))
-            if migrating or embedded:
+            if migrating or own:
                 await seeds.install_first(store, seed, model)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
@@ -183,7 +191,7 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
     Raises StartError.
     """
     model, _ = read_policy(settings)
-    async with open_store(settings) as store:
+    async with open_store(settings, existing=True) as store:
         try:
             replica = await Follower(store, model).start(max_age=settings.max_staleness_seconds)
         except PolicyError as fault:

@@ -112,7 +112,7 @@ class Reviews:
             point = await table.point(look, as_of)
             found = await table.rows_since(look, [physician], point.revision)
             if not found:
-                raise UnknownPhysician(physician=physician)
+                raise UnknownPhysician(physician=physician, at_revision=point.revision)
             model, built_in = await model_at(look, point.revision, self._model), await built_in_at(look, point.revision)
             name = await table.display_name(look, physician)
             moment = as_of if isinstance(as_of, datetime) else self._clock() if as_of is None else point.at

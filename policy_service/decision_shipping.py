@@ -105,11 +105,8 @@ class Shipper:
         for segment in self._log.waiting():
             await self._ship_segment(segment)
             self._log.forget(segment)
+        await self._say_lost()
         metrics.decisions_waiting.set(self._waiting())
-        if (lost := self._log.lost) > self._said_lost:
-            await self._note(ReplicaEvent.LOST)
-            log.error("decisions were not recorded: no room", lost=lost, folder=str(self._folder))
-            self._said_lost = lost
 
     async def finish(self) -> None:
         """The last lines, when nothing is answered any more; what cannot be shipped stays for the next start."""
@@ -148,8 +145,16 @@ class Shipper:
     async def _ship_segment(self, segment: Segment) -> None:
         lines = segment.waiting()
         if lines:
+            # Before what comes after the gap, so that no gap is ever there without its count.
+            await self._say_lost()
             await self._store.append_decisions(lines)
             segment.shipped(len(lines))
+
+    async def _say_lost(self) -> None:
+        if (lost := self._log.lost) > self._said_lost:
+            await self._note(ReplicaEvent.LOST)
+            log.error("decisions were not recorded: no room", lost=lost, folder=str(self._folder))
+            self._said_lost = lost
 
     async def _note(self, event: ReplicaEvent) -> None:
         await self._store.note_replica(self._log.replica, event, sequence=self._log.sequence, lost=self._log.lost)

@@ -40,8 +40,8 @@ class PolicyError(Exception):
         return f"{sentence} ({facts})" if facts else sentence
 
     def facts(self) -> dict[str, str]:
-        """The fields in words."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        """The fields in words, but for those that are None."""
+        found = {field.name: fact for field in fields(self) if (fact := getattr(self, field.name)) is not None}
         return {
             name: ", ".join(str(part) for part in fact) if isinstance(fact, tuple) else str(fact)
             for name, fact in found.items()
@@ -68,6 +68,8 @@ class UnknownPhysician(PolicyError):
     kind = Kind.NOT_FOUND
     reason = "UNKNOWN_PHYSICIAN"
     physician: str
+    at_revision: int | None = None
+    """When, where that is not now."""
 
 
 @dataclass(kw_only=True)
@@ -77,6 +79,8 @@ class UnknownRevision(PolicyError):
     kind = Kind.NOT_FOUND
     reason = "UNKNOWN_REVISION"
     revision: str
+    history: str | None = None
+    """From when to when it reaches."""
 
 
 @dataclass(kw_only=True)

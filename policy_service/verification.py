@@ -1,7 +1,7 @@
 """Is the change log whole? Walks the chain, holds it against checkpoints and against the policy itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from dataclasses import dataclass
 
 from policy_service.chain import Walk
@@ -16,7 +16,7 @@ _SLICE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found; ``fault`` is empty where the log is whole."""
+    """What was found; ``fault`` is empty where both logs are whole, ``broken_revision`` 0 where it is of decisions."""
 
     entries: int
     head_revision: int
@@ -52,16 +52,28 @@ async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncIterator[P
                 await asyncio.sleep(0)
         if not fault:
             broken, fault = await _end_fault(look, walk, max(kept, default=0))
+        recorded = tuple(await look.recorded())
+        if not fault:
+            fault = _decisions_fault(recorded)
         head = await look.head()
         yield Verdict(
             entries=walk.revision,
             head_revision=head.revision,
             head_hash=head.hash,
             checkpoints_met=met,
-            replicas=tuple(await look.recorded()),
+            replicas=recorded,
             broken_revision=broken,
             fault=fault,
         )
+
+
+def _decisions_fault(replicas: Iterable[Recorded]) -> str:
+    """Decisions that are not there and were not counted as lost."""
+    gone = [(log, missing) for log in replicas if (missing := log.missing - log.lost) > 0]
+    return "; ".join(
+        f"the decision log of process {log.replica} lacks {missing:,} decisions that were not counted as lost"
+        for log, missing in gone
+    )
 
 
 async def _end_fault(look: LogLook, walk: Walk, last_kept: int) -> tuple[int, str]:

@@ -12,6 +12,7 @@ from policy_client import AuditClient
 from policy_service.cli import audit_verify
 from policy_service.cli import audit_words as words
 from policy_service.cli.calling import AsJson, auditing, plain
+from policy_service.cli.kinds import KINDS, POLICY_KINDS
 from policy_service.cli.output import print_done, print_json, print_json_items, written
 from policy_service.cli.points import read_point, read_time
 from policy_service.cli.sheets import Cell, print_csv
@@ -49,7 +50,7 @@ def changes(
     physician: OfPhysician = "",
     user: OfUser = "",
     actor: Annotated[str, typer.Option(help="Only done by this person.", show_default=False)] = "",
-    kind: Annotated[str, typer.Option(help='Only of this kind, as "access.revoke".', show_default=False)] = "",
+    kind: Annotated[str, typer.Option(help=f"Only of this kind: {', '.join(KINDS)}.", show_default=False)] = "",
     since: Since = "",
     until: Until = "",
     limit: Limit = None,
@@ -58,15 +59,10 @@ def changes(
     as_csv: AsCsv = False,
 ) -> None:
     """The change log, newest first: who changed what, when, for whom."""
-    now = datetime.now(UTC)
-    found = client.changes(
-        physician=physician,
-        user=user,
-        actor=actor,
-        kind=kind,
-        since=read_time(since, "--since", now),
-        until=read_time(until, "--until", now),
-    )
+    if kind and kind not in KINDS:
+        raise ValueError(f"--kind {kind!r} is none of {', '.join(KINDS)}")
+    begin, end = _period(since, until)
+    found = client.changes(physician=physician, user=user, actor=actor, kind=kind, since=begin, until=end)
     _print_list(
         found,
         form=_form(as_json=as_json, as_csv=as_csv),
@@ -103,17 +99,18 @@ def decisions(
     as_csv: AsCsv = False,
 ) -> None:
     """Recorded decisions, newest first: who asked what, and the answer with its reason."""
-    now = datetime.now(UTC)
+    begin, end = _period(since, until)
     found = client.decisions(
         user=user,
         physician=physician,
         action=action,
-        caller=caller,
+        # As seed.csv calls it, or without its prefix, as the log does.
+        caller=caller.removeprefix("service:"),
         decision_id=decision_id,
         correlation_id=correlation_id,
         allowed=allowed,
-        since=read_time(since, "--since", now),
-        until=read_time(until, "--until", now),
+        since=begin,
+        until=end,
     )
     _print_list(
         found,
@@ -148,15 +145,18 @@ def review(
         raise ValueError("a review is of one account or of one user: audit review PHYSICIAN, or audit review --user U")
     if since and not html:
         raise ValueError("--since is the period of changes in the page: give --html too")
+    if as_csv and html:
+        raise ValueError("--html or --csv: the answer has one form")
     now = datetime.now(UTC)
     form, point, begin = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now), None
     if html:
         begin = read_time(since or _PERIOD, "--since", now)
+        if begin and begin > now:
+            raise ValueError(f"--since {since} is still to come")
     found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
     if html:
         # Late: the other commands need no templates.
         from policy_service.cli.report import render
-        from policy_service.cli.report_changes import POLICY_KINDS
 
         changes = list(client.changes(physician=physician, user=user, since=begin))
         for kind in POLICY_KINDS:
@@ -193,6 +193,14 @@ def diff(
         print_csv(words.DIFF_COLUMNS, words.diff_cells(found))
     else:
         words.print_diff(found)
+
+
+def _period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
+    now = datetime.now(UTC)
+    begin, end = read_time(since, "--since", now), read_time(until, "--until", now)
+    if begin and end and begin >= end:
+        raise ValueError(f"nothing is both since {since} and before --until {until}: the one is not before the other")
+    return begin, end
 
 
 Form = Literal["table", "json", "csv"]

@@ -1,18 +1,21 @@
 """``audit verify``: is the change log whole, and does the policy agree with it?"""
 
 import asyncio
+import re
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from policy_client import AuditClient
+from policy_client import AuditClient, InvalidRequest
 from policy_client.audit_calls import verdict_from
 from policy_client.reviews import ReplicaLog, Verdict
 from rich.markup import escape
 
 from policy_service.cli.calling import AsJson, auditing_unless_direct, plain
 from policy_service.cli.output import Exit, Moved, err, out, print_json, print_table, progress_bar, when
+
+_PLACE = re.compile(r"against\[(\d+)\]")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -40,13 +43,23 @@ def verify(
     """Walk the change log and hold it against checkpoints and the policy. Exits with 1 if anything is wrong."""
     if public_key and not direct:
         raise ValueError("--public-key is for --direct; a running service knows its own key")
-    lines = [line for path in against or () for line in path.read_text(encoding="utf-8").splitlines() if line.strip()]
-    with progress_bar("entries") as moved:
-        if direct:
-            found = _directly(lines, public_key, moved)
-        else:
-            assert client is not None  # noqa: S101 - without --direct there is one.
-            found = client.verify(lines, progress=lambda part: moved(part.done, part.total))
+    kept = [
+        (f"{path}:{number}", line)
+        for path in against or ()
+        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
+        if line.strip()
+    ]
+    lines = [line for _, line in kept]
+    try:
+        with progress_bar("entries") as moved:
+            if direct:
+                found = _directly(lines, public_key, moved)
+            else:
+                assert client is not None  # noqa: S101 - without --direct there is one.
+                found = client.verify(lines, progress=lambda part: moved(part.done, part.total))
+    except (InvalidRequest, ValueError) as fault:
+        # Told by place in the request; people know files and lines.
+        raise ValueError(_PLACE.sub(lambda place: kept[int(place[1])][0], str(fault))) from fault
     if as_json:
         print_json({**plain(found), "replicas": [{**plain(log), "missing": log.missing} for log in found.replicas]})
     else:
@@ -57,6 +70,7 @@ def verify(
 def _directly(lines: Sequence[str], public_key: Path | None, moved: Moved) -> Verdict:
     from policy_service.app import open_store
     from policy_service.checkpoints import read_verifier
+    from policy_service.errors import PolicyError
     from policy_service.pb import audit_pb2 as pb
     from policy_service.rpc import LogWalk
     from policy_service.settings import read_settings
@@ -65,12 +79,15 @@ def _directly(lines: Sequence[str], public_key: Path | None, moved: Moved) -> Ve
     verifier = read_verifier(public_key or settings.data_dir / "checkpoint.pub") if lines or public_key else None
 
     async def walked() -> Any:
-        async with open_store(settings) as store:
+        async with open_store(settings, existing=True) as store:
             async for part in LogWalk(store, verifier).verify(pb.VerifyLogRequest(against=lines)):
                 moved(part.progress.done, part.progress.total)
             return part.verdict
 
-    return verdict_from(asyncio.run(walked()))
+    try:
+        return verdict_from(asyncio.run(walked()))
+    except PolicyError as fault:
+        raise ValueError(str(fault)) from fault
 
 
 def _print(found: Verdict) -> None:
@@ -87,8 +104,10 @@ def _print(found: Verdict) -> None:
         if found.checkpoint:
             out.print(f"[dim]checkpoint, to be kept elsewhere:[/dim]\n{escape(found.checkpoint)}")
     else:
-        err.print(f"[bold red]broken at revision {found.broken_revision}:[/bold red] {escape(found.fault)}")
-        err.print(f"[dim]{found.entries:,} entries before it are as they were written[/dim]")
+        where = f"broken at revision {found.broken_revision}" if found.broken_revision else "not whole"
+        before = " before it" if found.broken_revision else " of the change log"
+        err.print(f"[bold red]{where}:[/bold red] {escape(found.fault)}")
+        err.print(f"[dim]{found.entries:,} entries{before} are as they were written[/dim]")
 
 
 def _replica(log: ReplicaLog) -> list[str]:

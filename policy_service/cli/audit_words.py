@@ -204,6 +204,12 @@ def row_in_words(row: Sequence[str], *, with_place: bool) -> str:
 
 
 def _change_lines(change: Change) -> list[str]:
+    if change.kind == "policy.import":
+        # Its entry names the rows that went, and of those that came their number only.
+        counts = change.detail.get("counts")
+        words = ", ".join(f"{count} of {kind}" for kind, count in counts.items()) if isinstance(counts, dict) else ""
+        came_from = change.detail.get("from_revision", "?")
+        return [f"[green]+ everything of another database's revision {came_from}: {escape(words)}[/green]"]
     with_place = not change.physician
     lines = [f"[red]- {escape(row_in_words(row, with_place=with_place))}[/red]" for row in change.before]
     lines += [f"[green]+ {escape(row_in_words(row, with_place=with_place))}[/green]" for row in change.after]

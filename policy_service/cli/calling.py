@@ -2,6 +2,7 @@
 
 import inspect
 import os
+import re
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,15 +25,19 @@ from policy_client import (
     Refused,
     SeedClient,
 )
-from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
+from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET, stays_here
 
 from policy_service.cli.output import Exit, print_error
+
+_ADDRESS = re.compile(r"(dns:///)?(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}")
 
 User = Annotated[str, typer.Argument(help="A username.")]
 Physician = Annotated[str, typer.Argument(help="A physician account.")]
 Action = Annotated[str, typer.Argument(help='An action, as "claim:submit".')]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Timeout = Annotated[float, typer.Option(min=0.001, help="Seconds to wait for the answer.")]
+Timeout = Annotated[
+    float, typer.Option(min=0.001, help="Seconds to wait for an answer; lists, plans and verifications take theirs.")
+]
 CaFile = Annotated[Path | None, typer.Option(help="With TLS: who signed the service's certificate, PEM.")]
 CertFile = Annotated[Path | None, typer.Option(help="With TLS: this caller's certificate, PEM.")]
 KeyFile = Annotated[Path | None, typer.Option(help="With TLS: its key, PEM.")]
@@ -83,6 +88,11 @@ def _calling(
                     command(None, **values)
                 return
             with _told(reach["address"], refusals):
+                _refuse_no_address(reach["address"])
+                if not reach["tls_ca"] and not stays_here(reach["address"]):
+                    raise ValueError(
+                        f"{reach['address']} is not on this machine: give --tls-ca, --tls-cert and --tls-key"
+                    )
                 credentials = _credentials(reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
                 with client(reach["address"], timeout=reach["timeout"], credentials=credentials) as opened:
                     command(opened, **values)
@@ -117,14 +127,27 @@ def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[Non
         print_error(str(fault))
         if fault.code is grpc.StatusCode.UNAVAILABLE and not fault.reason:
             print_error(f"Is the service running at {address}? 'make run' starts one here.")
+        elif fault.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+            print_error(f"{address} did not answer in time; --timeout gives it longer.")
+        elif fault.code is grpc.StatusCode.UNIMPLEMENTED:
+            print_error(f"{address} is a service's other plane, or of another release.")
         raise typer.Exit(Exit.DENIED if isinstance(fault, refusals) else Exit.ERROR) from fault
     except BrokenPipeError as fault:
         # Whoever read has seen enough, as 'head' has; what is left in the buffer has nowhere to go.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(Exit.ERROR) from fault
-    except (ValueError, OSError) as fault:
+    except OSError as fault:
+        print_error(f"{fault.filename}: {fault.strerror}" if fault.filename else str(fault))
+        raise typer.Exit(Exit.ERROR) from fault
+    except ValueError as fault:
         print_error(str(fault))
         raise typer.Exit(Exit.ERROR) from fault
+
+
+def _refuse_no_address(address: str) -> None:
+    """A path to a socket, or HOST:PORT."""
+    if not address.startswith(("unix:", "unix-abstract:")) and not _ADDRESS.fullmatch(address):
+        raise ValueError(f"--address {address!r} is not HOST:PORT, as 127.0.0.1:50051")
 
 
 def _credentials(*paths: Path | None) -> grpc.ChannelCredentials | None:

@@ -166,5 +166,7 @@ def main() -> None:
             print_error(line)
         sys.exit(Exit.ERROR)
     except Exception as fault:  # noqa: BLE001 - Python's own status would be 1, which means "denied".
+        # A command that fails before it set this up shows no variables either.
+        _configure_logging("info")
         structlog.get_logger(__name__).error("failed", exc_info=fault)
         sys.exit(Exit.ERROR)

@@ -1,5 +1,6 @@
 """How the command speaks: tables for people, JSON for machines, colours only on a terminal."""
 
+import errno
 import json
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -69,10 +70,10 @@ def yes_no(yes: bool) -> str:  # noqa: FBT001 - the one thing it shows.
     return "[green]yes[/green]" if yes else "[red]no[/red]"
 
 
-def print_done(words: str, revision: int, *, as_json: bool = False) -> None:
-    """What was done, and the revision that shows it."""
+def print_done(words: str, revision: int, *, as_json: bool = False, **more: object) -> None:
+    """What was done, and the revision that shows it; as JSON, with what ``more`` there is for programs."""
     if as_json:
-        print_json({"revision": revision})
+        print_json({"revision": revision, **more})
     else:
         out.print(f"[green]done[/green]: {escape(words)} [dim](revision {revision})[/dim]")
 
@@ -97,6 +98,8 @@ def written(output: Path | None, *, private: bool = False) -> Iterator[IO[str]]:
         with output.open("w", encoding="utf-8", newline="") as file:
             yield file
         return
+    if not output.parent.is_dir():
+        raise FileNotFoundError(errno.ENOENT, "there is no such folder", str(output.parent))
     beside = output.with_name(output.name + ".part")
     beside.unlink(missing_ok=True)
     beside.touch(mode=0o600 if private else 0o666)

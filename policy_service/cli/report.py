@@ -73,9 +73,10 @@ class MatrixRow:
 def render(review: AccessReview, changes: Sequence[Change], *, since: datetime | None, made_at: datetime) -> str:
     """The page. Of the changes it tells those since then, up to the review's revision; ``since`` None: all of them."""
     told = [
-        tell(change, review)
+        told_change
         for change in sorted(changes, key=lambda change: change.revision)
         if change.revision <= review.revision and (since is None or change.at >= since)
+        if (told_change := tell(change, review)).concerns
     ]
     marks = marks_of(review)
     areas = areas_of(action.action for access in review.access for action in access.actions)

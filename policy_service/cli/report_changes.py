@@ -8,31 +8,9 @@ from typing import Final
 
 from policy_client.reviews import AccessReview, Change, PolicyRow
 
+from policy_service.cli.kinds import KINDS, POLICY
 from policy_service.cli.report_words import role_name, role_title
 
-ACCESS, INVITATIONS, ROLES, POLICY = "Access", "Invitations", "Roles", "Policy"
-_KINDS: Final = {
-    "physician.register": (ACCESS, "account opened"),
-    "invitation.accept": (ACCESS, "invitation accepted"),
-    "permissions.update": (ACCESS, "permissions edited"),
-    "access.revoke": (ACCESS, "access revoked"),
-    "grant": (ACCESS, "role given"),
-    "revoke": (ACCESS, "role taken"),
-    "invite": (INVITATIONS, "invitation sent"),
-    "invitation.resend": (INVITATIONS, "invitation sent again"),
-    "invitation.cancel": (INVITATIONS, "invitation cancelled"),
-    "role.create": (ROLES, "custom role made"),
-    "role.update": (ROLES, "custom role changed"),
-    "role.delete": (ROLES, "custom role removed"),
-    "seed.install": (POLICY, "built-in policy installed"),
-    "seed.apply": (POLICY, "built-in policy changed"),
-    "seed.rollback": (POLICY, "built-in policy put back"),
-    "model.install": (POLICY, "reading of the policy changed"),
-    "demo.load": (POLICY, "demo accounts loaded"),
-    "policy.import": (POLICY, "policy brought over from another database"),
-}
-POLICY_KINDS: Final = tuple(kind for kind, (lane, _) in _KINDS.items() if lane == POLICY)
-"""Changes of no one account, which may concern every account."""
 _DETAILS: Final = {
     "user": "person",
     "roles": "would get",
@@ -67,10 +45,15 @@ class ToldChange:
     notes: tuple[tuple[str, str], ...]
     others: int
 
+    @property
+    def concerns(self) -> bool:
+        """Has it anything to say here? One of many accounts, or of callers' rights, may be all of others."""
+        return bool(self.lines) or not self.others
+
 
 def kind_words(kind: str) -> str:
     """A kind of change in words; one that is newer than this command, as it is."""
-    return _KINDS.get(kind, (POLICY, kind))[1]
+    return KINDS.get(kind, (POLICY, kind))[1]
 
 
 def tell(change: Change, review: AccessReview) -> ToldChange:
@@ -83,7 +66,7 @@ def tell(change: Change, review: AccessReview) -> ToldChange:
                 told.setdefault(_subject(row, review), ([], []))[side].append(_term(row))
             else:
                 others += 1
-    lane, title = _KINDS.get(change.kind, (POLICY, change.kind))
+    lane, title = KINDS.get(change.kind, (POLICY, change.kind))
     return ToldChange(
         revision=change.revision,
         at=change.at,

@@ -6,7 +6,8 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from typing import Final
 
-from policy_service.cli.report_changes import ACCESS, INVITATIONS, POLICY, ROLES, ToldChange
+from policy_service.cli.kinds import ACCESS, INVITATIONS, POLICY, ROLES
+from policy_service.cli.report_changes import ToldChange
 
 WIDTH: Final = 1000
 _LEFT, _RIGHT, _TOP, _LANE = 120, 960, 8, 34

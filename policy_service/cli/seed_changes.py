@@ -9,8 +9,9 @@ from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
 
 from policy_service.cli.calling import Actor, AsJson, seeding, seeding_unless_direct, seeding_unless_offline
 from policy_service.cli.output import Exit, Moved, ask, print_done, print_error, print_json, progress_bar
-from policy_service.cli.seed_lint import SeedFile, read_seed_text
+from policy_service.cli.seed_lint import SeedFile, faults_told, read_seed_text
 from policy_service.cli.seed_plans import PlanFile, plan_in, plan_json, print_plan
+from policy_service.errors import InvalidRequest
 
 if TYPE_CHECKING:
     from policy_service.cli.seed_direct import DirectSeeds
@@ -55,8 +56,10 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """What a seed would change: its rows, and who would gain or lose what. Changes nothing."""
+    if against and out:
+        raise ValueError("--out is for a plan of the running service: one made with --against can never be applied")
     name, text = read_seed_text(file)
-    with progress_bar("accounts") as moved:
+    with progress_bar("accounts") as moved, faults_told(name, text):
         if client is None:
             # Late, as below: the other commands need not load the whole service.
             from policy_service.cli.seed_direct import offline_plan
@@ -72,7 +75,7 @@ def plan(
     if as_json:
         print_json(plan_json(made, None))
     else:
-        print_plan(made, asked_for_all=every)
+        print_plan(made, asked_for_all=every, accounts_known=not against or world is not None)
 
 
 @seeding_unless_direct
@@ -96,19 +99,22 @@ def apply(
     as_json: AsJson = False,
 ) -> None:
     """Plan a seed, show the plan, ask, and apply exactly that. Exits with 1 if it is refused or has moved."""
+    _refuse_early(actor, reason)
     agreed: PlanFile | None = None
+    name = str(plan_file)
     if plan_file:
         if file:
             raise ValueError("a file or --plan: the plan carries its seed")
         agreed = plan_in(plan_file)
         text = agreed.csv
     else:
-        _, text = read_seed_text(file)
+        name, text = read_seed_text(file)
     allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
     target = SeedTarget(csv=text)
     seeds = _direct() if direct else client
     assert seeds is not None  # noqa: S101 - without --direct there is a client.
-    _change(seeds, target, agreed, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+    with faults_told(name, text):
+        _change(seeds, target, agreed, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
 
 
 @seeding
@@ -126,6 +132,7 @@ def rollback(
     as_json: AsJson = False,
 ) -> None:
     """Put the built-in rows back as they were at a revision; accounts and their own roles stay as they are."""
+    _refuse_early(actor, reason)
     allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
     target = SeedTarget(to_revision=to)
     _change(client, target, None, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
@@ -147,7 +154,7 @@ def _change(
     """Plan, show the plan, ask, and apply it. One that was agreed to before must still be the same."""
     made = _watched(seeds, target, most=most, every=every)
     if made.changes_nothing:
-        print_done("this is the seed in force; nothing changed", made.revision, as_json=as_json)
+        print_done("this is the seed in force; nothing changed", made.revision, as_json=as_json, changed=False)
         return
     if agreed and (made.revision, made.digest) != (agreed.revision, agreed.digest):
         print_error(
@@ -180,7 +187,7 @@ def _change(
             again = _watched(seeds, target, most=most, every=every)
             if again.changes_nothing:
                 # By somebody else, or by us, the answer being lost on its way.
-                print_done("this seed is in force meanwhile", again.revision, as_json=as_json)
+                print_done("this seed is in force meanwhile", again.revision, as_json=as_json, changed=False)
                 return
             if again.digest != made.digest:
                 if not as_json:
@@ -193,7 +200,19 @@ def _change(
     else:
         print_error(f"The policy keeps changing: not applied in {_ATTEMPTS} attempts; nothing was changed.")
         raise typer.Exit(Exit.DENIED)
-    print_done("the seed is applied", revision, as_json=as_json)
+    print_done("the seed is applied", revision, as_json=as_json, changed=True, digest=made.digest)
+
+
+def _refuse_early(actor: str, reason: str) -> None:
+    """Not only after a plan was looked at."""
+    from policy_service.vocabulary import parse_user
+
+    try:
+        parse_user(actor, "--as")
+    except InvalidRequest as fault:
+        raise ValueError(str(fault)) from fault
+    if not reason.strip():
+        raise ValueError("--reason is empty: the change log wants to know why")
 
 
 def _direct() -> "DirectSeeds":

@@ -96,7 +96,10 @@ def offline_plan(
     settings, methods = read_settings(), contract_methods()
     model = read_model(settings.model_file)
     basis = Basis(model, read_seed(against, methods=methods))
-    snapshot = Snapshot.of_rows(basis, read_file(world) if world else ())
+    accounts = read_file(world) if world else ()
+    if world and not any(row.domain.startswith("physician:") for row in accounts):
+        raise ValueError(f"--world {world} has no accounts")
+    snapshot = Snapshot.of_rows(basis, accounts)
     wanted = seed_rows(text, name, methods=methods)
 
     async def made() -> Plan:

@@ -1,16 +1,18 @@
 """``seed lint``: is the seed sound, and if not, where and how is it mended?"""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Final, assert_never
 
 import typer
+from policy_client import PolicyError
 
 from policy_service.cli import findings
 from policy_service.cli.calling import AsJson
-from policy_service.cli.output import Exit
+from policy_service.cli.output import Exit, print_error
 from policy_service.errors import StartError
 from policy_service.settings import read_settings
 
@@ -54,6 +56,27 @@ def seed_lint(
     _writer(Format.JSON if as_json else form)(name, text, found)
     refused = any(strict or finding.level == "error" for finding in found)
     raise typer.Exit(Exit.DENIED if refused else Exit.OK)
+
+
+@contextmanager
+def faults_told(name: str, text: str) -> Iterator[None]:
+    """Where a seed is refused for its faults, show them as ``seed lint`` does, with their places."""
+    try:
+        yield
+    except PolicyError as refused:
+        if refused.reason != "BROKEN_SEED":
+            raise
+        from policy_service.rpc import contract_methods
+        from policy_service.seed_lint import lint
+
+        found = [one for one in lint(text, methods=contract_methods()).findings if one.level == "error"]
+        if not found:
+            # A service of another release sees more.
+            raise
+        with redirect_stdout(sys.stderr):
+            findings.write_text(name, text, found)
+        print_error("the seed has errors; nothing was planned or applied")
+        raise typer.Exit(Exit.DENIED) from refused
 
 
 def read_seed_text(file: Path | None) -> tuple[str, str]:

@@ -12,7 +12,7 @@ from policy_service.cli.calling import plain
 from policy_service.cli.output import out
 
 
-def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
+def print_plan(plan: SeedPlan, *, asked_for_all: bool, accounts_known: bool = True) -> None:
     """For people; colours on a terminal only."""
     if plan.changes_nothing:
         out.print(f"Nothing would change: this is the seed in force [dim](revision {plan.revision})[/dim]")
@@ -22,7 +22,9 @@ def print_plan(plan: SeedPlan, *, asked_for_all: bool) -> None:
     for line in plan.added:
         out.print(f"[green]+ {escape(line)}[/green]")
     out.print()
-    if not plan.groups:
+    if not accounts_known:
+        out.print("Whom it touches is not known: --world FILE gives accounts, or plan with the running service.")
+    elif not plan.groups:
         out.print("No user gains or loses anything.")
     else:
         held = sum(group.count for group in plan.groups)

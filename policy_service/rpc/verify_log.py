@@ -1,19 +1,20 @@
 """AuditService.VerifyLog: decode, walk, encode."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Checkpoint, Verifier
 from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import seeds_pb2
-from policy_service.rpc.fields import Fields, invalid
+from policy_service.rpc.fields import invalid
 from policy_service.store import Store
 from policy_service.store.log import Recorded
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import Progress
 
 MOST_CHECKPOINTS = 10_000
+_MOST_FAULTS = 10
 
 
 class LogWalk:
@@ -29,13 +30,26 @@ class LogWalk:
         """See AuditService.VerifyLog in audit.proto."""
         if len(request.against) > MOST_CHECKPOINTS:
             raise invalid("against", f"against has {len(request.against)} checkpoints; it takes {MOST_CHECKPOINTS}")
-        with Fields() as fields:
-            against = [fields.read(self._read, place_and_line) for place_and_line in enumerate(request.against)]
+        against = self._read_all(request.against)
         async for part in verify(self._store, against):
             if isinstance(part, Progress):
                 yield pb.VerifyLogResponse(progress=seeds_pb2.Progress(done=part.done, total=part.total))
             else:
                 yield pb.VerifyLogResponse(verdict=await self._verdict(part))
+
+    def _read_all(self, lines: Sequence[str]) -> list[Checkpoint]:
+        found, faults = [], list[InvalidField]()
+        for place_and_line in enumerate(lines):
+            try:
+                found.append(self._read(place_and_line))
+            except InvalidRequest as fault:
+                faults += fault.violations
+                # More would not fit into an answer's head, and say the same.
+                if len(faults) == _MOST_FAULTS:
+                    break
+        if faults:
+            raise InvalidRequest(violations=tuple(faults))
+        return found
 
     def _read(self, place_and_line: tuple[int, str]) -> Checkpoint:
         place, line = place_and_line

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from functools import cached_property
 
 from policy_service.policy_lines import Line
-from policy_service.seed_lint.findings import Code, Finding, at
+from policy_service.seed_lint.findings import Code, Finding, at, of_the_file
 from policy_service.seed_lint.spelling import did_you_mean, near
 from policy_service.vocabulary import ANY, MAX_ROLE_CHAIN, Effect, Row
 
@@ -174,9 +174,10 @@ def _absences(rules: Mapping[Row, Line], graph: Graph) -> Iterator[Finding]:
             hint = f"grant it: g, service:NAME, {role}, system"
             yield at(line, Code.UNHELD_ROLE, f"no service holds {role}", hint, field=1)
     mending = next((line for row, line in rules.items() if row.values[2].startswith("SeedService/")), None)
-    if mending and graph.is_sound and not _menders(rules, graph) & set(services):
+    if graph.is_sound and not _menders(rules, graph) & set(services):
         text = f"no service may call {_MENDING}, so none could mend this seed over gRPC"
-        yield at(mending, Code.NO_MENDER, text, f"allow {_MENDING} to a role that a service holds")
+        hint = f"allow {_MENDING} to a role that a service holds"
+        yield at(mending, Code.NO_MENDER, text, hint) if mending else of_the_file(Code.NO_MENDER, text, hint)
 
 
 def _menders(rules: Iterable[Row], graph: Graph) -> set[str]:

@@ -152,3 +152,8 @@ def at(line: Line, code: Code, text: str, hint: str, *, field: int | None = None
     begin, end = (0, -1) if field is None else (field, field if last is None else last)
     column, end_column = line.fields[begin].column, line.fields[end].end_column
     return Finding(code=code, line=line.number, column=column, end_column=end_column, text=text, hint=hint)
+
+
+def of_the_file(code: Code, text: str, hint: str) -> Finding:
+    """What is missing in the whole."""
+    return Finding(code=code, line=1, column=1, end_column=1, text=text, hint=hint)

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from policy_service.policy_lines import Line
 from policy_service.seed_lint.callers import Graph, judge_callers
-from policy_service.seed_lint.findings import Code, Finding, at
+from policy_service.seed_lint.findings import Code, Finding, at, of_the_file
 from policy_service.seed_lint.spelling import did_you_mean, folded, near
 from policy_service.vocabulary import (
     ANY,
@@ -67,7 +67,7 @@ def _judge_owner(rules: Mapping[Row, Line], unread: Iterable[Line]) -> Iterator[
         return
     text, hint = "the owner's rule is missing: p, role:owner, *, *, allow", "add it"
     owners = next((line for row, line in rules.items() if row.values[0] == _OWNER_SUBJECT), None)
-    yield at(owners, Code.OWNER_RULE, text, hint) if owners else _of_the_file(Code.OWNER_RULE, text, hint)
+    yield at(owners, Code.OWNER_RULE, text, hint) if owners else of_the_file(Code.OWNER_RULE, text, hint)
 
 
 def _judge_absences(rules: Mapping[Row, Line]) -> Iterator[Finding]:
@@ -77,7 +77,7 @@ def _judge_absences(rules: Mapping[Row, Line]) -> Iterator[Finding]:
     for role in BUILT_IN_ROLES[1:]:
         if subject_of_role(role) not in first:
             hint = "people who hold it can do nothing; give it rules"
-            yield _of_the_file(Code.EMPTY_ROLE, f"built-in role {role} has no rule", hint)
+            yield of_the_file(Code.EMPTY_ROLE, f"built-in role {role} has no rule", hint)
     for subject, line in first.items():
         if similar := _built_in_like(Role(name_in(subject))):
             hint = f"if {similar} is meant, mend it; else choose a name that nobody takes for it"
@@ -136,7 +136,3 @@ def _decided(
             if found:
                 return "allows" if decisive is Effect.ALLOW else "denies", min(found)
     return None
-
-
-def _of_the_file(code: Code, text: str, hint: str) -> Finding:
-    return Finding(code=code, line=1, column=1, end_column=1, text=text, hint=hint)

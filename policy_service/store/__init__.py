@@ -2,7 +2,7 @@
 
 from policy_service.store.connection import Listener, Store, connect_store, probe
 from policy_service.store.decisions import ReplicaEvent
-from policy_service.store.embedded import embedded_postgres
+from policy_service.store.embedded import embedded_postgres, has_embedded
 from policy_service.store.grants import SERVICE_ROLE, allow_service, as_role
 from policy_service.store.migrate import migrate, schema_is_current
 from policy_service.store.reading import Reading
@@ -20,6 +20,7 @@ __all__ = [
     "as_role",
     "connect_store",
     "embedded_postgres",
+    "has_embedded",
     "migrate",
     "probe",
     "schema_is_current",

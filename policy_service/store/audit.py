@@ -49,6 +49,7 @@ ORDER BY at DESC, replica DESC, sequence DESC LIMIT $14
 """
 _POINT: Final = "SELECT revision, at, hash FROM changes WHERE revision = $1"
 _POINT_AT: Final = "SELECT revision, at, hash FROM changes WHERE at <= $1 ORDER BY at DESC, revision DESC LIMIT 1"
+_FIRST_POINT: Final = "SELECT revision, at FROM changes ORDER BY revision LIMIT 1"
 # Whoever accepts an invitation acts, but it is the inviter who granted.
 _ROWS_SINCE: Final = """
 SELECT r.ptype, r.v0, r.v1, r.v2, r.v3, r.from_revision, c.at, c.kind,
@@ -209,7 +210,10 @@ async def point(look: Reading, asked: int | datetime | None) -> Point:
     else:
         record = await look.connection.fetchrow(_POINT, look.revision if asked is None else asked)
     if record is None:
-        raise UnknownRevision(revision=str(look.revision if asked is None else asked))
+        wanted = f"the last until {asked:%Y-%m-%d %H:%M} UTC" if isinstance(asked, datetime) else str(asked)
+        begin = await look.connection.fetchrow(_FIRST_POINT)
+        history = f"from revision {begin['revision']}, {begin['at']:%Y-%m-%d %H:%M} UTC, to {look.revision}"
+        raise UnknownRevision(revision=wanted, history=history if begin else None)
     return Point(revision=record["revision"], at=record["at"], hash=record["hash"])
 
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import asyncpg
 
-from policy_service.errors import OutcomeUnknown, StoreUnavailable, TooManyLongReads
+from policy_service.errors import OutcomeUnknown, StartError, StoreUnavailable, TooManyLongReads
 from policy_service.store import decisions, log, outbox, rules
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.log import Head, LogLook
@@ -52,6 +52,11 @@ def translated() -> Iterator[None]:
         yield
     except (OSError, TimeoutError, asyncpg.InterfaceError) as fault:
         raise StoreUnavailable from fault
+    except asyncpg.InsufficientPrivilegeError as fault:
+        raise StartError(
+            f"The database's role lacks a right: {fault}. Its owner gives what is needed with 'policy-service migrate "
+            "--service-role ROLE'."
+        ) from fault
     except asyncpg.PostgresError as fault:
         if (fault.sqlstate or "")[:2] not in _AWAY:
             raise

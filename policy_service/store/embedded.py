@@ -23,6 +23,15 @@ _LONGEST_SOCKET: Final = 103
 """Bytes of a socket's path that every system allows (macOS has 104 with the final NUL, Linux 108)."""
 
 
+def has_embedded(data_dir: Path) -> bool:
+    """Was a server made in this folder?"""
+    return _made(data_dir).exists()
+
+
+def _made(data_dir: Path) -> Path:
+    return data_dir / "postgres.made"
+
+
 @asynccontextmanager
 async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
     """Start the server on ``data_dir/postgres``, give its address, stop it at the end.
@@ -51,7 +60,7 @@ async def embedded_postgres(data_dir: Path) -> AsyncIterator[str]:
         # Blocking, but nothing else runs yet.
         data_dir.mkdir(parents=True, exist_ok=True)  # noqa: ASYNC240
         with _sole_use(data_dir / "lock", data_dir):
-            made = data_dir / "postgres.made"
+            made = _made(data_dir)
             if folder.exists() and not made.exists():
                 # Killed while it was first being made: nothing was ever stored in it.
                 await asyncio.to_thread(shutil.rmtree, folder)

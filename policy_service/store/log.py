@@ -87,6 +87,11 @@ class Recorded:
     last_sequence: int
     lost: int
 
+    @property
+    def missing(self) -> int:
+        """Decisions that should be there between the first and the last."""
+        return self.last_sequence - self.first_sequence + 1 - self.decisions if self.decisions else 0
+
 
 class LogLook:
     """Both logs at one moment, on a connection without limits of time."""

@@ -132,6 +132,50 @@ async def _alter(service: Service) -> None:
         await connection.close()
 
 
+def test_a_verification_that_cannot_be_made_says_why_in_a_line(service, tmp_path):
+    wrong, forged = tmp_path / "wrong.csv", tmp_path / "forged.jsonl"
+    wrong.write_text("p, role:owner, *, *, allow\n" * 300)
+    with service.running():
+        checkpoint = json.loads(service.cli("audit", "verify", "--json").stdout)["checkpoint"]
+        forged.write_text(checkpoint.replace('"revision": 2', '"revision": 9'))
+        run = service.cli("audit", "verify", "--against", str(wrong))
+        assert (run.returncode, run.stdout) == (2, "")
+        assert f"{wrong}:1: this is not a checkpoint" in run.stderr
+    for file, words in ((wrong, "is not a checkpoint"), (forged, "a signature that is not of its content")):
+        run = service.cli("audit", "verify", "--direct", "--against", str(file))
+        assert (run.returncode, run.stdout, "Traceback" in run.stderr) == (2, "", False)
+        assert f"{file}:1: this " in run.stderr
+        assert words in run.stderr
+
+
+def test_what_goes_to_the_database_itself_makes_none(service):
+    for words in (
+        ("audit", "verify", "--direct"),
+        ("seed", "apply", "--direct", "--as", "opal", "--reason", "mended", "--yes"),
+    ):
+        run = service.cli(*words)
+        assert (run.returncode, "There is no database in" in run.stderr) == (2, True)
+        assert not (service.data_dir / "postgres").exists()
+
+
+def test_a_decision_that_was_removed_is_missed(service):
+    with service.running():
+        for _ in range(3):
+            assert service.cli("check", "mia", "dr-osei", "claim:view").returncode == 0
+    assert service.cli("audit", "verify", "--direct").returncode == 0
+    asyncio.run(_remove_a_decision(service))
+    found = service.cli("audit", "verify", "--direct")
+    assert (found.returncode, "lacks 1 decisions" in found.stderr) == (1, True)
+
+
+async def _remove_a_decision(service: Service) -> None:
+    async with embedded_postgres(service.data_dir) as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM decisions WHERE sequence = 2")
+        await connection.close()
+
+
 def test_the_chain_is_checked_by_what_the_document_says(service):
     """With nothing but Python's own library, and by the service itself."""
     (script,) = [block for block in blocks("docs/audit.md", "python") if "hashlib" in block]

@@ -81,7 +81,7 @@ def test_from_an_edited_file_to_a_change_and_back(service, edited, tmp_path):
         back = json.loads(done(service, "rollback", "--to", str(first), *OPS, "--yes", "--json"))
         again = service.cli("seed", "apply", "--plan", file, *OPS, "--yes")
         assert (again.returncode, "plan again" in again.stderr) == (1, True)
-        assert back == {"revision": first + 2}
+        assert (back["revision"], back["changed"]) == (first + 2, True)
         assert allowed(service, "noah", "dr-osei", "invoice:pay")
         run = service.cli("audit", "changes", "--json", "--limit", "2")
         kinds = [(change["kind"], change["actor"], change["reason"]) for change in json.loads(run.stdout)]
@@ -116,6 +116,11 @@ def test_a_plan_without_any_service(service, edited):
     shipped, demo = str(policies_dir() / "seed.csv"), str(policies_dir() / "demo.csv")
     shown = done(service, "plan", edited, "--against", shipped, "--world", demo)
     assert "      noah for dr-osei\n" in shown
+    assert "Whom it touches is not known" in done(service, "plan", edited, "--against", shipped)
+    kept = service.cli("seed", "plan", edited, "--against", shipped, "--out", str(service.data_dir / "plan.json"))
+    assert (kept.returncode, "can never be applied" in kept.stderr) == (2, True)
+    nobody = service.cli("seed", "plan", edited, "--against", shipped, "--world", shipped)
+    assert (nobody.returncode, "has no accounts" in nobody.stderr) == (2, True)
     alone = json.loads(done(service, "plan", edited, "--against", shipped, "--json"))
     assert (alone["removed"], alone["groups"], alone["revision"]) == ([PAY.strip()], [], 0)
     world = service.cli("seed", "plan", edited, "--world", demo)

@@ -348,6 +348,16 @@ async def test_a_point_that_is_not_in_the_history_is_not_found(management, page,
         assert (found.code, found.reason) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_REVISION")
 
 
+async def test_a_time_before_the_history_is_told_with_where_it_begins(management, page):
+    early = Timestamp()
+    early.FromDatetime(datetime(2001, 1, 1, tzinfo=UTC))
+    refused = await refusal(ask(management, "ReviewAccess", physician="dr-a", as_of=pb.Point(at=early)))
+    assert refused.reason == "UNKNOWN_REVISION"
+    assert "the last until 2001-01-01 00:00 UTC; history: from revision 1, 20" in refused.details
+    unknown = await refusal(ask(management, "ReviewAccess", physician="dr-a", as_of=pb.Point(revision=1)))
+    assert "at_revision: 1" in unknown.details
+
+
 async def test_an_account_is_unknown_before_it_is_registered(app, management, page):
     before = await app.store.revision()
     await register(app, "dr-b", "oscar")

@@ -165,6 +165,22 @@ def test_decisions_are_asked_for_by_every_filter(script, run):
     assert json.loads(run("decisions", "--json").stdout)[0]["reason"] == "not granted"
 
 
+def test_a_caller_may_be_named_as_in_the_seed(script, run):
+    script.answers = [pb.ListDecisionsResponse()]
+    run("decisions", "--caller", "service:billing")
+    assert script.asked[0].caller == "billing"
+
+
+def test_an_import_is_not_told_as_a_removal(script, run):
+    detail = json.dumps({"counts": {"rule": 75, "user": 8}, "from_revision": 12})
+    row = pb.PolicyRow(fields=["g", "service:local", "role:ops_caller", "system"])
+    change = pb.Change(revision=2, at=stamp(), kind="policy.import", detail=detail, before=[row], hash="ab")
+    script.answers = [pb.ListChangesResponse(changes=[change])]
+    found = run("changes").output
+    assert "everything of another database's revision 12: 75 of rule, 8 of user" in found
+    assert "ops_caller" not in found
+
+
 def test_a_review_shows_who_by_what_since_when_and_by_whom(script, run):
     script.answers = [REVIEW]
     found = run("review", "dr-osei", "--at", "7")
@@ -215,6 +231,14 @@ def test_a_diff_shows_gains_and_losses(script, run):
         (("changes", "--limit", "5", "--all"), "--limit or --all"),
         (("changes", "--limit", "0"), "--limit"),
         (("diff",), "--from"),
+        (("review", "dr-osei", "--html", "x.html", "--csv"), "--html or --csv"),
+        (("review", "dr-osei", "--html", "x.html", "--since", "2999-01-01"), "still to come"),
+        (("review", "dr-osei", "--html", "no/such/folder/x.html", "--since", "2999-01-01"), "still to come"),
+        (("changes", "--kind", "access.revok"), "access.revoke"),
+        (("changes", "--since", "1d", "--until", "2d"), "the one is not before the other"),
+        (("changes", "--address", "localhost"), "HOST:PORT"),
+        (("changes", "--address", "https://policy.example:1"), "HOST:PORT"),
+        (("changes", "--address", "policy.example:50052"), "--tls-ca"),
     ],
 )
 def test_what_cannot_be_read_is_named_and_exits_with_2(script, run, words, named):

@@ -143,7 +143,7 @@ def test_a_service_that_is_not_there_is_an_error(run, words):
 def test_plain_text_beyond_this_machine_and_a_missing_file_are_errors(run):
     abroad = run("users", "list", "dr-osei", "--address", "policy.example:1")
     assert (abroad.exit_code, abroad.stdout) == (2, "")
-    assert "credentials" in abroad.stderr
+    assert "--tls-ca" in abroad.stderr
     assert run("users", "list", "dr-osei", "--tls-ca", "/nowhere").exit_code == 2
 
 

@@ -143,7 +143,7 @@ def test_a_seed_that_no_caller_could_mend_is_a_warning():
 def test_only_a_seed_for_invited_users_needs_what_they_may_hold():
     alone = "p, role:owner, *, *, allow\n"
     found = {each.code: each.text for each in lint(alone).findings}
-    assert found.keys() == {"empty-role", "owner-alone"}
+    assert found.keys() == {"empty-role", "owner-alone", "no-mender"}
     assert all(action in found[Code.OWNER_ALONE] for action in ("claim:view", "user:list"))
     assert "user:invite" not in found[Code.OWNER_ALONE]
 

@@ -58,14 +58,15 @@ def channel_options(more: Options) -> list[tuple[str, Any]]:
 
 def refuse_plain_text_abroad(target: str, credentials: grpc.ChannelCredentials | None) -> None:
     """Raise ValueError if names and rights would cross a network unencrypted."""
-    if credentials is None and not _stays_here(target):
+    if credentials is None and not stays_here(target):
         raise ValueError(
             f"{target} is not on this machine: give credentials=grpc.ssl_channel_credentials(...), with this "
             "service's certificate and key"
         )
 
 
-def _stays_here(target: str) -> bool:
+def stays_here(target: str) -> bool:
+    """Is the target on this machine, so that no network sees what is said?"""
     if target.startswith(("unix:", "unix-abstract:")):
         return True
     address = target.rpartition("/")[2]

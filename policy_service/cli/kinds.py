@@ -1,0 +1,27 @@
+"""The kinds of changes in the change log, in words."""
+
+from typing import Final
+
+ACCESS, INVITATIONS, ROLES, POLICY = "Access", "Invitations", "Roles", "Policy"
+KINDS: Final = {
+    "physician.register": (ACCESS, "account opened"),
+    "invitation.accept": (ACCESS, "invitation accepted"),
+    "permissions.update": (ACCESS, "permissions edited"),
+    "access.revoke": (ACCESS, "access revoked"),
+    "grant": (ACCESS, "role given"),
+    "revoke": (ACCESS, "role taken"),
+    "invite": (INVITATIONS, "invitation sent"),
+    "invitation.resend": (INVITATIONS, "invitation sent again"),
+    "invitation.cancel": (INVITATIONS, "invitation cancelled"),
+    "role.create": (ROLES, "custom role made"),
+    "role.update": (ROLES, "custom role changed"),
+    "role.delete": (ROLES, "custom role removed"),
+    "seed.install": (POLICY, "built-in policy installed"),
+    "seed.apply": (POLICY, "built-in policy changed"),
+    "seed.rollback": (POLICY, "built-in policy put back"),
+    "model.install": (POLICY, "reading of the policy changed"),
+    "demo.load": (POLICY, "demo accounts loaded"),
+    "policy.import": (POLICY, "policy brought over from another database"),
+}
+POLICY_KINDS: Final = tuple(kind for kind, (lane, _) in KINDS.items() if lane == POLICY)
+"""Changes of no one account, which may concern every account."""
