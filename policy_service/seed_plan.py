@@ -211,11 +211,11 @@ def _guards(held: set[Row], wanted: set[Row], most_removed: float) -> Iterable[P
         yield EmptiedRole(roles=tuple(name_in(role) for role in emptied))
 
 
-def _locked_out(model: Model, held: set[Row], wanted: set[Row], methods: frozenset[str]) -> Iterable[PolicyError]:
+def _locked_out(model: Model, held: set[Row], wanted: set[Row], methods: frozenset[str]) -> list[PolicyError]:
     """Casbin's word on what calling services may before and after; one whose grants are all removed is meant to go."""
     before, after = ([row for row in rows if row.domain == SYSTEM_DOMAIN] for rows in (held, wanted))
     if set(before) == set(after):
-        return
+        return []
     had, has = Basis(model, before), Basis(model, after)
     callers = [_callers(rows) for rows in (before, after)]
 
@@ -228,8 +228,7 @@ def _locked_out(model: Model, held: set[Row], wanted: set[Row], methods: frozens
     could, can = (
         sum(basis.caller_may(name, _APPLY) for name in names) for basis, names in zip((had, has), callers, strict=True)
     )
-    if left or (could and not can):
-        yield CallersLockedOut(callers=left, appliers=can)
+    return [CallersLockedOut(callers=left, appliers=can)] if left or (could and not can) else []
 
 
 def _callers(rows: Iterable[Row]) -> set[str]:
