@@ -17,6 +17,7 @@ import structlog
 
 from policy_service import metrics
 from policy_service.decision_log import DecisionLog
+from policy_service.endings import end_if_cancelled
 from policy_service.errors import StoreUnavailable
 from policy_service.settings import Settings
 from policy_service.spool import Left, Segment, left_behind, sorted_out
@@ -93,6 +94,7 @@ class Shipper:
                 log.warning("decision log waits", cause=type(fault.__cause__).__name__, bytes=self._waiting())
                 pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret.
             except Exception as fault:
+                end_if_cancelled(fault)
                 # The lines stay where they are, and are tried again.
                 log.exception("decision log failed", exc_info=fault, bytes=self._waiting())
                 pause = _LONGEST_PAUSE

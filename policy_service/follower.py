@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from policy_service.endings import end_if_cancelled
 from policy_service.engine import Account, Basis
 from policy_service.errors import StartError, StoreUnavailable
 from policy_service.model import Model
@@ -89,6 +90,7 @@ class Follower:
             except (StoreUnavailable, EmptyPolicy) as fault:
                 log.warning("following paused", fault=str(fault), cause=type(fault.__cause__).__name__, age=replica.age)
             except Exception as fault:
+                end_if_cancelled(fault)
                 log.exception("following failed", exc_info=fault, age=replica.age)
             # Whatever it was, the replica goes on from memory until its age says that it may not.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret.

@@ -8,6 +8,7 @@ from typing import Final
 
 import asyncpg
 
+from policy_service.endings import end_if_cancelled
 from policy_service.errors import OutcomeUnknown, StartError, StoreUnavailable, TooManyLongReads
 from policy_service.store import decisions, log, outbox, rules
 from policy_service.store.invitations import DeliveryState
@@ -51,6 +52,7 @@ def translated() -> Iterator[None]:
     try:
         yield
     except (OSError, TimeoutError, asyncpg.InterfaceError) as fault:
+        end_if_cancelled(fault)
         raise StoreUnavailable from fault
     except asyncpg.InsufficientPrivilegeError as fault:
         raise StartError(
@@ -58,6 +60,7 @@ def translated() -> Iterator[None]:
             "--service-role ROLE'."
         ) from fault
     except asyncpg.PostgresError as fault:
+        end_if_cancelled(fault)
         if (fault.sqlstate or "")[:2] not in _AWAY:
             raise
         raise StoreUnavailable from fault

@@ -40,6 +40,7 @@ class Service:
         self.ports = {name: free_port() for name in ("DECISION", "MANAGEMENT", "METRICS")}
         self.env = environment(
             POLICY_DATA_DIR=str(self.data_dir),
+            PYTHONFAULTHANDLER="1",
             **{f"POLICY_{name}_ADDRESS": f"127.0.0.1:{port}" for name, port in self.ports.items()},
             **self.settings,
         )
@@ -78,7 +79,13 @@ class Service:
     def stop(self, process: subprocess.Popen[str], how: int = signal.SIGINT) -> str:
         """Ctrl-C: the signal goes to the whole group, as from a terminal."""
         os.killpg(process.pid, how)
-        rest, _ = process.communicate(timeout=60)
+        try:
+            rest, _ = process.communicate(timeout=60)
+        except subprocess.TimeoutExpired:
+            # Its threads' stacks go into the log, by faulthandler.
+            os.killpg(process.pid, signal.SIGABRT)
+            rest, _ = process.communicate(timeout=60)
+            pytest.fail(f"the service did not stop within a minute:\n{self.output}{rest}")
         self.output += rest
         return self.output
 

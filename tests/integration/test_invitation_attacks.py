@@ -325,17 +325,21 @@ async def test_22_a_pending_invitation_gives_nothing_back_after_revocation(page,
     assert await allowed(wire, "nina", revoked.revision) == set()
 
 
-async def test_22_what_was_invited_is_looked_at_again_on_accepting(page, mail, app):
+async def test_22_what_was_invited_is_looked_at_again_on_accepting(page, mail, app, seed):
     await page.create_role("desk", "claim:view")
     await page.invite("nina", "desk")
     token = await mail.token_for("nina@clinic.example")
     # The role goes, behind the page's back; the service itself refuses to delete it.
+    from policy_service import seeds
     from policy_service.custom_roles import delete
-    from policy_service.vocabulary import Physician, Role
+    from policy_service.vocabulary import ANY, Action, Effect, Physician, Role, rule_row
 
     await delete(app.store, Physician("dr-a"), Role("desk"), caller="test", actor="ops")
     assert await refusal(page.accept(token)) == "UNKNOWN_ROLE"
-    await page.create_role("desk", "claim:save")
+    # Nobody in the account can put another in its place; ops can.
+    assert await refusal(page.create_role("desk", "claim:save")) == "ROLE_IN_USE"
+    row = rule_row(Role("desk"), ANY, Action.CLAIM_SAVE, Effect.ALLOW)
+    await seeds.install(app.store, [*seed, row], caller="test", actor="ops")
     await page.accept(token)  # nothing was half done: the token is still good
 
 
