@@ -231,8 +231,13 @@ async def test_every_call_has_a_deadline(script, ask, method, arguments):
     script.answers = [failing(grpc.StatusCode.INTERNAL)]
     listing = method in {"who_can", "where_can", "list_invitations"}
     for options, most in (({}, 15.0 if listing else 2.0), ({"timeout": 0.7}, 0.7)):
-        with pytest.raises(PolicyError):
-            await ask(method, *arguments, **options)
+        seen = len(script.deadlines)
+        for _ in range(3):
+            # A call that a halt of the whole machine kept from the server says nothing.
+            with pytest.raises(PolicyError):
+                await ask(method, *arguments, **options)
+            if len(script.deadlines) > seen:
+                break
         assert script.deadlines[-1] is not None
         assert 0 < script.deadlines[-1] <= most + 0.1  # gRPC rounds the wire timeout up
 
