@@ -192,11 +192,17 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
     """
     model, _ = read_policy(settings)
     async with open_store(settings, existing=True) as store:
+        follower = Follower(store, model)
         try:
-            replica = await Follower(store, model).start(max_age=settings.max_staleness_seconds)
+            replica = await follower.start(max_age=settings.max_staleness_seconds)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
-        yield _seed_service(settings, store, replica, model)
+        following = asyncio.create_task(follower.run(replica))
+        try:
+            yield _seed_service(settings, store, replica, model)
+        finally:
+            following.cancel()
+            await asyncio.wait([following])
 
 
 def _seed_service(settings: Settings, store: Store, replica: Replica, model: Model) -> SeedService:

@@ -79,6 +79,12 @@ class Replica:
             raise RevisionNotReached(wanted=min_revision, reached=snapshot.revision)
         return snapshot
 
+    def reach(self, revision: int, seconds: float) -> Snapshot:
+        """As ``at``, for whoever has a thread of their own to wait so long in."""
+        with self._moved:
+            self._moved.wait_for(lambda: self._snapshot.revision >= revision, seconds)
+        return self.at(revision)
+
     def replace(self, snapshot: Snapshot, confirmed: float) -> None:
         """Take a new snapshot, true of the store at ``confirmed`` (this replica's clock)."""
         with self._moved:

@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence, Set
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import partial
@@ -21,7 +21,7 @@ from policy_service.errors import (
     RoleNameTaken,
     UnknownRevision,
 )
-from policy_service.impact import Impact, impact
+from policy_service.impact import Comparison, Impact
 from policy_service.model import Model
 from policy_service.policy_files import BrokenPolicy, seed_rows
 from policy_service.replica import Replica
@@ -44,6 +44,10 @@ _ACCOUNTS: Final = 1_000
 """Accounts between two breaths of a look at nothing but their roles' names."""
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
+_PATIENCE: Final = 2.0
+"""Seconds that a plan waits for the replica to be where the store is."""
+_KEPT: Final = 300.0
+"""Seconds for which the last comparison is kept: long enough to read a plan and agree to it."""
 _JUDGE: Final = ThreadPoolExecutor(1, "seed-judge")
 _ORDER: Final = {action: place for place, action in enumerate(ACTIONS)}
 
@@ -85,6 +89,8 @@ class Planned:
     digest: str
     allow_mass_removal: bool = False
     allow_emptied_role: bool = False
+    at_any_revision: bool = False
+    """Is the same digest enough, whatever else was changed?"""
 
 
 class SeedPlans:
@@ -99,46 +105,85 @@ class SeedPlans:
         self._model = model
         self._most_removed = most_removed
         self._methods = methods
+        self._kept: Comparison | None = None
+        self._forgetting: asyncio.TimerHandle | None = None
 
     async def plan(self, target: Target, *, most: int | None = NAMED) -> AsyncIterator[Progress | Plan]:
-        """What a target would change now. Raises BrokenSeed, UnknownRevision, ReplicaStale and StoreUnavailable."""
-        snapshot = self._replica.at()
+        """What a target would change now.
+
+        Raises BrokenSeed, UnknownRevision, RevisionNotReached, ReplicaStale and StoreUnavailable.
+        """
+        snapshot = await self._now()
         wanted = await self._rows(target, snapshot)
-        async for part in self._plan(snapshot, wanted, most=most):
+        async for part in self._plan(snapshot, self._comparison(snapshot, wanted), most=most):
             yield part
 
     async def apply(self, target: Target, planned: Planned, *, caller: str, actor: str, reason: str) -> Written:
         """Do what a plan says, in one change.
 
-        Raises PlanMoved where the revision or the digest is another by now,
-        MassRemoval, EmptiedRole and CallersLockedOut unless allowed,
-        RoleNameTaken, and what ``plan`` raises.
+        Raises PlanMoved where the digest, or the revision unless any will do, is
+        another by now, MassRemoval, EmptiedRole and CallersLockedOut unless
+        allowed, RoleNameTaken, and what ``plan`` raises.
         """
-        snapshot = await asyncio.to_thread(self._replica.at, planned.revision)
-        if snapshot.revision != planned.revision:
-            raise PlanMoved(planned=planned.revision, now=snapshot.revision)
+        snapshot = await self._now()
         wanted = await self._rows(target, snapshot)
-        made = await whole(self._plan(snapshot, wanted, most=0))
-        if made.digest != planned.digest:
-            raise PlanMoved(planned=planned.revision, now=snapshot.revision)
-        for guard in made.guards:
-            if not _is_allowed(guard, planned):
-                raise guard
-        detail: dict[str, object] = {"digest": made.digest}
+        comparison = self._comparison(snapshot, wanted)
+        await self._judge(snapshot, comparison, planned)
+        detail: dict[str, object] = {"digest": planned.digest}
         if target.to_revision:
             detail["to_revision"] = target.to_revision
         kind = "seed.rollback" if target.to_revision else "seed.apply"
         async with self._store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
             # Under the lock: from here on nobody can come between.
+            now = transaction.revision - 1
+            if now != snapshot.revision:
+                if not planned.at_any_revision:
+                    raise PlanMoved(planned=planned.revision, now=now)
+                # Only what was changed meanwhile is looked at: others wait for the lock.
+                snapshot = await self._reach(now)
+                await self._judge(snapshot, comparison, planned)
             # A restored database may be at this revision with other rows than the replica knows.
-            same = set(await transaction.seed_rows()) == set(snapshot.basis.rows)
-            if transaction.revision - 1 != planned.revision or not same:
-                raise PlanMoved(planned=planned.revision, now=transaction.revision - 1)
+            if not await transaction.has_passed(snapshot.held):
+                raise PlanMoved(planned=planned.revision, now=now)
             await seeds.put(transaction, wanted, kind, detail)
         return transaction.written
 
-    def _plan(self, snapshot: Snapshot, wanted: Iterable[Row], *, most: int | None) -> AsyncIterator[Progress | Plan]:
-        return plan(snapshot, self._model, wanted, most=most, most_removed=self._most_removed, methods=self._methods)
+    async def _judge(self, snapshot: Snapshot, comparison: Comparison, planned: Planned) -> None:
+        """Raise whatever keeps a plan from being applied to a snapshot."""
+        moved = PlanMoved(planned=planned.revision, now=snapshot.revision)
+        if not planned.at_any_revision and snapshot.revision != planned.revision:
+            raise moved
+        if set(snapshot.basis.rows) != comparison.before:
+            raise moved
+        made = await whole(self._plan(snapshot, comparison, most=0))
+        if made.digest != planned.digest:
+            raise moved
+        for guard in made.guards:
+            if not _is_allowed(guard, planned):
+                raise guard
+
+    async def _now(self) -> Snapshot:
+        """The policy as the store has it: whatever was acknowledged to anybody is in it."""
+        return await self._reach(await self._store.revision())
+
+    async def _reach(self, revision: int) -> Snapshot:
+        return await asyncio.to_thread(self._replica.reach, revision, _PATIENCE)
+
+    def _plan(self, snapshot: Snapshot, comparison: Comparison, *, most: int | None) -> AsyncIterator[Progress | Plan]:
+        return plan(snapshot, comparison, most=most, most_removed=self._most_removed, methods=self._methods)
+
+    def _comparison(self, snapshot: Snapshot, wanted: Iterable[Row]) -> Comparison:
+        """The last one if it is of the same rows: to look again takes little time then."""
+        kept, loop = self._kept, asyncio.get_running_loop()
+        if kept is None or (kept.before, kept.after) != (frozenset(snapshot.basis.rows), frozenset(wanted)):
+            kept = self._kept = Comparison(self._model, snapshot.basis.rows, wanted)
+        if self._forgetting:
+            self._forgetting.cancel()
+        self._forgetting = loop.call_later(_KEPT, self._forget)
+        return kept
+
+    def _forget(self) -> None:
+        self._kept = None
 
     async def _rows(self, target: Target, snapshot: Snapshot) -> tuple[Row, ...]:
         text = target.csv
@@ -161,17 +206,16 @@ class SeedPlans:
 
 async def plan(
     snapshot: Snapshot,
-    model: Model,
-    wanted: Iterable[Row],
+    comparison: Comparison,
     *,
     most: int | None,
     most_removed: float,
     methods: frozenset[str],
 ) -> AsyncIterator[Progress | Plan]:
     """What rows would change under a snapshot: accounts looked at, of all, then the plan."""
-    held, rows = set(snapshot.basis.rows), set(wanted)
+    model, held, rows = comparison.model, comparison.before, comparison.after
     added, removed = ordered(rows - held), ordered(held - rows)
-    async for part in impact(snapshot, model, rows, most=most):
+    async for part in comparison.impact(snapshot, most=most):
         if isinstance(part, Progress):
             yield part
         else:
@@ -198,7 +242,7 @@ async def whole(parts: AsyncIterator[Progress | Plan]) -> Plan:
     return made
 
 
-def _guards(held: set[Row], wanted: set[Row], most_removed: float) -> Iterable[PolicyError]:
+def _guards(held: Set[Row], wanted: Set[Row], most_removed: float) -> Iterable[PolicyError]:
     removed = len(held - wanted)
     if removed > most_removed * len(held):
         yield MassRemoval(removed=removed, rows=len(held), most=f"{most_removed:.0%}")
@@ -211,7 +255,7 @@ def _guards(held: set[Row], wanted: set[Row], most_removed: float) -> Iterable[P
         yield EmptiedRole(roles=tuple(name_in(role) for role in emptied))
 
 
-def _locked_out(model: Model, held: set[Row], wanted: set[Row], methods: frozenset[str]) -> list[PolicyError]:
+def _locked_out(model: Model, held: Set[Row], wanted: Set[Row], methods: frozenset[str]) -> list[PolicyError]:
     """Casbin's word on what calling services may before and after; one whose grants are all removed is meant to go."""
     before, after = ([row for row in rows if row.domain == SYSTEM_DOMAIN] for rows in (held, wanted))
     if set(before) == set(after):

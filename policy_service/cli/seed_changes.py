@@ -27,8 +27,6 @@ EmptiedRole = Annotated[
     bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows, or that a service may call.")
 ]
 
-_ATTEMPTS = 5
-
 
 def add_to(app: typer.Typer) -> None:
     """Add the commands."""
@@ -88,6 +86,13 @@ def apply(
     plan_file: Annotated[
         Path | None, typer.Option("--plan", help="Apply this plan, written by 'seed plan --out'.", show_default=False)
     ] = None,
+    at_any_revision: Annotated[
+        bool,
+        typer.Option(
+            "--at-any-revision",
+            help="With --plan: also if other things changed since, if rows and people are the same.",
+        ),
+    ] = False,
     direct: Annotated[
         bool, typer.Option("--direct", help="On the database of the settings, without a running service.")
     ] = False,
@@ -114,7 +119,19 @@ def apply(
     seeds = _direct() if direct else client
     assert seeds is not None  # noqa: S101 - without --direct there is a client.
     with faults_told(name, text):
-        _change(seeds, target, agreed, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
+        _change(
+            seeds,
+            target,
+            agreed,
+            actor,
+            reason,
+            allowed,
+            most=most,
+            every=every,
+            yes=yes,
+            as_json=as_json,
+            at_any_revision=at_any_revision,
+        )
 
 
 @seeding
@@ -150,13 +167,16 @@ def _change(
     every: bool,
     yes: bool,
     as_json: bool,
+    at_any_revision: bool = False,
 ) -> None:
     """Plan, show the plan, ask, and apply it. One that was agreed to before must still be the same."""
     made = _watched(seeds, target, most=most, every=every)
     if made.changes_nothing:
         print_done("this is the seed in force; nothing changed", made.revision, as_json=as_json, changed=False)
         return
-    if agreed and (made.revision, made.digest) != (agreed.revision, agreed.digest):
+    # What was shown just now need not wait for the policy to stand still: nothing but what was shown is done.
+    at_any_revision = at_any_revision or not agreed
+    if agreed and (made.digest != agreed.digest or (made.revision != agreed.revision and not at_any_revision)):
         print_error(
             f"The policy or what the seed would do is no longer what the plan says; plan again. (planned at revision "
             f"{agreed.revision}, now {made.revision})"
@@ -175,31 +195,20 @@ def _change(
             raise ValueError("nobody is here to ask; give --yes to apply without asking")
         if not answer:
             raise typer.Exit(Exit.DENIED)
-    for _ in range(_ATTEMPTS):
-        try:
-            revision = seeds.apply(target, made, actor=actor, reason=reason, **allowed)
-            break
-        except PlanMoved:
-            if agreed:
-                raise
-            # Something else was changed meanwhile. If the plan made now is the same in all that it does, it is the
-            # one that was agreed to.
-            again = _watched(seeds, target, most=most, every=every)
-            if again.changes_nothing:
-                # By somebody else, or by us, the answer being lost on its way.
-                print_done("this seed is in force meanwhile", again.revision, as_json=as_json, changed=False)
-                return
-            if again.digest != made.digest:
-                if not as_json:
-                    print_plan(again, asked_for_all=every)
-                print_error(
-                    "The policy was changed meanwhile, and the plan is another now; look at it and apply again."
-                )
-                raise typer.Exit(Exit.DENIED) from None
-            made = again
-    else:
-        print_error(f"The policy keeps changing: not applied in {_ATTEMPTS} attempts; nothing was changed.")
-        raise typer.Exit(Exit.DENIED)
+    try:
+        revision = seeds.apply(target, made, actor=actor, reason=reason, at_any_revision=at_any_revision, **allowed)
+    except PlanMoved:
+        if agreed:
+            raise
+        again = _watched(seeds, target, most=most, every=every)
+        if again.changes_nothing:
+            # By somebody else, or by us, the answer being lost on its way.
+            print_done("this seed is in force meanwhile", again.revision, as_json=as_json, changed=False)
+            return
+        if not as_json:
+            print_plan(again, asked_for_all=every)
+        print_error("The policy was changed meanwhile, and the plan is another now; look at it and apply again.")
+        raise typer.Exit(Exit.DENIED) from None
     print_done("the seed is applied", revision, as_json=as_json, changed=True, digest=made.digest)
 
 

@@ -51,6 +51,7 @@ class DirectSeeds:
         reason: str,
         allow_mass_removal: bool,
         allow_emptied_role: bool,
+        at_any_revision: bool,
     ) -> int:
         """As the client's."""
         request = pb.ApplySeedRequest(
@@ -60,6 +61,7 @@ class DirectSeeds:
             digest=plan.digest,
             allow_mass_removal=allow_mass_removal,
             allow_emptied_role=allow_emptied_role,
+            at_any_revision=at_any_revision,
             **target.fields(),
         )
         return int(_run(lambda service: service.apply_seed(request, _CALLER)).revision)
@@ -87,6 +89,7 @@ def offline_plan(
 ) -> SeedPlan:
     """A plan of a seed against another one, and the impact on the accounts of a file. Raises StartError."""
     from policy_service.engine import Basis
+    from policy_service.impact import Comparison
     from policy_service.model import read_model
     from policy_service.policy_files import read_file, read_seed, seed_rows
     from policy_service.seed_plan import Plan, plan
@@ -100,11 +103,11 @@ def offline_plan(
     if world and not any(row.domain.startswith("physician:") for row in accounts):
         raise ValueError(f"--world {world} has no accounts")
     snapshot = Snapshot.of_rows(basis, accounts)
-    wanted = seed_rows(text, name, methods=methods)
+    comparison = Comparison(model, basis.rows, seed_rows(text, name, methods=methods))
 
     async def made() -> Plan:
         share = settings.seed_most_removed
-        async for part in plan(snapshot, model, wanted, most=most, most_removed=share, methods=methods):
+        async for part in plan(snapshot, comparison, most=most, most_removed=share, methods=methods):
             if isinstance(part, Plan):
                 return part
             progress(part.done, part.total)

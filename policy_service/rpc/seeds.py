@@ -76,6 +76,7 @@ class SeedService:
             digest=digest,
             allow_mass_removal=request.allow_mass_removal,
             allow_emptied_role=request.allow_emptied_role,
+            at_any_revision=request.at_any_revision,
         )
         written = await self._plans.apply(target, planned, caller=caller, actor=actor, reason=reason)
         return pb.ApplySeedResponse(revision=written.revision, changed=written.changed)

@@ -9,7 +9,7 @@ from typing import Any
 from policy_service.chain import START, Entry
 from policy_service.errors import IdempotencyKeyReused, PhysicianExists
 from policy_service.store import rules
-from policy_service.vocabulary import Origin, Physician, Row, User, row_fault
+from policy_service.vocabulary import Held, Origin, Physician, Row, User, row_fault
 
 _RAISE = """
 UPDATE policy_revision
@@ -92,6 +92,10 @@ class Transaction:
     async def rows(self, domains: Sequence[str]) -> list[Row]:
         """The rows of some domains that hold now."""
         return await rules.current_of(self.connection, domains)
+
+    async def has_passed(self, point: Held) -> bool:
+        """Is this point in the history that led here?"""
+        return await rules.has_passed(self.connection, point)
 
     async def seed_rows(self) -> list[Row]:
         """The rows of origin seed that hold now."""

@@ -79,24 +79,25 @@ def batches(asked: list[pb.CheckRequest]) -> list[bytes]:
 
 
 async def fill(dsn: str, physicians: int) -> None:
-    """Migrate an empty database, install the seed, and copy the accounts' rows in at the next revision.
+    """Migrate an empty database, install the seed, and copy the accounts' rows in with the next change.
 
-    The tables that the decision plane never reads (physicians, users, changes) stay as they are.
+    The tables that the decision plane never reads (physicians, users) stay as they are.
     """
     await migrate(dsn)
     async with connect_store(dsn) as store:
         await seeds.install_first(store, read_seed(policies_dir() / "seed.csv"), SHIPPED_MODEL)
+        async with store.transaction(caller="bench", actor="bench") as transaction:
+            await transaction.change("bench.fill", None, detail={"physicians": physicians})
+            at = transaction.revision
+    records = (
+        (row.ptype, *row.values, *[""] * (4 - len(row.values)), "api", at)
+        for number in range(physicians)
+        for row in rows(number)
+    )
+    columns = ("ptype", "v0", "v1", "v2", "v3", "origin", "from_revision")
     connection = await asyncpg.connect(dsn)
     try:
-        async with connection.transaction():
-            at = await connection.fetchval("UPDATE policy_revision SET revision = revision + 1 RETURNING revision")
-            records = (
-                (row.ptype, *row.values, *[""] * (4 - len(row.values)), "api", at)
-                for number in range(physicians)
-                for row in rows(number)
-            )
-            columns = ("ptype", "v0", "v1", "v2", "v3", "origin", "from_revision")
-            await connection.copy_records_to_table("rules", records=records, columns=columns)
+        await connection.copy_records_to_table("rules", records=records, columns=columns)
         await connection.execute("VACUUM ANALYZE")
     finally:
         await connection.close()

@@ -7,10 +7,10 @@ from dataclasses import dataclass
 
 import pytest
 
-from policy_service.engine import Basis
-from policy_service.impact import Impact, impact
+from policy_service.engine import Account, Basis
+from policy_service.impact import Comparison, Impact
 from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import Action, Channel, Physician, Progress, Row, User
+from policy_service.vocabulary import Action, Channel, Held, Physician, Progress, Row, User
 from tests.conftest import SHIPPED_MODEL
 
 WORLDS = 320
@@ -39,14 +39,11 @@ class World:
     def snapshot(self) -> Snapshot:
         return Snapshot.of_rows(Basis(SHIPPED_MODEL, self.before), self.accounts)
 
-    def impact(self, most: int | None = None) -> Impact:
-        async def found() -> Impact:
-            *watched, last = [part async for part in impact(self.snapshot(), SHIPPED_MODEL, self.after, most=most)]
-            assert all(isinstance(part, Progress) for part in watched)
-            assert isinstance(last, Impact)
-            return last
+    def comparison(self) -> Comparison:
+        return Comparison(SHIPPED_MODEL, self.before, self.after)
 
-        return asyncio.run(found())
+    def impact(self, most: int | None = None) -> Impact:
+        return found_by(self.comparison(), self.snapshot(), most)
 
     def one_by_one(self) -> Touched:
         """Everyone in every account, asked about every action under the rows before and the rows after."""
@@ -67,6 +64,17 @@ class World:
                     gained = tuple(action for action in has if action not in had)
                     touched[user, str(physician)] = gained, tuple(action for action in had if action not in has)
         return touched
+
+
+def found_by(comparison: Comparison, snapshot: Snapshot, most: int | None = None) -> Impact:
+    *watched, last = asyncio.run(parts(comparison, snapshot, most))
+    assert all(isinstance(part, Progress) for part in watched)
+    assert isinstance(last, Impact)
+    return last
+
+
+async def parts(comparison: Comparison, snapshot: Snapshot, most: int | None) -> list[Progress | Impact]:
+    return [part async for part in comparison.impact(snapshot, most=most)]
 
 
 def world(number: int) -> World:
@@ -221,10 +229,7 @@ def test_progress_reaches_the_number_of_accounts():
     after = {Row(ptype="p", values=("role:owner", "*", "claim:view", "allow"))}
     snapshot = Snapshot.of_rows(Basis(SHIPPED_MODEL, before), accounts)
 
-    async def parts() -> list[Progress | Impact]:
-        return [part async for part in impact(snapshot, SHIPPED_MODEL, after, most=2)]
-
-    *watched, found = asyncio.run(parts())
+    *watched, found = asyncio.run(parts(Comparison(SHIPPED_MODEL, before, after), snapshot, 2))
     assert [(part.done, part.total) for part in watched if isinstance(part, Progress)] == [
         (1_000, 2_450),
         (2_000, 2_450),
@@ -232,3 +237,50 @@ def test_progress_reaches_the_number_of_accounts():
     ]
     assert isinstance(found, Impact)
     assert (found.users, found.physicians, found.groups[0].count) == (1, 2_450, 2_450)
+
+
+def test_looking_again_after_changes_finds_what_a_first_look_finds():
+    asked = 0
+    for number in range(20):
+        here, chance = world(number), random.Random(number)
+        kept, snapshot = here.comparison(), here.snapshot()
+        for revision in range(1, 8):
+            assert found_by(kept, snapshot) == found_by(here.comparison(), snapshot), (number, revision)
+            # One account is made, changed, or gone; the others are the very same objects.
+            physician = Physician(chance.choice(PHYSICIANS))
+            rows = account(chance, f"physician:{physician}")
+            changed_account = Account.of_rows(snapshot.basis, physician, rows) if chance.random() < 0.9 else None
+            snapshot = snapshot.after(Held(revision=revision), {physician: changed_account})
+            asked += 1
+    assert asked > 100
+
+
+def test_looking_again_asks_about_changed_accounts_only(monkeypatch):
+    here = world(3)
+    kept, snapshot = here.comparison(), here.snapshot()
+    first = found_by(kept, snapshot)
+    looked_at = []
+    look_at = Comparison._look_at
+    monkeypatch.setattr(
+        Comparison, "_look_at", lambda self, found: looked_at.append(found.physician) or look_at(self, found)
+    )
+    assert found_by(kept, snapshot) == first
+    assert looked_at == []
+    physician = next(snapshot.physicians())
+    rows = account(random.Random(1), f"physician:{physician}")
+    after = snapshot.after(Held(revision=1), {physician: Account.of_rows(snapshot.basis, physician, rows)})
+    found_by(kept, after)
+    assert looked_at == [physician]
+
+
+def test_two_looks_at_once_do_not_mix():
+    here = world(5)
+    kept, snapshot = here.comparison(), here.snapshot()
+    physician = next(snapshot.physicians())
+    later = snapshot.after(Held(revision=1), {physician: None})
+
+    async def both() -> list[list[Progress | Impact]]:
+        return await asyncio.gather(*(parts(kept, at, None) for at in (snapshot, later) * 3))
+
+    wanted = [found_by(here.comparison(), at) for at in (snapshot, later)] * 3
+    assert [found[-1] for found in asyncio.run(both())] == wanted

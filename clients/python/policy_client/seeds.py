@@ -122,12 +122,14 @@ class SeedClient(BlockingClient):
         reason: str,
         allow_mass_removal: bool = False,
         allow_emptied_role: bool = False,
+        at_any_revision: bool = False,
         timeout: float | None = None,
     ) -> int:
         """Do exactly what the plan says; the revision that shows it.
 
-        Raises PlanMoved where the plan no longer holds, Refused where it removes
-        too much and that was not allowed.
+        With ``at_any_revision`` also where something else was changed since, if
+        rows and everyone affected are the same. Raises PlanMoved where the plan no
+        longer holds, Refused where it removes too much and that was not allowed.
         """
         request = pb.ApplySeedRequest(
             actor=actor,
@@ -136,6 +138,7 @@ class SeedClient(BlockingClient):
             digest=plan.digest,
             allow_mass_removal=allow_mass_removal,
             allow_emptied_role=allow_emptied_role,
+            at_any_revision=at_any_revision,
             **target.fields(),
         )
         call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, lambda answer: int(answer.revision))

@@ -136,7 +136,7 @@ class Affected(_message.Message):
     def __init__(self, group: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ...) -> None: ...
 
 class ApplySeedRequest(_message.Message):
-    __slots__ = ("actor", "reason", "csv", "to_revision", "revision", "digest", "allow_mass_removal", "allow_emptied_role")
+    __slots__ = ("actor", "reason", "csv", "to_revision", "revision", "digest", "allow_mass_removal", "allow_emptied_role", "at_any_revision")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     CSV_FIELD_NUMBER: _ClassVar[int]
@@ -145,6 +145,7 @@ class ApplySeedRequest(_message.Message):
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     ALLOW_MASS_REMOVAL_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EMPTIED_ROLE_FIELD_NUMBER: _ClassVar[int]
+    AT_ANY_REVISION_FIELD_NUMBER: _ClassVar[int]
     actor: str
     reason: str
     csv: str
@@ -153,7 +154,8 @@ class ApplySeedRequest(_message.Message):
     digest: str
     allow_mass_removal: bool
     allow_emptied_role: bool
-    def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., csv: _Optional[str] = ..., to_revision: _Optional[int] = ..., revision: _Optional[int] = ..., digest: _Optional[str] = ..., allow_mass_removal: _Optional[bool] = ..., allow_emptied_role: _Optional[bool] = ...) -> None: ...
+    at_any_revision: bool
+    def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., csv: _Optional[str] = ..., to_revision: _Optional[int] = ..., revision: _Optional[int] = ..., digest: _Optional[str] = ..., allow_mass_removal: _Optional[bool] = ..., allow_emptied_role: _Optional[bool] = ..., at_any_revision: _Optional[bool] = ...) -> None: ...
 
 class ApplySeedResponse(_message.Message):
     __slots__ = ("revision", "changed")
