@@ -22,7 +22,7 @@ FIGURES = {
     *("plain_first", "plain_warm", "load", "load_seconds", "load_memory", "change", "change_p99"),
     *("logged", "logged_cpu", "logged_batch", "logged_batch_cpu"),
     *("verify", "verify_rate"),
-    *("plan_seconds", "plan_check"),
+    *("plan_seconds", "plan_again", "plan_check"),
     *("follow", "follow_p99"),
     *("invite", "invite_check", "invite_check_p99"),
 }

@@ -252,7 +252,7 @@ async def test_another_databases_lines_stay_where_they_are(quiet, store, seed, d
         made = await ask(wire, 1)
     name = "another_house"
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated STRATEGY file_copy")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE migrated")
     other = postgres.replace("/postgres?", f"/{name}?")
     async with connect_store(other) as second:
         elsewhere = quiet.model_copy(update={"database_url": settings_for(other).database_url})

@@ -204,7 +204,7 @@ async def test_a_grant_added_to_an_import_is_found(app, store, database, history
     *_, checked = moving_check.check(file, contract_methods())
     empty = f"{TEMPLATE}_import"
     owner = await asyncpg.connect(postgres)
-    await owner.execute(f"CREATE DATABASE {empty} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await owner.execute(f"CREATE DATABASE {empty} TEMPLATE {TEMPLATE}")
     async with connect_store(in_database(postgres, empty)) as other:
         await moving.install(other, checked, actor="ops", reason="")
         assert (await verdict(other)).fault == ""

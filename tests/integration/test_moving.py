@@ -35,7 +35,7 @@ async def new_house(postgres: str) -> AsyncIterator[str]:
     """Another migrated database without policy, as its services see it."""
     name = f"new_house_{os.getpid()}_{next(_names)}"
     connection = await asyncpg.connect(postgres)
-    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE} STRATEGY file_copy")
+    await connection.execute(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE}")
     yield as_role(in_database(postgres, name), SERVICE_ROLE)
     await connection.execute(f"DROP DATABASE {name} WITH (FORCE)")
     await connection.close()
