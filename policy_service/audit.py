@@ -13,7 +13,7 @@ from itertools import groupby, islice
 
 from policy_service.custom_roles import RoleDefinition, definitions_of
 from policy_service.engine import Account, Basis
-from policy_service.errors import UnknownPhysician
+from policy_service.errors import UnknownPhysician, UnknownUser
 from policy_service.model import Model
 from policy_service.past import built_in_at, model_at
 from policy_service.shapes import Shapes, shapes
@@ -115,8 +115,8 @@ class Reviews:
                 raise UnknownPhysician(physician=physician, at_revision=point.revision)
             model, built_in = await model_at(look, point.revision, self._model), await built_in_at(look, point.revision)
             name = await table.display_name(look, physician)
-            moment = as_of if isinstance(as_of, datetime) else self._clock() if as_of is None else point.at
-            pending = [] if after else await table.pending(look, physician, point.revision, moment)
+            moment = self._moment(as_of, point)
+            pending = [] if after else await table.pending(look, point.revision, moment, physician=physician)
             head = await table.point(look, None)
 
         def decide() -> Review:
@@ -136,10 +136,19 @@ class Reviews:
         return await asyncio.to_thread(decide)
 
     async def of_user(self, user: User, as_of: AsOf, *, after: Physician | None, size: int) -> Review:
-        """Every account in which the user held anything, in byte order, after one. Raises UnknownRevision."""
+        """Every account in which the user held anything, in byte order, after one.
+
+        The first page tells of open invitations too. Raises UnknownRevision,
+        and UnknownUser for somebody of whom nothing was ever written down.
+        """
         subject = subject_of_user(user)
         async with self._store.reading() as look:
             point = await table.point(look, as_of)
+            if not await table.is_known(look, user):
+                # A mistyped name would read as somebody without access.
+                raise UnknownUser(user=user)
+            moment = self._moment(as_of, point)
+            pending = [] if after else await table.pending(look, point.revision, moment, user=user)
             places = await table.physicians_of(look, subject, point.revision, after=after, size=size + 1)
             found = await table.rows_since(look, places[:size], point.revision, subject=subject)
             model, built_in = await model_at(look, point.revision, self._model), await built_in_at(look, point.revision)
@@ -152,9 +161,13 @@ class Reviews:
                 rows = list(group)
                 account = Account.of_rows(basis, Physician(name_in(domain)), (row for row, _ in rows))
                 access += _accesses(judge, account, rows, None)
-            return Review(point=point, head=head, access=tuple(access), more=len(places) > size)
+            return Review(point=point, head=head, access=tuple(access), more=len(places) > size, pending=tuple(pending))
 
         return await asyncio.to_thread(decide)
+
+    def _moment(self, as_of: AsOf, point: Point) -> datetime:
+        """When it is asked about: invitations lapse without a change."""
+        return as_of if isinstance(as_of, datetime) else self._clock() if as_of is None else point.at
 
 
 def _accesses(judge: Shapes, account: Account, rows: RowsSince, after: User | None) -> Iterable[Access]:

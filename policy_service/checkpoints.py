@@ -20,7 +20,7 @@ from policy_service.chain import instant
 from policy_service.errors import InvalidField, InvalidRequest, StartError
 from policy_service.key_files import read_or_make
 
-_MOST_TEXT: Final = 2_000
+_MOST_TEXT: Final = 500
 _FIELDS: Final = {"at": str, "hash": str, "key": str, "log": str, "revision": int, "signature": str}
 _HASH: Final = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _SIGNATURE: Final = re.compile(r"[0-9a-f]{128}", re.ASCII)
@@ -43,12 +43,11 @@ class Checkpoint:
 
 
 class Verifier:
-    """Tells checkpoints under one public key from others."""
+    """Tells checkpoints under known public keys from others."""
 
-    def __init__(self, key: Ed25519PublicKey) -> None:
-        """``key`` as the auditor got it, by a way of their own."""
-        self._key = key
-        self.name = _name(key)
+    def __init__(self, *keys: Ed25519PublicKey) -> None:
+        """``keys`` as the auditor got them, by a way of their own."""
+        self._keys = {_name(key): key for key in keys}
 
     def read(self, text: str) -> Checkpoint:
         """The checkpoint that a line holds, if the key signed it. Raises InvalidRequest."""
@@ -66,26 +65,29 @@ class Verifier:
             raise _invalid("is not a checkpoint: a JSON object with " + ", ".join(_FIELDS))
         signature = bytes.fromhex(found.pop("signature"))
         checkpoint = Checkpoint(**found)
-        if checkpoint.key != self.name:
-            raise _invalid(f"of revision {checkpoint.revision} is signed with another key, not {self.name}")
+        key = self._keys.get(checkpoint.key)
+        if key is None:
+            known = " or ".join(self._keys)
+            raise _invalid(f"of revision {checkpoint.revision} is signed with another key, not {known}")
         try:
-            self._key.verify(signature, checkpoint.signed_bytes())
+            key.verify(signature, checkpoint.signed_bytes())
         except (InvalidSignature, UnicodeEncodeError) as fault:
             raise _invalid(f"of revision {checkpoint.revision} has a signature that is not of its content") from fault
         return checkpoint
 
 
 class Signer:
-    """The service's key for checkpoints. Replicas may each have their own."""
+    """The service's key for checkpoints, the same for all replicas: each believes those of its own key."""
 
     def __init__(self, key: Ed25519PrivateKey) -> None:
         """Use ``read_signer``."""
         self._key = key
+        self._name = _name(key.public_key())
         self.verifier = Verifier(key.public_key())
 
     def sign(self, *, log: str, revision: int, hash: bytes, at: datetime) -> str:  # noqa: A002 - its name everywhere.
         """A checkpoint as a line of JSON."""
-        checkpoint = Checkpoint(log=log, revision=revision, hash=hash.hex(), at=instant(at), key=self.verifier.name)
+        checkpoint = Checkpoint(log=log, revision=revision, hash=hash.hex(), at=instant(at), key=self._name)
         signature = self._key.sign(checkpoint.signed_bytes()).hex()
         return json.dumps({**json.loads(checkpoint.signed_bytes()), "signature": signature})
 
@@ -109,15 +111,19 @@ def read_signer(path: Path) -> Signer:
     return Signer(key)
 
 
-def read_verifier(path: Path) -> Verifier:
-    """Read a public key, PEM. Raises StartError."""
+def read_verifier(*paths: Path) -> Verifier:
+    """Read public keys, PEM. Raises StartError."""
+    return Verifier(*map(_public_key, paths))
+
+
+def _public_key(path: Path) -> Ed25519PublicKey:
     try:
         key = serialization.load_pem_public_key(path.read_bytes())
     except (OSError, ValueError) as fault:
         raise StartError(f"The public key {path} cannot be used: {fault}") from fault
     if not isinstance(key, Ed25519PublicKey):
         raise StartError(f"{path} is not an Ed25519 public key")
-    return Verifier(key)
+    return key
 
 
 def _new_key() -> bytes:

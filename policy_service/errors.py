@@ -40,8 +40,9 @@ class PolicyError(Exception):
         return f"{sentence} ({facts})" if facts else sentence
 
     def facts(self) -> dict[str, str]:
-        """The fields in words, but for those that are None."""
-        found = {field.name: fact for field in fields(self) if (fact := getattr(self, field.name)) is not None}
+        """The fields in words, but for those that are None or name nothing."""
+        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {name: fact for name, fact in found.items() if fact is not None and fact != ()}
         return {
             name: ", ".join(str(part) for part in fact) if isinstance(fact, tuple) else str(fact)
             for name, fact in found.items()
@@ -70,6 +71,15 @@ class UnknownPhysician(PolicyError):
     physician: str
     at_revision: int | None = None
     """When, where that is not now."""
+
+
+@dataclass(kw_only=True)
+class UnknownUser(PolicyError):
+    """Nobody of this name has or ever had access, credentials or an invitation."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_USER"
+    user: str
 
 
 @dataclass(kw_only=True)

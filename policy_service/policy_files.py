@@ -8,15 +8,12 @@ whole or refused whole, every fault with its line.
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Final
+from typing import BinaryIO
 
 from policy_service.errors import StartError
 from policy_service.policy_lines import lines_of
-from policy_service.seed_lint import MOST_CHARACTERS, lint
+from policy_service.seed_lint import MOST_BYTES, lint
 from policy_service.vocabulary import Row, row_fault
-
-# A character has at most four bytes: what is longer has more characters than lint takes.
-_MOST_BYTES: Final = 4 * MOST_CHARACTERS + 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,7 +65,7 @@ def read_rows(text: str, name: str) -> tuple[Row, ...]:
 def seed_text(source: BinaryIO) -> str:
     """The text of a seed as ``lint`` judges it: whatever the bytes are, and no more of them than a seed can have."""
     # A byte that is not UTF-8 stays as a surrogate, so that it is found with its place.
-    return source.read(_MOST_BYTES).decode("utf-8", "surrogateescape")
+    return source.read(MOST_BYTES + 1).decode("utf-8", "surrogateescape")
 
 
 def seed_rows(text: str, name: str, *, methods: frozenset[str] | None = None) -> tuple[Row, ...]:

@@ -16,7 +16,7 @@ class _Paragraph:
     rows: list[tuple[Row, str]] = field(default_factory=list)
 
 
-def rewritten(text: str, rows: Iterable[Row]) -> str:
+def rewritten(text: str, rows: Iterable[Row], *, name: str = "the file to follow") -> str:
     """The rows as CSV in the manner of a text that held such rows. Raises BrokenPolicy for a text that cannot be read.
 
     What is the same stays as it is written, in its place. Comments go with the
@@ -25,7 +25,7 @@ def rewritten(text: str, rows: Iterable[Row]) -> str:
     """
     wanted = set(rows)
     # As a whole first: a fault has its place, and no row stands there twice.
-    read_rows(text, "the file to follow")
+    read_rows(text, name)
     paragraphs = _paragraphs(text)
     held: set[Row] = set()
     kept: list[_Paragraph] = []

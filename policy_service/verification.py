@@ -68,12 +68,14 @@ async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncIterator[P
 
 
 def _decisions_fault(replicas: Iterable[Recorded]) -> str:
-    """Decisions that are not there and were not counted as lost."""
-    gone = [(log, missing) for log in replicas if (missing := log.missing - log.lost) > 0]
-    return "; ".join(
-        f"the decision log of process {log.replica} lacks {missing:,} decisions that were not counted as lost"
-        for log, missing in gone
-    )
+    """Decisions that are not there and were not counted as lost, or are there and come from nowhere."""
+    faults = []
+    for log in replicas:
+        if log.started_at is None:
+            faults.append(f"process {log.replica} recorded decisions, and nothing says that it ever started")
+        if (missing := log.missing - log.lost) > 0:
+            faults.append(f"the decision log of process {log.replica} lacks {missing:,} decisions not counted as lost")
+    return "; ".join(faults)
 
 
 async def _end_fault(look: LogLook, walk: Walk, last_kept: int) -> tuple[int, str]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime
+from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar
@@ -71,7 +72,7 @@ def changes(
         columns=words.CHANGE_COLUMNS,
         json=words.change_json,
         cells=words.change_cells,
-        table=words.print_changes,
+        table=partial(words.print_changes, about=f"user:{user}" if user else ""),
     )
 
 
@@ -135,7 +136,8 @@ def review(
     at: Annotated[str, typer.Option(help=f"As it was then: {Instant}.", show_default="now")] = "",
     html: Annotated[Path | None, typer.Option(help="Write a page to read, print and file.", show_default=False)] = None,
     since: Annotated[
-        str, typer.Option(help="With --html: show the changes from this time on; as elsewhere.", show_default="90d")
+        str,
+        typer.Option(help="With --html: show the changes from this time on; 90d is before --at.", show_default="90d"),
     ] = "",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
@@ -148,16 +150,16 @@ def review(
     if as_csv and html:
         raise ValueError("--html or --csv: the answer has one form")
     now = datetime.now(UTC)
-    form, point, begin = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now), None
-    if html:
-        begin = read_time(since or _PERIOD, "--since", now)
-        if begin and begin > now:
-            raise ValueError(f"--since {since} is still to come")
+    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now)
+    end = point if isinstance(point, datetime) else now
+    begin = _begin(since or _PERIOD, end)
     found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
     if html:
         # Late: the other commands need no templates.
         from policy_service.cli.report import render
 
+        if isinstance(point, int):
+            begin = _begin(since or _PERIOD, found.at)
         changes = list(client.changes(physician=physician, user=user, since=begin))
         for kind in POLICY_KINDS:
             changes += client.changes(kind=kind, since=begin)
@@ -195,9 +197,19 @@ def diff(
         words.print_diff(found)
 
 
+def _begin(since: str, end: datetime) -> datetime | None:
+    """The beginning of a report's period, which ends with what is reviewed, whenever that was."""
+    begin = read_time(since, "--since", end)
+    if begin and begin > end:
+        raise ValueError(f"--since {since} is after what is reviewed, {end:%Y-%m-%d %H:%M} UTC")
+    return begin
+
+
 def _period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
     now = datetime.now(UTC)
     begin, end = read_time(since, "--since", now), read_time(until, "--until", now)
+    if begin and begin > now:
+        raise ValueError(f"--since {since} is still to come")
     if begin and end and begin >= end:
         raise ValueError(f"nothing is both since {since} and before --until {until}: the one is not before the other")
     return begin, end

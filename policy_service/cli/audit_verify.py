@@ -2,7 +2,8 @@
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -13,9 +14,12 @@ from policy_client.reviews import ReplicaLog, Verdict
 from rich.markup import escape
 
 from policy_service.cli.calling import AsJson, auditing_unless_direct, plain
-from policy_service.cli.output import Exit, Moved, err, out, print_json, print_table, progress_bar, when
+from policy_service.cli.output import Exit, Moved, err, out, print_json, print_table, progress_bar, read_text, when
 
 _PLACE = re.compile(r"against\[(\d+)\]")
+_AT_ONCE = 2_000
+"""Checkpoints in one request: of at most 500 characters, they fit into the megabyte that a service takes."""
+_LONGEST = 501
 
 
 def add_to(app: typer.Typer) -> None:
@@ -29,37 +33,43 @@ def verify(
     *,
     against: Annotated[
         list[Path] | None,
-        typer.Option(help="Checkpoints kept elsewhere, one a line. Can be repeated.", show_default=False),
+        typer.Option(
+            help="Checkpoints kept elsewhere, one a line; - is standard input. Can be repeated.", show_default=False
+        ),
     ] = None,
     direct: Annotated[
         bool, typer.Option("--direct", help="Read the database of the settings; trust no running service.")
     ] = False,
-    public_key: Annotated[
-        Path | None,
-        typer.Option(help="With --direct: who signed them, PEM. [default: checkpoint.pub in POLICY_DATA_DIR]"),
+    public_keys: Annotated[
+        list[Path] | None,
+        typer.Option(
+            "--public-key",
+            help="With --direct: who signed them, PEM. Can be repeated. [default: checkpoint.pub in POLICY_DATA_DIR]",
+            show_default=False,
+        ),
     ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Walk the change log and hold it against checkpoints and the policy. Exits with 1 if anything is wrong."""
-    if public_key and not direct:
+    if public_keys and not direct:
         raise ValueError("--public-key is for --direct; a running service knows its own key")
-    kept = [
-        (f"{path}:{number}", line)
-        for path in against or ()
-        for number, line in enumerate(path.read_text(encoding="utf-8").splitlines(), start=1)
-        if line.strip()
-    ]
-    lines = [line for _, line in kept]
-    try:
-        with progress_bar("entries") as moved:
-            if direct:
-                found = _directly(lines, public_key, moved)
-            else:
-                assert client is not None  # noqa: S101 - without --direct there is one.
-                found = client.verify(lines, progress=lambda part: moved(part.done, part.total))
-    except (InvalidRequest, ValueError) as fault:
-        # Told by place in the request; people know files and lines.
-        raise ValueError(_PLACE.sub(lambda place: kept[int(place[1])][0], str(fault))) from fault
+    kept = [checkpoint for path in against or () for checkpoint in _kept_in(path)]
+    with progress_bar("entries") as moved:
+        if direct:
+            found = _against(kept, lambda lines: _directly(lines, public_keys or (), moved))
+        else:
+            assert client is not None  # noqa: S101 - without --direct there is one.
+            service = client
+            met = 0
+            for start in range(0, max(len(kept), 1), _AT_ONCE):
+                found = _against(
+                    kept[start : start + _AT_ONCE],
+                    lambda lines: service.verify(lines, progress=lambda part: moved(part.done, part.total)),
+                )
+                met += found.checkpoints_met
+                if not found.whole:
+                    break
+            found = replace(found, checkpoints_met=met)
     if as_json:
         print_json({**plain(found), "replicas": [{**plain(log), "missing": log.missing} for log in found.replicas]})
     else:
@@ -67,7 +77,25 @@ def verify(
     raise typer.Exit(Exit.OK if found.whole else Exit.DENIED)
 
 
-def _directly(lines: Sequence[str], public_key: Path | None, moved: Moved) -> Verdict:
+def _kept_in(path: Path) -> list[tuple[str, str]]:
+    """A file's checkpoints, each with its place. Raises ValueError where there are none: they are what is relied on."""
+    lines = enumerate(read_text(path).splitlines(), start=1)
+    # Cut off where it is none anyway, so that what is sent is bounded.
+    found = [(f"{path}:{number}", line[:_LONGEST]) for number, line in lines if line.strip()]
+    if not found:
+        raise ValueError(f"{path} holds no checkpoint")
+    return found
+
+
+def _against(kept: Sequence[tuple[str, str]], walk: Callable[[list[str]], Verdict]) -> Verdict:
+    try:
+        return walk([line for _, line in kept])
+    except (InvalidRequest, ValueError) as fault:
+        # Told by place in the request; people know files and lines.
+        raise ValueError(_PLACE.sub(lambda place: kept[int(place[1])][0], str(fault))) from fault
+
+
+def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -> Verdict:
     from policy_service.app import open_store
     from policy_service.checkpoints import read_verifier
     from policy_service.errors import PolicyError
@@ -76,7 +104,8 @@ def _directly(lines: Sequence[str], public_key: Path | None, moved: Moved) -> Ve
     from policy_service.settings import read_settings
 
     settings = read_settings()
-    verifier = read_verifier(public_key or settings.data_dir / "checkpoint.pub") if lines or public_key else None
+    believed = public_keys or ([settings.data_dir / "checkpoint.pub"] if lines else [])
+    verifier = read_verifier(*believed) if believed else None
 
     async def walked() -> Any:
         async with open_store(settings, existing=True) as store:

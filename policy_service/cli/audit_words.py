@@ -50,8 +50,8 @@ def change_cells(changes: Iterable[Change]) -> Iterator[Sequence[Cell]]:
         )  # fmt: skip
 
 
-def print_changes(changes: Sequence[Change], *, more: bool) -> None:
-    """Entries with what began and what ended, in words."""
+def print_changes(changes: Sequence[Change], *, more: bool, about: str = "") -> None:
+    """Entries with what began and what ended, in words; ``about`` is the subject that was asked about."""
     print_table(
         [Column("revision", justify="right"), "when (UTC)", "who, through what", "what", "physician", "change"],
         [
@@ -61,7 +61,7 @@ def print_changes(changes: Sequence[Change], *, more: bool) -> None:
                 escape(f"{change.actor} ({change.caller})" + (f"\n{change.reason}" if change.reason else "")),
                 escape(change.kind),
                 escape(change.physician),
-                "\n".join(_change_lines(change)),
+                "\n".join(_change_lines(change, about)),
             )
             for change in changes
         ],
@@ -121,9 +121,26 @@ def print_review(review: AccessReview) -> None:
         f"[bold]{escape(subject)}[/bold] at revision {review.revision}, made {moment(review.at)} UTC "
         f"[dim](entry {review.hash[:16]}…)[/dim]"
     )
-    if not review.access:
+    if review.access:
+        _print_access(review, by_user=by_user)
+    else:
         out.print("Held nothing anywhere then.")
-        return
+    if review.pending:
+        print_table(
+            ["physician" if by_user else "invited", "e-mail", "to hold", "by", "since (UTC)", "until (UTC)"],
+            [
+                (
+                    escape(one.physician if by_user else one.username), escape(one.email),
+                    escape(", ".join((*one.roles, *one.actions))), escape(one.invited_by), moment(one.invited_at),
+                    moment(one.expires_at),
+                )
+                for one in review.pending
+            ],
+            caption="Open invitations, which grant nothing",
+        )  # fmt: skip
+
+
+def _print_access(review: AccessReview, *, by_user: bool) -> None:
     actions = [action.action for action in review.access[0].actions]
     print_table(
         ["physician" if by_user else "user", *(Column(_heading(action), justify="center") for action in actions)],
@@ -151,18 +168,6 @@ def print_review(review: AccessReview) -> None:
             ],
             caption="Roles of this account's own",
         )
-    if review.pending:
-        print_table(
-            ["invited", "e-mail", "to hold", "by", "since (UTC)", "until (UTC)"],
-            [
-                (
-                    escape(one.username), escape(one.email), escape(", ".join((*one.roles, *one.actions))),
-                    escape(one.invited_by), moment(one.invited_at), moment(one.expires_at),
-                )
-                for one in review.pending
-            ],
-            caption="Open invitations, which grant nothing",
-        )  # fmt: skip
 
 
 def diff_cells(diff: AccessDiff) -> Iterator[Sequence[Cell]]:
@@ -203,16 +208,22 @@ def row_in_words(row: Sequence[str], *, with_place: bool) -> str:
     return f"{words} for {_name(domain)}" if with_place and domain.startswith("physician:") else words
 
 
-def _change_lines(change: Change) -> list[str]:
+def _change_lines(change: Change, about: str) -> list[str]:
+    """What a change did. Where it is too much, the rows of those who were asked about come first."""
     if change.kind == "policy.import":
         # Its entry names the rows that went, and of those that came their number only.
         counts = change.detail.get("counts")
-        words = ", ".join(f"{count} of {kind}" for kind, count in counts.items()) if isinstance(counts, dict) else ""
+        kinds = counts.items() if isinstance(counts, dict) else ()
+        words = ", ".join(f"{count} {kind}{'' if count == 1 else 's'}" for kind, count in kinds)
         came_from = change.detail.get("from_revision", "?")
         return [f"[green]+ everything of another database's revision {came_from}: {escape(words)}[/green]"]
     with_place = not change.physician
-    lines = [f"[red]- {escape(row_in_words(row, with_place=with_place))}[/red]" for row in change.before]
-    lines += [f"[green]+ {escape(row_in_words(row, with_place=with_place))}[/green]" for row in change.after]
+    rows = [("red", "-", row) for row in change.before] + [("green", "+", row) for row in change.after]
+    if len(rows) > _MOST_LINES and about:
+        rows.sort(key=lambda told: about not in told[2])
+    lines = [
+        f"[{colour}]{sign} {escape(row_in_words(row, with_place=with_place))}[/{colour}]" for colour, sign, row in rows
+    ]
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], f"[dim]… {len(lines) - _MOST_LINES + 1} more rows: see --json[/dim]"]
     return lines + [

@@ -4,7 +4,7 @@ import inspect
 import os
 import re
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict
 from datetime import datetime
@@ -58,12 +58,15 @@ def _calling(
     refusals: tuple[type[PolicyError], ...] = (),
     only_if: str | None = None,
     unless: str | None = None,
+    nothing_empty: bool = False,
 ) -> Callable[[Command], Command]:
     """Let commands begin with an open client, made from options that this adds to theirs.
 
     An error of the client's is told in a line, and exits with 1 if it is one
     of the refusals, else with 2. A command with ``only_if`` gets no client
     unless that option of its own is given, one with ``unless`` none if it is.
+    With ``nothing_empty`` a value that is given and empty is refused: it would
+    be another question.
     """
     added = {
         "address": (address, Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]),
@@ -77,12 +80,18 @@ def _calling(
         for name, (default, annotation) in added.items()
     ]
 
+    if nothing_empty:
+        options.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
+
     def with_client(command: Command) -> Command:
         own = list(inspect.signature(command).parameters.values())[1:]
 
         @wraps(command)
         def run(**values: Any) -> None:
             reach = {name: values.pop(name) for name in added}
+            if nothing_empty:
+                with _told(reach["address"], refusals):
+                    _refuse_empty(values.pop("context"), values)
             if (only_if and not values[only_if]) or (unless and values[unless]):
                 with _told(reach["address"], refusals):
                     command(None, **values)
@@ -110,7 +119,7 @@ asking_if_live = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRES
 managing = _calling(
     ManageUsersClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, AlreadyExists)
 )
-auditing = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS")
+auditing = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", nothing_empty=True)
 
 _seeding = partial(_calling, SeedClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, PlanMoved))
 seeding = _seeding()
@@ -142,6 +151,14 @@ def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[Non
     except ValueError as fault:
         print_error(str(fault))
         raise typer.Exit(Exit.ERROR) from fault
+
+
+def _refuse_empty(context: typer.Context, values: Mapping[str, object]) -> None:
+    for parameter in context.command.params:
+        name = str(parameter.name)
+        source = context.get_parameter_source(name)
+        if values.get(name) == "" and source is not None and source.name != "DEFAULT":
+            raise ValueError(f"{parameter.opts[0]} is empty")
 
 
 def _refuse_no_address(address: str) -> None:

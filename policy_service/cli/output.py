@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from datetime import UTC, datetime
 from enum import IntEnum
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, Final
 
 import typer
 from rich import box
@@ -22,6 +22,9 @@ from rich.table import Column, Table
 out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
+
+STANDARD: Final = Path("-")
+"""As a file's name: standard input or output."""
 
 Moved = Callable[[int, int], None]
 """Told how much is done, of how much."""
@@ -90,7 +93,7 @@ def progress_bar(words: str) -> Iterator[Moved]:
 @contextmanager
 def written(output: Path | None, *, private: bool = False) -> Iterator[IO[str]]:
     """A file that is there whole or not at all, or standard output; a ``private`` one is for its owner's eyes only."""
-    if output is None:
+    if output is None or output == STANDARD:
         yield sys.stdout
         return
     if output.exists() and not output.is_file():
@@ -109,6 +112,14 @@ def written(output: Path | None, *, private: bool = False) -> Iterator[IO[str]]:
         beside.replace(output)
     finally:
         beside.unlink(missing_ok=True)
+
+
+def read_text(path: Path) -> str:
+    """A file's text, or that of standard input (-). Raises ValueError, naming a file that is no text, and OSError."""
+    try:
+        return sys.stdin.buffer.read().decode() if path == STANDARD else path.read_text(encoding="utf-8")
+    except UnicodeDecodeError as fault:
+        raise ValueError(f"{path} is not UTF-8 text: see byte {fault.start + 1:,}") from fault
 
 
 def when(moment: datetime | None) -> str:

@@ -28,6 +28,9 @@ def read_point(text: str | None, option: str, now: datetime) -> int | datetime |
     if text and _REVISION.fullmatch(text):
         return int(text)
     try:
-        return read_time(text, option, now)
+        moment = read_time(text, option, now)
     except ValueError as fault:
         raise ValueError(f"{option} {text!r} is neither a revision's number nor a time: {_FORMS}") from fault
+    if moment and moment > now:
+        raise ValueError(f"{option} {text} is still to come")
+    return moment

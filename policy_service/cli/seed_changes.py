@@ -8,7 +8,17 @@ import typer
 from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
 
 from policy_service.cli.calling import Actor, AsJson, seeding, seeding_unless_direct, seeding_unless_offline
-from policy_service.cli.output import Exit, Moved, ask, print_done, print_error, print_json, progress_bar
+from policy_service.cli.output import (
+    STANDARD,
+    Exit,
+    Moved,
+    ask,
+    print_done,
+    print_error,
+    print_json,
+    progress_bar,
+    written,
+)
 from policy_service.cli.seed_lint import SeedFile, faults_told, read_seed_text
 from policy_service.cli.seed_plans import PlanFile, plan_in, plan_json, print_plan
 from policy_service.errors import InvalidRequest
@@ -54,6 +64,8 @@ def plan(
     as_json: AsJson = False,
 ) -> None:
     """What a seed would change: its rows, and who would gain or lose what. Changes nothing."""
+    if out == STANDARD:
+        raise ValueError("--out is for a file; --json prints the plan")
     if against and out:
         raise ValueError("--out is for a plan of the running service: one made with --against can never be applied")
     name, text = read_seed_text(file)
@@ -69,7 +81,8 @@ def plan(
         else:
             made = _planned(client, SeedTarget(csv=text), most=most, every=every, progress=moved)
     if out:
-        out.write_text(json.dumps(plan_json(made, text), indent=2) + "\n")
+        with written(out, private=True) as kept:
+            kept.write(json.dumps(plan_json(made, text), indent=2) + "\n")
     if as_json:
         print_json(plan_json(made, None))
     else:
@@ -138,7 +151,10 @@ def apply(
 def rollback(
     client: SeedClient,
     *,
-    to: Annotated[int, typer.Option(min=1, help="The revision whose seed should hold again.", show_default=False)],
+    to: Annotated[
+        int,
+        typer.Option(min=1, max=(1 << 63) - 1, help="The revision whose seed should hold again.", show_default=False),
+    ],
     actor: Actor,
     reason: Reason,
     most: Most = 10,
@@ -170,6 +186,8 @@ def _change(
     at_any_revision: bool = False,
 ) -> None:
     """Plan, show the plan, ask, and apply it. One that was agreed to before must still be the same."""
+    if as_json and not yes:
+        raise ValueError("--json is for programs, which nobody asks: give --yes too, or leave --json out")
     made = _watched(seeds, target, most=most, every=every)
     if made.changes_nothing:
         print_done("this is the seed in force; nothing changed", made.revision, as_json=as_json, changed=False)

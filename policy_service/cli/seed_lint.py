@@ -5,14 +5,14 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, redirect_stdout
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Final, assert_never
+from typing import Annotated, assert_never
 
 import typer
 from policy_client import PolicyError
 
 from policy_service.cli import findings
 from policy_service.cli.calling import AsJson
-from policy_service.cli.output import Exit, print_error
+from policy_service.cli.output import STANDARD, Exit, print_error
 from policy_service.errors import StartError
 from policy_service.settings import read_settings
 
@@ -30,7 +30,6 @@ SeedFile = Annotated[
     Path | None,
     typer.Argument(help="The seed; - is standard input; default: POLICY_SEED_FILE.", show_default=False),
 ]
-_STDIN: Final = Path("-")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -61,22 +60,39 @@ def seed_lint(
 @contextmanager
 def faults_told(name: str, text: str) -> Iterator[None]:
     """Where a seed is refused for its faults, show them as ``seed lint`` does, with their places."""
+    if not _can_be_sent(text):
+        _tell_faults(name, text)
     try:
         yield
     except PolicyError as refused:
-        if refused.reason != "BROKEN_SEED":
-            raise
-        from policy_service.rpc import contract_methods
-        from policy_service.seed_lint import lint
+        if refused.reason == "BROKEN_SEED":
+            _tell_faults(name, text)
+        # Not the seed; or a service of another release sees more.
+        raise
 
-        found = [one for one in lint(text, methods=contract_methods()).findings if one.level == "error"]
-        if not found:
-            # A service of another release sees more.
-            raise
-        with redirect_stdout(sys.stderr):
-            findings.write_text(name, text, found)
-        print_error("the seed has errors; nothing was planned or applied")
-        raise typer.Exit(Exit.DENIED) from refused
+
+def _can_be_sent(text: str) -> bool:
+    from policy_service.seed_lint import is_too_large
+
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return not is_too_large(text)
+
+
+def _tell_faults(name: str, text: str) -> None:
+    """Show the errors and stop, if there are any."""
+    from policy_service.rpc import contract_methods
+    from policy_service.seed_lint import lint
+
+    found = [one for one in lint(text, methods=contract_methods()).findings if one.level == "error"]
+    if not found:
+        return
+    with redirect_stdout(sys.stderr):
+        findings.write_text(name, text, found)
+    print_error("the seed has errors; nothing was planned or applied")
+    raise typer.Exit(Exit.DENIED)
 
 
 def read_seed_text(file: Path | None) -> tuple[str, str]:
@@ -85,7 +101,7 @@ def read_seed_text(file: Path | None) -> tuple[str, str]:
 
     path = file or read_settings().seed_file
     try:
-        if path == _STDIN:
+        if path == STANDARD:
             return "stdin", seed_text(sys.stdin.buffer)
         with path.open("rb") as source:
             return str(path), seed_text(source)

@@ -8,7 +8,7 @@ import typer
 from policy_client import SeedClient
 
 from policy_service.cli.calling import Actor, AsJson, seeding
-from policy_service.cli.output import print_done, progress_bar, written
+from policy_service.cli.output import print_done, progress_bar, read_text, written
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here.", show_default="standard output")]
 
@@ -41,7 +41,7 @@ def seed_export(
     if not whole:
         text = client.seed()
         if like:
-            text = rewritten(like.read_text(encoding="utf-8"), read_rows(text, "the policy in force"))
+            text = rewritten(read_text(like), read_rows(text, "the policy in force"), name=str(like))
         with written(output) as file:
             file.write(text)
         return

@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Awaitable, Callable
 from datetime import datetime
+from typing import Final
 
 from policy_service.access_diff import Interval, differences
 from policy_service.audit import Reviews
@@ -13,6 +14,8 @@ from policy_service.rpc.fields import Fields, invalid
 from policy_service.store import Store
 from policy_service.store import audit as table
 from policy_service.vocabulary import Physician, User, parse_physician, parse_user
+
+MOST_CHECKPOINTS: Final = 2_000
 
 Verify = Callable[[pb.VerifyLogRequest], AsyncIterator[pb.VerifyLogResponse]]
 Checkpoint = Callable[[int, bytes], Awaitable[str]]
@@ -123,5 +126,7 @@ class AuditService:
 
     async def verify_log(self, request: pb.VerifyLogRequest, caller: str) -> AsyncIterator[pb.VerifyLogResponse]:  # noqa: ARG002
         """See AuditService.VerifyLog in audit.proto."""
+        if len(request.against) > MOST_CHECKPOINTS:
+            raise invalid("against", f"against has {len(request.against)} checkpoints; it takes {MOST_CHECKPOINTS}")
         async for part in self._verify(request):
             yield part

@@ -247,6 +247,7 @@ def _custom_role(found: CustomRole) -> pb.ReviewedRole:
 def _pending(found: Pending) -> pb.ReviewedInvitation:
     return pb.ReviewedInvitation(
         id=found.id,
+        physician=found.physician,
         username=found.user,
         email=found.email,
         roles=found.roles,

@@ -10,12 +10,11 @@ from policy_service.impact import Group, Membership
 from policy_service.model import Model
 from policy_service.pb import seeds_pb2 as pb
 from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
-from policy_service.seed_lint import Finding, Level, lint
+from policy_service.seed_lint import MOST_BYTES, Finding, Level, lint
 from policy_service.seed_plan import NAMED, Plan, Planned, SeedPlans, Target, csv_lines, in_turn, ordered
 from policy_service.store import Store
 from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, parse_user
 
-MOST_BYTES: Final = 512 << 10
 MOST_NAMED: Final = 100
 MOST_REASON: Final = 256
 _MEMBERS: Final = 5_000

@@ -44,6 +44,10 @@ _OPTIONS: Final = (
     ("grpc.max_connection_age_ms", 120_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
 )
+# Plans, exports and verifications of millions of entries take minutes, and a connection that is renewed meanwhile lets
+# them end. Calls here hold no thread.
+_LONG_CALLS_MS: Final = 3_600_000
+_MANAGEMENT_OPTIONS: Final = (*_OPTIONS[:-1], ("grpc.max_connection_age_grace_ms", _LONG_CALLS_MS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,7 +78,7 @@ async def serving(
     decision_health = health.HealthServicer(experimental_non_blocking=True)
     health_pb2_grpc.add_HealthServicer_to_server(decision_health, decision)
 
-    management = grpc.aio.server(options=_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
+    management = grpc.aio.server(options=_MANAGEMENT_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
     management.add_generic_rpc_handlers(
         tuple(
             _handlers(descriptor, service, guard.wrap_async, guard.wrap_stream)

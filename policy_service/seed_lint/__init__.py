@@ -11,24 +11,22 @@ from policy_service.seed_lint.reading import Reader
 from policy_service.seed_lint.spelling import Words
 from policy_service.seed_lint.whole import judge_whole
 
-MOST_CHARACTERS = 1 << 20
+MOST_BYTES = 512 << 10
 MOST_LINES = 5_000
 
-__all__ = ["CODES", "MOST_CHARACTERS", "MOST_LINES", "Code", "Finding", "Level", "Linted", "lint"]
+__all__ = ["CODES", "MOST_BYTES", "MOST_LINES", "Code", "Finding", "Level", "Linted", "is_too_large", "lint"]
 
 
 def lint(text: str, *, methods: frozenset[str] | None = None) -> Linted:
     """Judge a seed's text. With ``methods``, the contract's ``Service/Method`` names, unknown ones are errors too."""
-    # Bounds the time: a text as long as this is no seed.
-    if len(text) > MOST_CHARACTERS or text.count("\n") >= MOST_LINES:
-        size = f"{len(text):,} characters in {text.count(chr(10)) + 1:,} lines"
+    if is_too_large(text):
         too_large = Finding(
             code=Code.TOO_LARGE,
             line=1,
             column=1,
             end_column=1,
-            text=f"the file has {size}: more than a seed can have",
-            hint=f"a seed has at most {MOST_CHARACTERS:,} characters and {MOST_LINES:,} lines",
+            text="the file is larger than a seed can be",
+            hint=f"a seed has at most {MOST_BYTES:,} bytes and {MOST_LINES:,} lines",
         )
         return Linted(rows=(), lines={}, findings=(too_large,))
     lines = list(lines_of(text))
@@ -42,3 +40,10 @@ def lint(text: str, *, methods: frozenset[str] | None = None) -> Linted:
         lines={row: line.number for row, line in reader.rows.items()},
         findings=tuple(findings),
     )
+
+
+def is_too_large(text: str) -> bool:
+    """No seed is as long as this: it bounds the time that a judgement takes, and what is sent."""
+    if len(text) > MOST_BYTES or text.count("\n") >= MOST_LINES:
+        return True
+    return len(text.encode("utf-8", "surrogatepass")) > MOST_BYTES

@@ -13,6 +13,7 @@ from policy_service.seed_lint.findings import Code
 from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
 
 _PATTERN: Final = re.compile(r"[*?\[\](){}|^$\\%]")
+_NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _CLOSE: Final = 0.8
 _MOST_COMPARED: Final = 60  # Bounds the time; a seed with more roles gets hints about the first.
 _ROLE_GRAMMAR: Final = "write role:NAME; NAME is 1 to 64 of a-z 0-9 _ -, beginning with a letter"
@@ -96,11 +97,18 @@ def _subject(text: str, words: Words, *, service_too: bool) -> tuple[Code, str]:
         return Code.SUBJECT, "give the rule to a role, and the role to the service: g, service:NAME, role:NAME, system"
     if _PATTERN.search(text):
         return Code.PATTERN, "patterns mean nothing here: write a row for each role"
+    grammar = _SERVICE_GRAMMAR if service_too else _ROLE_GRAMMAR
+    if not text:
+        return Code.SUBJECT, f"the field is empty: {grammar}"
+    # A name that is right behind a prefix that is not is nobody else's.
+    _, colon, name = text.partition(":")
+    prefix = near(kind, ("role", "service") if service_too else ("role",)) if colon else None
+    if prefix and prefix != kind and _NAME.fullmatch(name):
+        return Code.SUBJECT, did_you_mean(f"{prefix}:{name}")
     known = (*words.services, *words.roles) if service_too else words.roles
     for guess in (text, f"role:{text}", f"service:{text}"):
         if meant := near(guess, known):
             return Code.SUBJECT, did_you_mean(meant)
-    grammar = _SERVICE_GRAMMAR if service_too else _ROLE_GRAMMAR
     return Code.SUBJECT, f"{strange}; {grammar}" if (strange := _strange(text)) else grammar
 
 

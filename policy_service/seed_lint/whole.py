@@ -38,6 +38,7 @@ def judge_whole(rows: Mapping[Row, Line], *, unread: Sequence[Line]) -> Iterator
     graph = Graph.of(row_line for row_line in system.items() if row_line[0].ptype == "g")
     yield from _judge_rights(rules)
     yield from _judge_owner(rules, unread)
+    yield from _judge_names(rules)
     yield from judge_callers(system, graph, rules, unread=unread)
     yield from _shadowed(rules, Graph.of(()))
     yield from _shadowed({row: line for row, line in system.items() if row.ptype == "p"}, graph)
@@ -71,22 +72,26 @@ def _judge_owner(rules: Mapping[Row, Line], unread: Iterable[Line]) -> Iterator[
 
 
 def _judge_absences(rules: Mapping[Row, Line]) -> Iterator[Finding]:
-    first: dict[str, Line] = {}
-    for row, line in rules.items():
-        first.setdefault(row.values[0], line)
+    named = {row.values[0] for row in rules}
     for role in BUILT_IN_ROLES[1:]:
-        if subject_of_role(role) not in first:
+        if subject_of_role(role) not in named:
             hint = "people who hold it can do nothing; give it rules"
             yield of_the_file(Code.EMPTY_ROLE, f"built-in role {role} has no rule", hint)
-    for subject, line in first.items():
-        if similar := _built_in_like(Role(name_in(subject))):
-            hint = f"if {similar} is meant, mend it; else choose a name that nobody takes for it"
-            yield at(line, Code.SIMILAR_ROLE, f"{subject} is another role than role:{similar}", hint, field=1)
     owners = rules.get(rule_row(OWNER, ANY, ANY, Effect.ALLOW))
     held = set(_held_by_others(rules))
     if owners and (alone := [action for action in Action if action not in held | OWNER_ONLY]):
         text = f"nobody but the owner holds {', '.join(alone)}"
         yield at(owners, Code.OWNER_ALONE, text, "give it to a built-in role, if invited users are to have it")
+
+
+def _judge_names(rules: Mapping[Row, Line]) -> Iterator[Finding]:
+    first: dict[str, Line] = {}
+    for row, line in rules.items():
+        first.setdefault(row.values[0], line)
+    for subject, line in first.items():
+        if similar := _built_in_like(Role(name_in(subject))):
+            hint = f"if {similar} is meant, mend it; else choose a name that nobody takes for it"
+            yield at(line, Code.SIMILAR_ROLE, f"{subject} is another role than role:{similar}", hint, field=1)
 
 
 def _built_in_like(role: Role) -> Role | None:

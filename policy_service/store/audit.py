@@ -10,7 +10,18 @@ from policy_service.errors import UnknownRevision
 from policy_service.store.log import entry_of
 from policy_service.store.reading import Reading
 from policy_service.store.rules import row_of
-from policy_service.vocabulary import Action, Channel, Physician, Reason, Role, Row, User, domain_of, name_in
+from policy_service.vocabulary import (
+    Action,
+    Channel,
+    Physician,
+    Reason,
+    Role,
+    Row,
+    User,
+    domain_of,
+    name_in,
+    subject_of_user,
+)
 
 _FIRST_PAGE: Final = 2**63 - 1
 
@@ -68,10 +79,14 @@ ORDER BY domain LIMIT $4
 """
 _DISPLAY_NAME: Final = "SELECT display_name FROM physicians WHERE physician = $1"
 _PENDING: Final = """
-SELECT id, username, email, roles, actions, invited_by, invited_at, expires_at FROM invitations
-WHERE physician = $1 AND invited_at_revision <= $2 AND (closed_at_revision IS NULL OR closed_at_revision > $2)
-  AND expires_at > $3
-ORDER BY username, id
+SELECT id, physician, username, email, roles, actions, invited_by, invited_at, expires_at FROM invitations
+WHERE (physician = $1 OR username = $2) AND invited_at_revision <= $3
+  AND (closed_at_revision IS NULL OR closed_at_revision > $3) AND expires_at > $4
+ORDER BY physician, username, id
+"""
+_IS_KNOWN: Final = """
+SELECT EXISTS (SELECT FROM users WHERE username = $1) OR EXISTS (SELECT FROM invitations WHERE username = $1)
+  OR EXISTS (SELECT FROM rules WHERE v0 = $2)
 """
 
 
@@ -155,6 +170,7 @@ class Pending:
     """An invitation that was open. Address and expiry are those of its last link, which may be a later one."""
 
     id: str
+    physician: Physician
     user: User
     email: str
     roles: tuple[Role, ...]
@@ -250,11 +266,19 @@ async def display_name(look: Reading, physician: Physician) -> str:
     return await look.connection.fetchval(_DISPLAY_NAME, physician) or ""
 
 
-async def pending(look: Reading, physician: Physician, revision: int, moment: datetime) -> list[Pending]:
-    """The invitations of an account that were open at a revision and could still be accepted at a moment."""
+async def is_known(look: Reading, user: User) -> bool:
+    """Is or was there anybody of this name: with credentials, invited, or with a role somewhere?"""
+    return bool(await look.connection.fetchval(_IS_KNOWN, user, subject_of_user(user)))
+
+
+async def pending(
+    look: Reading, revision: int, moment: datetime, *, physician: Physician | None = None, user: User | None = None
+) -> list[Pending]:
+    """The invitations of an account or to a user that were open at a revision and could be accepted at a moment."""
     return [
         Pending(
             id=record["id"],
+            physician=Physician(record["physician"]),
             user=User(record["username"]),
             email=record["email"],
             roles=tuple(Role(role) for role in record["roles"]),
@@ -263,7 +287,7 @@ async def pending(look: Reading, physician: Physician, revision: int, moment: da
             invited_at=record["invited_at"],
             expires_at=record["expires_at"],
         )
-        for record in await look.connection.fetch(_PENDING, physician, revision, moment)
+        for record in await look.connection.fetch(_PENDING, physician, user, revision, moment)
     ]
 
 

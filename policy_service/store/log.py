@@ -153,6 +153,21 @@ class LogLook:
                     lost=told["lost"],
                 )
             )
+        # Of these even the beginning is gone.
+        known = {recorded.replica for recorded in found}
+        found += [
+            Recorded(
+                replica=replica,
+                started_at=None,
+                ended_at=None,
+                decisions=seen["decisions"],
+                first_sequence=seen["first"],
+                last_sequence=seen["last"],
+                lost=0,
+            )
+            for replica, seen in sorted(counts.items())
+            if replica not in known
+        ]
         return found
 
 

@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -17,8 +17,8 @@ from policy_service.errors import UnknownPhysician
 from policy_service.model import Model, vetted_model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2, seeds_pb2
+from policy_service.store import Store, spans
 from policy_service.store import audit as statements
-from policy_service.store import spans
 from policy_service.tokens import read_key
 from policy_service.vocabulary import Action, Effect, Physician, Role, Row, rule_row
 from tests.conftest import DATA_DIR, settings_for
@@ -358,6 +358,22 @@ async def test_a_time_before_the_history_is_told_with_where_it_begins(management
     assert "at_revision: 1" in unknown.details
 
 
+async def test_a_review_of_a_person_tells_of_invitations_and_of_nobody_who_never_was(app, management, page):
+    invited = await page.invite("zed", "data_entry")
+    found = await ask(management, "ReviewAccess", user="zed")
+    assert [(one.physician, one.username, list(one.roles)) for one in found.pending] == [
+        (page.physician, "zed", ["data_entry"])
+    ]
+    assert not found.access
+    await page.cancel(invited.invitation.id)
+    # Nobody any more, but once: an answer.
+    assert not (await ask(management, "ReviewAccess", user="zed")).pending
+    before = await ask(management, "ReviewAccess", user="zed", as_of=pb.Point(revision=invited.revision))
+    assert [one.id for one in before.pending] == [invited.invitation.id]
+    unknown = await refusal(ask(management, "ReviewAccess", user="Zed"))
+    assert (unknown.code, unknown.reason) == (grpc.StatusCode.NOT_FOUND, "UNKNOWN_USER")
+
+
 async def test_an_account_is_unknown_before_it_is_registered(app, management, page):
     before = await app.store.revision()
     await register(app, "dr-b", "oscar")
@@ -604,12 +620,22 @@ async def test_a_page_ends_when_its_time_is_up_and_the_list_goes_on(app, managem
 async def test_casbin_is_asked_while_no_connection_is_held(app, management, story, monkeypatch):
     """However long it takes, the database waits for nobody."""
     held: list[int] = []
-    compare = access_diff._Sides.compare
+    compare, reading, looks = access_diff._Sides.compare, Store.reading, 0
 
     def watched(*arguments, **more):
-        held.append(app.store._pool.get_size() - app.store._pool.get_idle_size())
+        held.append(looks)
         return compare(*arguments, **more)
 
+    @asynccontextmanager
+    async def counted(self):
+        nonlocal looks
+        async with reading(self) as look:
+            looks += 1
+            yield look
+            looks -= 1
+
+    # Not the pool's connections: the service's other tasks use them too.
+    monkeypatch.setattr(Store, "reading", counted)
     monkeypatch.setattr(access_diff._Sides, "compare", watched)
     await every(management, "DiffAccess", earlier=pb.Point(revision=1))
     assert held

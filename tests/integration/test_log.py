@@ -1,5 +1,6 @@
 """The change log in a real database: nobody rewrites it unseen, and the service's role not at all."""
 
+import io
 import json
 import random
 from contextlib import asynccontextmanager
@@ -15,12 +16,14 @@ from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.model import vetted_model
+from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import contract_methods
 from policy_service.store import SERVICE_ROLE, allow_service, as_role, connect_store, log
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import Progress
-from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database
+from tests.conftest import DATA_DIR, SHIPPED_MODEL, TEMPLATE, in_database
 from tests.integration.conftest import grant, register, revoke
+from tests.support.rpc import Refused
 
 SIGNER = Signer(Ed25519PrivateKey.generate())
 
@@ -260,6 +263,36 @@ def test_a_checkpoint_says_nothing_under_another_key_or_when_it_was_edited():
     ):
         with pytest.raises(InvalidRequest):
             SIGNER.verifier.read(nonsense)
+
+
+def test_checkpoints_of_all_keys_that_an_auditor_knows_are_believed(tmp_path):
+    """As after a key was lost, or where each replica had its own."""
+    lines = [read_signer(tmp_path / f"{n}.key").sign(log="l", revision=n, hash=bytes(32), at=now()) for n in range(3)]
+    verifier = read_verifier(tmp_path / "0.pub", tmp_path / "2.pub")
+    assert [verifier.read(line).revision for line in (lines[0], lines[2])] == [0, 2]
+    with pytest.raises(InvalidRequest, match=r"signed with another key, not \w+ or \w+$"):
+        verifier.read(lines[1])
+
+
+async def test_decisions_that_come_from_nowhere_are_found(app, store, database, history):
+    line = "\t".join([now().isoformat(), "r-1", "1", "c", "u", "p", "a", "web", "", "", "t", "granted", "", "1"])
+    async with intruder(database) as connection:
+        await connection.execute("SELECT decisions_make_day(current_date)")
+        await connection.copy_to_table("decisions", source=io.BytesIO(line.encode() + b"\n"))
+    found = await verdict(store)
+    assert found.fault == "process r-1 recorded decisions, and nothing says that it ever started"
+    assert next(log.decisions for log in found.replicas if log.replica == "r-1") == 1
+
+
+async def test_a_request_takes_two_thousand_checkpoints(app, management, history):
+    signer = read_signer(DATA_DIR / "checkpoint.key")
+    head = await app.store.log_head()
+    line = signer.sign(log=await app.store.log_name(), revision=head.revision, hash=head.hash, at=now())
+    *_, last = await management.parts("VerifyLog", pb.VerifyLogRequest(against=[line] * 2_000))
+    assert last.verdict.whole, last.verdict.fault
+    with pytest.raises(Refused) as refused:
+        await management.parts("VerifyLog", pb.VerifyLogRequest(against=[line] * 2_001))
+    assert refused.value.reason == "INVALID_REQUEST"
 
 
 def test_the_key_is_made_once_and_only_for_its_owner(tmp_path):

@@ -501,6 +501,41 @@ async def test_a_plan_file_may_be_meant_for_any_revision(app, ops, edited, setti
     assert (code, PAY.strip() in await ops.seed()) == (0, False), told
 
 
+@pytest.mark.parametrize("words", [("plan",), ("apply", "--as", "ops", "--reason", "x", "--yes")])
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        (b"# caf\xe9\n" + WITHOUT_PAY.encode(), ":1:6: error: "),
+        (WITHOUT_PAY.encode("utf-16"), "not-utf8"),
+        (WITHOUT_PAY.encode() + b"#" * (512 << 10), "larger than a seed can be"),
+        (WITHOUT_PAY.encode() + b"# a comment\n" * 200_000, "larger than a seed can be"),
+    ],
+)
+async def test_a_file_that_could_not_be_sent_is_judged_as_lint_does(app, monkeypatch, tmp_path, words, content, told):
+    path = tmp_path / "seed.csv"
+    path.write_bytes(content)
+    before = await app.store.revision()
+    monkeypatch.setenv("POLICY_MANAGEMENT_ADDRESS", f"127.0.0.1:{app.planes.management_port}")
+    found = await asyncio.to_thread(CliRunner().invoke, command, ["seed", words[0], str(path), *words[1:]])
+    assert (found.exit_code, told in found.stderr) == (1, True), found.output
+    assert await app.store.revision() == before
+
+
+async def test_programs_are_not_asked(app, edited, monkeypatch):
+    monkeypatch.setenv("POLICY_MANAGEMENT_ADDRESS", f"127.0.0.1:{app.planes.management_port}")
+    for change in (["apply", edited], ["rollback", "--to", "1"]):
+        words = ["seed", *change, "--as", "ops", "--reason", "x", "--json"]
+        found = await asyncio.to_thread(CliRunner().invoke, command, words)
+        assert (found.exit_code, found.stdout, "give --yes" in found.stderr) == (2, "", True)
+
+
+async def test_a_plan_in_a_file_is_for_its_owners_eyes(app, ops, edited, monkeypatch, tmp_path):
+    monkeypatch.setenv("POLICY_MANAGEMENT_ADDRESS", f"127.0.0.1:{app.planes.management_port}")
+    plan = tmp_path / "plan.json"
+    found = await asyncio.to_thread(CliRunner().invoke, command, ["seed", "plan", edited, "--out", str(plan)])
+    assert (found.exit_code, plan.stat().st_mode & 0o777) == (0, 0o600)
+
+
 async def test_a_plan_is_applied_while_others_write_all_the_while(app, ops):
     """With its revision it is refused; with its digest alone it is what everybody said yes to, decided under the lock."""
     done, numbers = asyncio.Event(), itertools.count()

@@ -249,6 +249,7 @@ def mia() -> tuple[AccessReview, list[Change]]:
             access("mia", held("financial_viewer"), physician="dr-silver"),
             access("mia", held("data_entry"), physician="dr-tran"),
         ),
+        pending=(invitation("mia", physician="dr-young", roles=("administrator",)),),
     )
     after = [
         ("g", "user:mia", "role:data_entry", "physician:dr-osei"),
@@ -319,6 +320,7 @@ def role(name: str, **fields: Any) -> ReviewedRole:
 def invitation(user: str, **fields: Any) -> ReviewedInvitation:
     given: dict[str, Any] = {
         "id": f"inv-{user}",
+        "physician": "dr-osei",
         "username": user,
         "email": f"{user}@clinic.example",
         "roles": (),

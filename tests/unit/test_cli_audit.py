@@ -177,8 +177,18 @@ def test_an_import_is_not_told_as_a_removal(script, run):
     change = pb.Change(revision=2, at=stamp(), kind="policy.import", detail=detail, before=[row], hash="ab")
     script.answers = [pb.ListChangesResponse(changes=[change])]
     found = run("changes").output
-    assert "everything of another database's revision 12: 75 of rule, 8 of user" in found
+    assert "everything of another database's revision 12: 75 rules, 8 users" in found
     assert "ops_caller" not in found
+
+
+def test_of_many_rows_those_of_who_was_asked_about_come_first(script, run):
+    rows = [pb.PolicyRow(fields=["g", f"user:u{n}", "role:data_entry", "physician:dr-osei"]) for n in range(30)]
+    change = pb.Change(revision=2, at=stamp(), kind="grant", after=rows, detail="{}", hash="ab")
+    script.answers = [pb.ListChangesResponse(changes=[change])]
+    assert "u29 has" not in run("changes").output
+    found = run("changes", "--user", "u29").output
+    assert "+ u29 has data_entry" in found
+    assert "19 more rows" in found
 
 
 def test_a_review_shows_who_by_what_since_when_and_by_whom(script, run):
@@ -204,6 +214,33 @@ def test_a_review_of_a_user_is_by_account(script, run):
     assert script.asked[0].as_of.at.ToDatetime(UTC) == datetime(2026, 1, 31, tzinfo=UTC)
     script.answers = [pb.ReviewAccessResponse(revision=7, at=stamp())]
     assert "nothing anywhere" in run("review", "--user", "nobody").output
+    invited = pb.ReviewedInvitation(physician="dr-tran", invited_at=stamp(), expires_at=stamp())
+    script.answers = [pb.ReviewAccessResponse(revision=7, at=stamp(), pending=[invited])]
+    assert "dr-tran" in run("review", "--user", "nobody").output
+
+
+@pytest.mark.parametrize(
+    ("words", "begins"),
+    [
+        (("--at", "2026-01-31"), NOW.replace(hour=0) - timedelta(days=90)),
+        (("--at", "2026-01-31", "--since", "7d"), NOW.replace(hour=0) - timedelta(days=7)),
+        (("--at", "7"), NOW - timedelta(days=90)),
+        (("--at", "7", "--since", "1w"), NOW - timedelta(weeks=1)),
+        (("--at", "7", "--since", "2026-01-01"), datetime(2026, 1, 1, tzinfo=UTC)),
+    ],
+)
+def test_the_period_of_a_page_ends_with_what_is_reviewed(script, run, tmp_path, words, begins):
+    """Counted back from today, a page of long ago said that nothing had been changed."""
+    script.answers = [REVIEW, changes(1)]
+    found = run("review", "dr-osei", "--html", str(tmp_path / "x.html"), *words)
+    assert found.exit_code == 0, found.output
+    assert {asked.since.ToDatetime(UTC) for asked in script.asked[1:]} == {begins}
+
+
+def test_a_page_of_a_revision_does_not_begin_after_it(script, run, tmp_path):
+    script.answers = [REVIEW, changes(1)]
+    found = run("review", "dr-osei", "--html", str(tmp_path / "x.html"), "--at", "7", "--since", "2026-02-01")
+    assert (found.exit_code, "--since 2026-02-01 is after what is reviewed" in found.stderr) == (2, True)
 
 
 def test_a_diff_shows_gains_and_losses(script, run):
@@ -232,8 +269,19 @@ def test_a_diff_shows_gains_and_losses(script, run):
         (("changes", "--limit", "0"), "--limit"),
         (("diff",), "--from"),
         (("review", "dr-osei", "--html", "x.html", "--csv"), "--html or --csv"),
-        (("review", "dr-osei", "--html", "x.html", "--since", "2999-01-01"), "still to come"),
-        (("review", "dr-osei", "--html", "no/such/folder/x.html", "--since", "2999-01-01"), "still to come"),
+        (("review", "dr-osei", "--html", "x.html", "--since", "2999-01-01"), "is after what is reviewed"),
+        (
+            ("review", "dr-osei", "--html", "no/such/folder/x.html", "--since", "2999-01-01"),
+            "is after what is reviewed",
+        ),
+        (("review", "dr-osei", "--html", "x.html", "--at", "2026-01-01", "--since", "2026-01-02"), "after what is"),
+        (("review", "dr-osei", "--at", "2999-01-01"), "--at 2999-01-01 is still to come"),
+        (("review", "dr-osei", "--at", ""), "--at is empty"),
+        (("review", "--user", ""), "--user is empty"),
+        (("changes", "--physician", ""), "--physician is empty"),
+        (("changes", "--since", "2999-01-01"), "--since 2999-01-01 is still to come"),
+        (("decisions", "--since", "2999-01-01"), "--since 2999-01-01 is still to come"),
+        (("diff", "--from", "2999-01-01"), "--from 2999-01-01 is still to come"),
         (("changes", "--kind", "access.revok"), "access.revoke"),
         (("changes", "--since", "1d", "--until", "2d"), "the one is not before the other"),
         (("changes", "--address", "localhost"), "HOST:PORT"),
@@ -260,9 +308,9 @@ def test_an_error_is_told_and_exits_with_2(script, run):
         ("", None),
         ("17", 17),
         ("2026-01-31", datetime(2026, 1, 31, tzinfo=UTC)),
-        ("2026-01-31T14:30", datetime(2026, 1, 31, 14, 30, tzinfo=UTC)),
-        ("2026-01-31T14:30+02:00", datetime(2026, 1, 31, 12, 30, tzinfo=UTC)),
-        ("2026-01-31T14:30:05Z", datetime(2026, 1, 31, 14, 30, 5, tzinfo=UTC)),
+        ("2026-01-30T14:30", datetime(2026, 1, 30, 14, 30, tzinfo=UTC)),
+        ("2026-01-30T14:30+02:00", datetime(2026, 1, 30, 12, 30, tzinfo=UTC)),
+        ("2026-01-30T14:30:05Z", datetime(2026, 1, 30, 14, 30, 5, tzinfo=UTC)),
         ("90m", NOW - timedelta(minutes=90)),
         ("12h", NOW - timedelta(hours=12)),
         ("7d", NOW - timedelta(days=7)),

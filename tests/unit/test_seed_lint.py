@@ -104,10 +104,10 @@ def test_a_seed_may_quote_any_language_in_comments():
 
 def test_a_seed_larger_than_any_is_not_judged(tmp_path):
     path = tmp_path / "seed.csv"
-    for text in (SEED + "#\n" * MOST_LINES, SEED + "#" * (1 << 20), "\U0001f600" * (1 << 21)):
+    for text in (SEED + "#\n" * MOST_LINES, SEED + "#" * (512 << 10), "\U0001f600" * (1 << 18)):
         assert found_in(text, Level.ERROR) == [("too-large", 1, 1, 1)]
         path.write_text(text)
-        with pytest.raises(BrokenPolicy, match="more than a seed can have"):
+        with pytest.raises(BrokenPolicy, match="larger than a seed can be"):
             read_seed(path)
 
 
@@ -157,6 +157,12 @@ def test_an_owner_who_may_nothing_is_refused():
 def test_what_is_missed_may_stand_in_a_line_that_cannot_be_read():
     text = SEED.replace("p, role:owner, *, *, allow", "p, role:owner, *, *, alow")
     assert [each.code for each in lint(text).findings] == ["effect"]
+
+
+def test_a_name_like_a_built_in_one_is_told_whatever_else_cannot_be_read():
+    text = f"{SEED}p, role:data_enty, *, claim:view, allow\n"
+    for broken in ("", "p, role:owner, *, claim:view, alow\n"):
+        assert [code for code, *_ in found_in(text + broken, Level.WARNING)] == ["similar-role"]
 
 
 def test_an_unknown_method_is_an_error_only_for_those_who_know_the_contract():

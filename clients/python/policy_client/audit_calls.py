@@ -227,6 +227,7 @@ def _access_from(access: pb.ReviewedAccess) -> ReviewedAccess:
 def _invitation_from(found: pb.ReviewedInvitation) -> ReviewedInvitation:
     return ReviewedInvitation(
         id=found.id,
+        physician=found.physician,
         username=found.username,
         email=found.email,
         roles=tuple(found.roles),

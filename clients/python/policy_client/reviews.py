@@ -99,6 +99,7 @@ class ReviewedInvitation:
     """An invitation that was open; it grants nothing."""
 
     id: str
+    physician: str
     username: str
     email: str
     roles: tuple[str, ...]

@@ -254,7 +254,7 @@ class ReviewedRole(_message.Message):
     def __init__(self, role: _Optional[str] = ..., allow: _Optional[_Iterable[str]] = ..., deny: _Optional[_Iterable[str]] = ..., includes: _Optional[_Iterable[str]] = ..., allowed: _Optional[_Iterable[str]] = ..., holders: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReviewedInvitation(_message.Message):
-    __slots__ = ("id", "username", "email", "roles", "actions", "invited_by", "invited_at", "expires_at")
+    __slots__ = ("id", "username", "email", "roles", "actions", "invited_by", "invited_at", "expires_at", "physician")
     ID_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
@@ -263,6 +263,7 @@ class ReviewedInvitation(_message.Message):
     INVITED_BY_FIELD_NUMBER: _ClassVar[int]
     INVITED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     id: str
     username: str
     email: str
@@ -271,7 +272,8 @@ class ReviewedInvitation(_message.Message):
     invited_by: str
     invited_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
-    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[str]] = ..., invited_by: _Optional[str] = ..., invited_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    physician: str
+    def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[str]] = ..., invited_by: _Optional[str] = ..., invited_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., physician: _Optional[str] = ...) -> None: ...
 
 class DiffAccessRequest(_message.Message):
     __slots__ = ("earlier", "later", "physician", "page_size", "page_token")

@@ -43,6 +43,7 @@ CREATE INDEX changes_at ON changes (at);
 -- The policy as it was: rows of an account that hold no more, beside rules_current, and the accounts in which somebody
 -- ever held anything.
 CREATE INDEX rules_ended ON rules (domain, until_revision) WHERE until_revision IS NOT NULL;
+CREATE INDEX invitations_ever_of_user ON invitations (username, invited_at_revision);
 CREATE INDEX rules_of_subject ON rules (v0, domain);
 
 -- One row for each decision that was recorded, in a table for each day.

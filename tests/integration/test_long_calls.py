@@ -1,0 +1,53 @@
+"""Plans, exports and verifications last longer than a connection does before it is renewed."""
+
+import asyncio
+
+import pytest
+
+from policy_service import seeds
+from policy_service.app import open_app
+from policy_service.pb import audit_pb2 as pb
+from policy_service.pb import seeds_pb2
+from policy_service.rpc import LogWalk, server
+from tests.conftest import SHIPPED_MODEL
+from tests.support.rpc import Refused, Wire
+
+
+def renewing(options: tuple, **more: int) -> tuple:
+    """The same, with connections that are renewed every tenth of a second."""
+    return tuple({**dict(options), "grpc.max_connection_age_ms": 100, **more}.items())
+
+
+@pytest.fixture
+def slow(monkeypatch):
+    """A verification that takes two seconds: of millions of entries it takes minutes."""
+
+    async def verify(self, request):
+        for done in range(20):
+            yield pb.VerifyLogResponse(progress=seeds_pb2.Progress(done=done, total=20))
+            await asyncio.sleep(0.1)
+        yield pb.VerifyLogResponse(verdict=pb.Verdict(whole=True))
+
+    monkeypatch.setattr(LogWalk, "verify", verify)
+
+
+async def verified(store, seed, settings) -> bool:
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    async with open_app(settings) as app, Wire(app.planes.management_port) as wire:
+        try:
+            *_, last = await wire.parts("VerifyLog", pb.VerifyLogRequest())
+        except Refused as refused:
+            assert refused.details == "max connection age"
+            return False
+        return last.verdict.whole
+
+
+async def test_a_long_call_ends_although_its_connection_is_renewed(store, seed, settings, slow, monkeypatch):
+    monkeypatch.setattr(server, "_MANAGEMENT_OPTIONS", renewing(server._MANAGEMENT_OPTIONS))
+    assert await verified(store, seed, settings)
+
+
+async def test_with_the_decision_planes_patience_it_would_not(store, seed, settings, slow, monkeypatch):
+    short = renewing(server._OPTIONS, **{"grpc.max_connection_age_grace_ms": 100})
+    monkeypatch.setattr(server, "_MANAGEMENT_OPTIONS", short)
+    assert not await verified(store, seed, settings)
