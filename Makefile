@@ -22,7 +22,7 @@ run: $(STAMP) ## Serve with demo accounts on an embedded PostgreSQL in .data
 	@$(BIN)/policy-service serve --demo
 
 test: $(STAMP) ## Run every test
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
 
 fuzz: $(STAMP) ## Compare the service with two oracles for long (FUZZ_DECISIONS=N, default 2000000)
 	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} $(BIN)/python -m pytest tests/integration/test_differential.py -s --timeout=0 $(ARGS)

@@ -63,7 +63,6 @@ class Comparison:
 
     def __init__(self, model: Model, before: Iterable[Row], after: Iterable[Row]) -> None:
         """Rows of the snapshots to come, and those wanted in their place."""
-        self.model = model
         self.before, self.after = frozenset(before), frozenset(after)
         old, new = ([row for row in rows if row.domain == ANY] for rows in (self.before, self.after))
         self._is_needed = set(old) != set(new)

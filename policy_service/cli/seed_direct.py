@@ -89,10 +89,9 @@ def offline_plan(
 ) -> SeedPlan:
     """A plan of a seed against another one, and the impact on the accounts of a file. Raises StartError."""
     from policy_service.engine import Basis
-    from policy_service.impact import Comparison
     from policy_service.model import read_model
     from policy_service.policy_files import read_file, read_seed, seed_rows
-    from policy_service.seed_plan import Plan, plan
+    from policy_service.seed_plan import Plan, plan, propose
     from policy_service.settings import read_settings
     from policy_service.snapshot import Snapshot
 
@@ -103,11 +102,11 @@ def offline_plan(
     if world and not any(row.domain.startswith("physician:") for row in accounts):
         raise ValueError(f"--world {world} has no accounts")
     snapshot = Snapshot.of_rows(basis, accounts)
-    comparison = Comparison(model, basis.rows, seed_rows(text, name, methods=methods))
+    wanted, share = seed_rows(text, name, methods=methods), settings.seed_most_removed
 
     async def made() -> Plan:
-        share = settings.seed_most_removed
-        async for part in plan(snapshot, comparison, most=most, most_removed=share, methods=methods):
+        proposal = await propose(model, basis.rows, wanted, most_removed=share, methods=methods)
+        async for part in plan(snapshot, proposal, most=most):
             if isinstance(part, Plan):
                 return part
             progress(part.done, part.total)

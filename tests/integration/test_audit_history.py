@@ -255,7 +255,13 @@ async def compare_account(management, sample: Sample, physician: str, point: pb.
 
 async def compare_user(management, sample: Sample, user: str, point: pb.Point) -> None:
     """The review of a person says the same, account by account."""
-    review = {access.physician: access for access in await every(management, "ReviewAccess", user=user, as_of=point)}
+    review = {}
+    if user == "stranger":
+        with pytest.raises(Refused, match="UNKNOWN_USER"):
+            await every(management, "ReviewAccess", user=user, as_of=point)
+    else:
+        found = await every(management, "ReviewAccess", user=user, as_of=point)
+        review = {access.physician: access for access in found}
     for physician in PHYSICIANS:
         if physician in review:
             assert said(review[physician]) == expected_of(sample.answers[physician, user])
