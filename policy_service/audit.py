@@ -139,7 +139,7 @@ class Reviews:
         """Every account in which the user held anything, in byte order, after one.
 
         The first page tells of open invitations too. Raises UnknownRevision,
-        and UnknownUser for somebody of whom nothing was ever written down.
+        and UnknownUser for somebody who never had access, credentials or an invitation.
         """
         subject = subject_of_user(user)
         async with self._store.reading() as look:

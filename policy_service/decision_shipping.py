@@ -76,7 +76,7 @@ class Shipper:
 
     async def start(self) -> None:
         """Say that this process records from now on. Raises StoreUnavailable."""
-        await self._store.note_replica(self._log.replica, ReplicaEvent.STARTED, sequence=0, lost=0)
+        await self._store.note_start(self._log.replica)
 
     async def run(self) -> None:
         """Ship until cancelled, through any fault of the database."""
@@ -129,6 +129,7 @@ class Shipper:
         self._left += await asyncio.to_thread(left_behind, self._folder)
         while self._left:
             left = self._left[-1]
+            await self._store.note_start(left.replica)
             for segment in left.segments:
                 await self._recover_segment(left, segment)
             await self._store.note_replica(left.replica, ReplicaEvent.RECOVERED, sequence=left.sequence, lost=left.lost)
@@ -147,6 +148,8 @@ class Shipper:
     async def _ship_segment(self, segment: Segment) -> None:
         lines = segment.waiting()
         if lines:
+            # The database may have been restored from a backup of before this process: known again, then.
+            await self._store.note_start(self._log.replica)
             # Before what comes after the gap, so that no gap is ever there without its count.
             await self._say_lost()
             await self._store.append_decisions(lines)

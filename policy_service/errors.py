@@ -381,8 +381,16 @@ class FileChanged(PolicyError):
 
 
 @dataclass(kw_only=True)
+class AnswerNotTaken(PolicyError):
+    """The parts of the answer were not read as they came."""
+
+    kind = Kind.EXHAUSTED
+    reason = "ANSWER_NOT_TAKEN"
+
+
+@dataclass(kw_only=True)
 class TooManyLongReads(PolicyError):
-    """As many exports and verifications as may are under way; try again when one is done."""
+    """As many plans, or exports and verifications, as may are under way; try again when one is done."""
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_LONG_READS"

@@ -99,7 +99,25 @@ class Comparison:
                 breath = perf_counter()
             if number % _SLICE == 0 or number == len(names):
                 yield Progress(done=number, total=len(names))
+        if len(self._accounts) > len(names):
+            for name in self._accounts.keys() - set(names):
+                del self._accounts[name], self._found[name]
         yield tally.impact()
+
+    async def is_same(self, before: Snapshot, after: Snapshot) -> bool:
+        """Would the impact be the same at both? Only what is another in them is looked at."""
+        for name in after.changed_since(before) if self._is_needed else ():
+            told = []
+            for account in (before.account(name), after.account(name)):
+                found = ""
+                for step in self._look_at(account) if account else ():
+                    found = step
+                    await asyncio.sleep(0)
+                # Of its three parts the one that goes into the digest.
+                told.append(found.split("\n", 2)[-1])
+            if told[0] != told[1]:
+                return False
+        return True
 
     def _look_at(self, account: Account) -> Iterator[str]:
         """Take an account in, in small steps; the last one is what was found.

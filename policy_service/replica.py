@@ -81,9 +81,12 @@ class Replica:
 
     def reach(self, revision: int, seconds: float) -> Snapshot:
         """As ``at``, for whoever has a thread of their own to wait so long in."""
+        if not self.is_fresh():
+            raise ReplicaStale
         with self._moved:
-            self._moved.wait_for(lambda: self._snapshot.revision >= revision, seconds)
-        return self.at(revision)
+            if not self._moved.wait_for(lambda: self._snapshot.revision >= revision, seconds):
+                raise RevisionNotReached(wanted=revision, reached=self._snapshot.revision)
+            return self._snapshot
 
     def replace(self, snapshot: Snapshot, confirmed: float) -> None:
         """Take a new snapshot, true of the store at ``confirmed`` (this replica's clock)."""

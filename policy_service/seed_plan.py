@@ -3,27 +3,31 @@
 import asyncio
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import partial
 from typing import Final, TypeVar
 
 from policy_service import seeds
-from policy_service.errors import BrokenSeed, PlanMoved, PolicyError, UnknownRevision
+from policy_service.errors import BrokenSeed, PlanMoved, PolicyError, TooManyLongReads, UnknownRevision
 from policy_service.impact import Comparison, Impact
 from policy_service.model import Model
 from policy_service.policy_files import BrokenPolicy, seed_rows
 from policy_service.replica import Replica
 from policy_service.seed_guards import guards_of, is_allowed, names_taken
 from policy_service.snapshot import Snapshot
-from policy_service.store import Store, Written
+from policy_service.store import Store, Transaction, Written
 from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row
 
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
 _PATIENCE: Final = 2.0
 """Seconds that a plan waits for the replica to be where the store is."""
+_MOST_UNDER_WAY: Final = 4
+_UNDER_LOCK: Final = 3.0
+"""Seconds that a plan may keep other writers waiting; they give up after five."""
 _KEPT: Final = 300.0
 """Seconds for which the last proposal is kept: long enough to read a plan and agree to it."""
 _JUDGE: Final = ThreadPoolExecutor(1, "seed-judge")
@@ -98,16 +102,18 @@ class SeedPlans:
         self._methods = methods
         self._kept: Proposal | None = None
         self._forgetting: asyncio.TimerHandle | None = None
+        self._under_way = 0
 
-    async def plan(self, target: Target, *, most: int | None = NAMED) -> AsyncIterator[Progress | Plan]:
+    async def plan(self, target: Target, *, most: int | None = NAMED) -> AsyncGenerator[Progress | Plan, None]:
         """What a target would change now.
 
-        Raises BrokenSeed, UnknownRevision, RevisionNotReached, ReplicaStale and StoreUnavailable.
+        Raises BrokenSeed, UnknownRevision, TooManyLongReads, RevisionNotReached, ReplicaStale and StoreUnavailable.
         """
-        snapshot = await self._now()
-        proposal = await self._propose(snapshot, await self._rows(target, snapshot))
-        async for part in plan(snapshot, proposal, most=most):
-            yield part
+        with self._one_of_few():
+            snapshot = await self._now()
+            proposal = await self._propose(snapshot, await self._rows(target, snapshot))
+            async for part in plan(snapshot, proposal, most=most):
+                yield part
 
     async def apply(self, target: Target, planned: Planned, *, caller: str, actor: str, reason: str) -> Written:
         """Do what a plan says, in one change.
@@ -116,10 +122,11 @@ class SeedPlans:
         another by now, MassRemoval, EmptiedRole and CallersLockedOut unless
         allowed, RoleNameTaken, and what ``plan`` raises.
         """
-        snapshot = await self._now()
-        wanted = await self._rows(target, snapshot)
-        proposal = await self._propose(snapshot, wanted)
-        await self._judge(snapshot, proposal, planned)
+        with self._one_of_few():
+            snapshot = await self._now()
+            wanted = await self._rows(target, snapshot)
+            proposal = await self._propose(snapshot, wanted)
+            await self._judge(snapshot, proposal, planned)
         detail: dict[str, object] = {"digest": planned.digest}
         if target.to_revision:
             detail["to_revision"] = target.to_revision
@@ -127,17 +134,30 @@ class SeedPlans:
         async with self._store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
             # Under the lock: from here on nobody can come between.
             now = transaction.revision - 1
-            if now != snapshot.revision:
-                if not planned.at_any_revision:
-                    raise PlanMoved(planned=planned.revision, now=now)
-                # Only what was changed meanwhile is looked at: others wait for the lock.
-                snapshot = await self._reach(now)
-                await self._judge(snapshot, proposal, planned)
+            moved = PlanMoved(planned=planned.revision, now=now)
             # A restored database may be at this revision with other rows than the replica knows.
             if not await transaction.has_passed(snapshot.held):
-                raise PlanMoved(planned=planned.revision, now=now)
+                raise moved
+            if now != snapshot.revision and not (
+                planned.at_any_revision and await self._is_same(proposal, snapshot, now, transaction)
+            ):
+                raise moved
             await seeds.put(transaction, wanted, kind, detail)
+        self._forget()
         return transaction.written
+
+    async def _is_same(self, proposal: Proposal, judged: Snapshot, now: int, transaction: Transaction) -> bool:
+        """Is a plan the same after what others did since it was judged? Others wait for the lock meanwhile."""
+        try:
+            async with asyncio.timeout(_UNDER_LOCK):
+                snapshot = await self._reach(now)
+                return (
+                    await transaction.has_passed(snapshot.held)
+                    and set(snapshot.basis.rows) == proposal.comparison.before
+                    and await proposal.comparison.is_same(judged, snapshot)
+                )
+        except TimeoutError:
+            return False
 
     async def _judge(self, snapshot: Snapshot, proposal: Proposal, planned: Planned) -> None:
         """Raise whatever keeps a plan from being applied to a snapshot."""
@@ -158,6 +178,8 @@ class SeedPlans:
         return await self._reach(await self._store.revision())
 
     async def _reach(self, revision: int) -> Snapshot:
+        if self._replica.snapshot.revision >= revision:
+            return self._replica.at(revision)
         return await asyncio.to_thread(self._replica.reach, revision, _PATIENCE)
 
     async def _propose(self, snapshot: Snapshot, wanted: Iterable[Row]) -> Proposal:
@@ -173,6 +195,17 @@ class SeedPlans:
 
     def _forget(self) -> None:
         self._kept = None
+
+    @contextmanager
+    def _one_of_few(self) -> Iterator[None]:
+        """What is found in a hundred thousand accounts takes a hundred megabytes."""
+        if self._under_way == _MOST_UNDER_WAY:
+            raise TooManyLongReads(most=_MOST_UNDER_WAY)
+        self._under_way += 1
+        try:
+            yield
+        finally:
+            self._under_way -= 1
 
     async def _rows(self, target: Target, snapshot: Snapshot) -> tuple[Row, ...]:
         text = target.csv

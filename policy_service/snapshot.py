@@ -111,6 +111,15 @@ class Snapshot:
         """Every registered physician, in no order."""
         return (physician for shard in self._accounts for physician in shard)
 
+    def changed_since(self, before: "Snapshot") -> Iterator[Physician]:
+        """Every physician whose account is another than it was, or was not or is not there.
+
+        Takes hardly longer than there are changes: what stayed the same is shared.
+        """
+        for now, then in zip(self._accounts, before._accounts, strict=True):  # noqa: SLF001 - one of its own kind.
+            if now is not then:
+                yield from (name for name in {*now, *then} if now.get(name) is not then.get(name))
+
     def account(self, physician: str) -> Account | None:
         """A registered physician's account."""
         return self._accounts[hash(physician) % _SHARDS].get(physician)  # type: ignore[call-overload, no-any-return]

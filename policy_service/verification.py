@@ -1,7 +1,7 @@
 """Is the change log whole? Walks the chain, holds it against checkpoints and against the policy itself."""
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable, Sequence
+from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 
 from policy_service.chain import Walk
@@ -27,7 +27,7 @@ class Verdict:
     fault: str = ""
 
 
-async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncIterator[Progress | Verdict]:
+async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncGenerator[Progress | Verdict, None]:
     """Progress, then the verdict. Raises StoreUnavailable."""
     log_name = await store.log_name()
     kept: dict[int, set[str]] = {}

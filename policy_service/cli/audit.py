@@ -14,7 +14,7 @@ from policy_service.cli import audit_verify
 from policy_service.cli import audit_words as words
 from policy_service.cli.calling import AsJson, auditing, plain
 from policy_service.cli.kinds import KINDS, POLICY_KINDS
-from policy_service.cli.output import print_done, print_json, print_json_items, written
+from policy_service.cli.output import STANDARD, print_done, print_json, print_json_items, written
 from policy_service.cli.points import read_point, read_time
 from policy_service.cli.sheets import Cell, print_csv
 
@@ -151,8 +151,7 @@ def review(
         raise ValueError("--html or --csv: the answer has one form")
     now = datetime.now(UTC)
     form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now)
-    end = point if isinstance(point, datetime) else now
-    begin = _begin(since or _PERIOD, end)
+    begin = _begin(since or _PERIOD, point if isinstance(point, datetime) else now) if html else None
     found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
     if html:
         # Late: the other commands need no templates.
@@ -166,7 +165,8 @@ def review(
         told = {change.revision: change for change in changes}
         with written(html, private=True) as file:
             file.write(render(found, list(told.values()), since=begin, made_at=now))
-        print_done(f"{html} is written", found.revision, as_json=as_json)
+        if html != STANDARD:
+            print_done(f"{html} is written", found.revision, as_json=as_json)
     elif form == "json":
         print_json(plain(found))
     elif form == "csv":

@@ -18,7 +18,7 @@ from policy_service.cli.output import Exit, Moved, err, out, print_json, print_t
 
 _PLACE = re.compile(r"against\[(\d+)\]")
 _AT_ONCE = 2_000
-"""Checkpoints in one request: of at most 500 characters, they fit into the megabyte that a service takes."""
+"""Checkpoints in one request: of at most 500 bytes, they fit into the megabyte that a service takes."""
 _LONGEST = 501
 
 
@@ -44,7 +44,7 @@ def verify(
         list[Path] | None,
         typer.Option(
             "--public-key",
-            help="With --direct: who signed them, PEM. Can be repeated. [default: checkpoint.pub in POLICY_DATA_DIR]",
+            help="With --direct: who signed them, PEM. Can be repeated. [default: the service's own]",
             show_default=False,
         ),
     ] = None,
@@ -81,10 +81,14 @@ def _kept_in(path: Path) -> list[tuple[str, str]]:
     """A file's checkpoints, each with its place. Raises ValueError where there are none: they are what is relied on."""
     lines = enumerate(read_text(path).splitlines(), start=1)
     # Cut off where it is none anyway, so that what is sent is bounded.
-    found = [(f"{path}:{number}", line[:_LONGEST]) for number, line in lines if line.strip()]
+    found = [(f"{path}:{number}", _cut(line)) for number, line in lines if line.strip()]
     if not found:
         raise ValueError(f"{path} holds no checkpoint")
     return found
+
+
+def _cut(line: str) -> str:
+    return line.encode()[:_LONGEST].decode(errors="ignore")
 
 
 def _against(kept: Sequence[tuple[str, str]], walk: Callable[[list[str]], Verdict]) -> Verdict:
@@ -104,7 +108,8 @@ def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -
     from policy_service.settings import read_settings
 
     settings = read_settings()
-    believed = public_keys or ([settings.data_dir / "checkpoint.pub"] if lines else [])
+    own = (settings.checkpoint_key_file or settings.data_dir / "checkpoint.key").with_suffix(".pub")
+    believed = public_keys or ([own] if lines else [])
     verifier = read_verifier(*believed) if believed else None
 
     async def walked() -> Any:

@@ -13,9 +13,9 @@ def read_time(text: str | None, option: str, now: datetime) -> datetime | None:
     """A time: a date is its start in UTC, and what names no zone is UTC too."""
     if not text:
         return None
-    if ago := _AGO.fullmatch(text):
-        return now - int(ago.group(1)) * _UNITS[ago.group(2)]
     try:
+        if ago := _AGO.fullmatch(text):
+            return now - int(ago.group(1)) * _UNITS[ago.group(2)]
         moment = datetime.fromisoformat(text)
         # At the ends of the calendar another zone's time may have none in UTC.
         return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)

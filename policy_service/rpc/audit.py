@@ -1,6 +1,7 @@
 """AuditService: decode, read or review, encode."""
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from contextlib import aclosing
 from datetime import datetime
 from typing import Final
 
@@ -17,7 +18,7 @@ from policy_service.vocabulary import Physician, User, parse_physician, parse_us
 
 MOST_CHECKPOINTS: Final = 2_000
 
-Verify = Callable[[pb.VerifyLogRequest], AsyncIterator[pb.VerifyLogResponse]]
+Verify = Callable[[pb.VerifyLogRequest], AsyncGenerator[pb.VerifyLogResponse, None]]
 Checkpoint = Callable[[int, bytes], Awaitable[str]]
 
 
@@ -128,5 +129,6 @@ class AuditService:
         """See AuditService.VerifyLog in audit.proto."""
         if len(request.against) > MOST_CHECKPOINTS:
             raise invalid("against", f"against has {len(request.against)} checkpoints; it takes {MOST_CHECKPOINTS}")
-        async for part in self._verify(request):
-            yield part
+        async with aclosing(self._verify(request)) as parts:
+            async for part in parts:
+                yield part

@@ -1,9 +1,11 @@
 """Stands before every method: who calls, may they, how fast; and what may leave as an error."""
 
+import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import Callable
+from contextlib import aclosing
 from typing import Any, Final
 
 import grpc
@@ -11,11 +13,13 @@ import structlog
 from google.protobuf.message import Message
 
 from policy_service import metrics
-from policy_service.errors import CallerNotAllowed, PolicyError, RateLimited
+from policy_service.errors import AnswerNotTaken, CallerNotAllowed, PolicyError, RateLimited
 from policy_service.replica import Replica
 from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
 
 LOCAL_CALLER: Final = "local"
+_TAKEN_SECONDS: Final = 60.0
+"""For how long a part of an answer waits to be read."""
 
 log = structlog.get_logger(__name__)
 
@@ -81,10 +85,11 @@ class Guard:
         """A handler of the asyncio server whose answer comes in parts."""
         method = f"{service}/{name}"
 
-        async def handle(request: Any, context: Any) -> AsyncIterator[Message]:
+        async def handle(request: Any, context: Any) -> None:
             try:
-                async for part in decide(request, self.admit(context, method, request)):
-                    yield part
+                async with aclosing(decide(request, self.admit(context, method, request))) as parts:
+                    async for part in parts:
+                        await _give(context, part)
             except PolicyError as error:
                 refused = refusal(error)
             except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
@@ -96,6 +101,15 @@ class Guard:
             await context.abort(refused[0], refused[1])
 
         return handle
+
+
+async def _give(context: Any, part: Message) -> None:
+    """Whoever asks for much and reads nothing keeps others from asking."""
+    try:
+        async with asyncio.timeout(_TAKEN_SECONDS):
+            await context.write(part)
+    except TimeoutError as fault:
+        raise AnswerNotTaken from fault
 
 
 def _questions(request: Any) -> int:

@@ -1,6 +1,7 @@
 """SeedService: decode, judge or plan or apply, encode."""
 
 from collections.abc import AsyncIterator, Iterator
+from contextlib import aclosing
 from functools import partial
 from typing import Final
 
@@ -46,11 +47,12 @@ class SeedService:
             target = fields.read(_target, request)
             named = fields.read(_named, request.most_listed)
         made: Plan | None = None
-        async for part in self._plans.plan(target, most=None if request.list_all else named):
-            if isinstance(part, Progress):
-                yield pb.PlanSeedResponse(progress=pb.Progress(done=part.done, total=part.total))
-            else:
-                made = part
+        async with aclosing(self._plans.plan(target, most=None if request.list_all else named)) as parts:
+            async for part in parts:
+                if isinstance(part, Progress):
+                    yield pb.PlanSeedResponse(progress=pb.Progress(done=part.done, total=part.total))
+                else:
+                    made = part
         assert made is not None  # noqa: S101 - a plan's last part is the plan.
         encoded = encode_plan(made, named)
         more = encoded.groups[_GROUPS:]

@@ -45,7 +45,7 @@ _OPTIONS: Final = (
     ("grpc.max_connection_age_grace_ms", 10_000),
 )
 # Plans, exports and verifications of millions of entries take minutes, and a connection that is renewed meanwhile lets
-# them end. Calls here hold no thread.
+# them end. Calls here hold no thread, and a stream that is not read ends (see guard.py).
 _LONG_CALLS_MS: Final = 3_600_000
 _MANAGEMENT_OPTIONS: Final = (*_OPTIONS[:-1], ("grpc.max_connection_age_grace_ms", _LONG_CALLS_MS))
 

@@ -1,6 +1,7 @@
 """AuditService.VerifyLog: decode, walk, encode."""
 
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
+from contextlib import aclosing
 
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Checkpoint, Verifier
@@ -25,14 +26,15 @@ class LogWalk:
         self._verifier = verifier
         self._checkpointer = checkpointer
 
-    async def verify(self, request: pb.VerifyLogRequest) -> AsyncIterator[pb.VerifyLogResponse]:
+    async def verify(self, request: pb.VerifyLogRequest) -> AsyncGenerator[pb.VerifyLogResponse, None]:
         """See AuditService.VerifyLog in audit.proto."""
         against = self._read_all(request.against)
-        async for part in verify(self._store, against):
-            if isinstance(part, Progress):
-                yield pb.VerifyLogResponse(progress=seeds_pb2.Progress(done=part.done, total=part.total))
-            else:
-                yield pb.VerifyLogResponse(verdict=await self._verdict(part))
+        async with aclosing(verify(self._store, against)) as parts:
+            async for part in parts:
+                if isinstance(part, Progress):
+                    yield pb.VerifyLogResponse(progress=seeds_pb2.Progress(done=part.done, total=part.total))
+                else:
+                    yield pb.VerifyLogResponse(verdict=await self._verdict(part))
 
     def _read_all(self, lines: Sequence[str]) -> list[Checkpoint]:
         found, faults = [], list[InvalidField]()

@@ -233,6 +233,11 @@ class Store:
             self._days.clear()
             return dropped
 
+    async def note_start(self, replica: str) -> None:
+        """Write down that a process records decisions, if that is not known. Raises StoreUnavailable."""
+        with translated():
+            await decisions.note_start(self._pool, replica)
+
     async def note_replica(self, replica: str, event: decisions.ReplicaEvent, *, sequence: int, lost: int) -> None:
         """Write down what became of a process that records decisions. Raises StoreUnavailable."""
         with translated():

@@ -32,6 +32,10 @@ ON CONFLICT DO NOTHING
 """
 _MAKE_DAY: Final = "SELECT decisions_make_day($1)"
 _DROP_BEFORE: Final = "SELECT decisions_drop_before($1)"
+_START: Final = """
+INSERT INTO decision_replicas (replica, event, last_sequence, lost)
+SELECT $1, $2, 0, 0 WHERE NOT EXISTS (SELECT FROM decision_replicas WHERE replica = $1 AND event = $2)
+"""
 _EVENT: Final = "INSERT INTO decision_replicas (replica, event, last_sequence, lost) VALUES ($1, $2, $3, $4)"
 
 
@@ -66,6 +70,11 @@ async def append(connection: Any, lines: bytes) -> None:
 
 def _unescaped(line: str) -> str:
     return line.replace("\\\\", "\\")
+
+
+async def note_start(connection: Any, replica: str) -> None:
+    """Write down that a replica records decisions, if that is not known."""
+    await connection.execute(_START, replica, ReplicaEvent.STARTED)
 
 
 async def note(connection: Any, replica: str, event: ReplicaEvent, last_sequence: int, lost: int) -> None:

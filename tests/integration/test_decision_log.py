@@ -147,7 +147,7 @@ async def test_while_the_database_is_away_decisions_wait_and_then_all_are_there(
 
 async def test_lines_go_to_the_disk_while_the_database_is_away(tmp_path, monkeypatch):
     class Away:
-        async def append_decisions(self, lines: bytes) -> None:  # noqa: ARG002
+        async def note_start(self, replica: str) -> None:  # noqa: ARG002
             raise StoreUnavailable
 
     decisions, synced = DecisionLog(tmp_path, "abc", mode=DecisionLogMode.ALL, most_bytes=64 << 20), set[bytes]()
@@ -265,3 +265,19 @@ async def test_another_databases_lines_stay_where_they_are(quiet, store, seed, d
     async with connect_store(database) as again, serving(quiet, again, seed):
         await recovered(database)
     assert len(await rows(database)) == made
+
+
+async def test_after_a_restore_its_processes_are_known_again(quiet, database, store, seed):
+    """A backup of before this process started says nothing of it; what it goes on recording is no forgery."""
+    async with serving(quiet, store, seed) as wire:
+        await wire.check("mia", "dr-a", "claim:view")
+        connection = await asyncpg.connect(database)
+        await connection.execute("SET session_replication_role = replica")
+        await connection.execute("DELETE FROM decision_replicas")
+        await connection.execute(
+            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", SERVICE_ROLE
+        )
+        await connection.close()
+        await wire.check("mia", "dr-a", "claim:view")
+    (replica,) = (await verdict(store)).replicas
+    assert replica.decisions == 2

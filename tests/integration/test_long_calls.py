@@ -2,15 +2,16 @@
 
 import asyncio
 
+import grpc
 import pytest
 
 from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import seeds_pb2
-from policy_service.rpc import LogWalk, server
+from policy_service.rpc import LogWalk, guard, server
 from tests.conftest import SHIPPED_MODEL
-from tests.support.rpc import Refused, Wire
+from tests.support.rpc import Refused, Wire, refused
 
 
 def renewing(options: tuple, **more: int) -> tuple:
@@ -36,8 +37,8 @@ async def verified(store, seed, settings) -> bool:
     async with open_app(settings) as app, Wire(app.planes.management_port) as wire:
         try:
             *_, last = await wire.parts("VerifyLog", pb.VerifyLogRequest())
-        except Refused as refused:
-            assert refused.details == "max connection age"
+        except Refused as ended:
+            assert ended.details == "max connection age"
             return False
         return last.verdict.whole
 
@@ -51,3 +52,34 @@ async def test_with_the_decision_planes_patience_it_would_not(store, seed, setti
     short = renewing(server._OPTIONS, **{"grpc.max_connection_age_grace_ms": 100})
     monkeypatch.setattr(server, "_MANAGEMENT_OPTIONS", short)
     assert not await verified(store, seed, settings)
+
+
+@pytest.fixture
+def endless(monkeypatch):
+    """A verification that says ever more; the event tells that it was ended."""
+    ended = asyncio.Event()
+
+    async def verify(self, request):
+        try:
+            while True:
+                yield pb.VerifyLogResponse(verdict=pb.Verdict(fault="x" * 1_000_000))
+        finally:
+            ended.set()
+
+    monkeypatch.setattr(LogWalk, "verify", verify)
+    monkeypatch.setattr(guard, "_TAKEN_SECONDS", 0.2)
+    return ended
+
+
+async def test_an_answer_that_nobody_reads_ends(endless, management):
+    """It would hold one of the few long reads for as long as its reader likes."""
+    verify = management.channel.unary_stream(
+        "/policy.v1.AuditService/VerifyLog", pb.VerifyLogRequest.SerializeToString, pb.VerifyLogResponse.FromString
+    )
+    call = verify(pb.VerifyLogRequest())
+    async with asyncio.timeout(20):
+        await endless.wait()
+    with pytest.raises(grpc.aio.AioRpcError) as found:
+        async for _ in call:
+            pass
+    assert refused(found.value).reason == "ANSWER_NOT_TAKEN"

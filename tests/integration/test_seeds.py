@@ -4,8 +4,7 @@ import asyncio
 import itertools
 import random
 from time import perf_counter
-from types import SimpleNamespace
-from typing import Any, cast
+from typing import Any
 from uuid import uuid4
 
 import asyncpg
@@ -201,7 +200,7 @@ async def test_the_digest_stands_for_the_people_too(app, ops):
 async def test_of_two_applies_of_one_plan_one_wins(app, ops):
     plan = await ops.plan(WITHOUT_PAY)
     before = await app.store.revision()
-    results = await asyncio.gather(*(ops.apply(plan, WITHOUT_PAY) for _ in range(6)), return_exceptions=True)
+    results = await asyncio.gather(*(ops.apply(plan, WITHOUT_PAY) for _ in range(4)), return_exceptions=True)
     won = [result for result in results if isinstance(result, pb.ApplySeedResponse)]
     assert [result.revision for result in won] == [before + 1]
     assert {result.reason for result in results if isinstance(result, Refused)} == {"PLAN_MOVED"}
@@ -611,13 +610,43 @@ async def test_everybody_is_looked_at_once_for_plans_of_the_same_rows(app, ops, 
     assert (back.revision, back.users, len(made)) == (applied.revision, 3, 2)
 
 
+async def test_plans_at_once_are_few(app, ops, monkeypatch):
+    monkeypatch.setattr(seed_plan, "_MOST_UNDER_WAY", 0)
+    refused = await refused_as("TOO_MANY_LONG_READS", ops.plan(WITHOUT_PAY))
+    assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
+    monkeypatch.undo()
+    plan = await ops.plan(WITHOUT_PAY)
+    assert (await ops.apply(plan, WITHOUT_PAY)).changed
+
+
+async def test_a_plan_that_would_keep_others_waiting_is_given_up(app, ops, monkeypatch):
+    """Under the lock nothing may take long: other writers would fail."""
+
+    async def never(*_) -> bool:
+        await asyncio.Event().wait()
+
+    plan = await ops.plan(WITHOUT_PAY)
+    monkeypatch.setattr(seed_plan, "_UNDER_LOCK", 0.05)
+    monkeypatch.setattr(Comparison, "is_same", never)
+    judge = SeedPlans._judge
+
+    async def judged(self, *words: Any) -> None:
+        await judge(self, *words)
+        await register(app, "dr-between", "somebody")
+
+    monkeypatch.setattr(SeedPlans, "_judge", judged)
+    await refused_as("PLAN_MOVED", ops.apply(plan, WITHOUT_PAY, at_any_revision=True))
+    await register(app, "dr-after", "somebody")
+
+
 async def test_what_was_looked_at_is_forgotten_after_a_while(app, model, monkeypatch):
     monkeypatch.setattr(seed_plan, "_KEPT", 0)
     plans = SeedPlans(app.store, app.replica, model, most_removed=0.25, methods=contract_methods())
     await whole(plans.plan(Target(csv=WITHOUT_PAY)))
-    async with asyncio.timeout(20):
-        while plans._kept is not None:
-            await asyncio.sleep(0)
+    fired = asyncio.Event()
+    asyncio.get_running_loop().call_later(0.001, fired.set)
+    await fired.wait()
+    assert plans._kept is None
 
 
 async def test_without_a_service_the_policy_is_read_anew_for_each_step(app, ops, settings, monkeypatch):
@@ -733,7 +762,7 @@ async def test_a_plan_made_on_another_history_of_the_same_number_is_not_applied(
     other = snapshot.on(Held(revision=snapshot.revision, mark=str(uuid4())), Basis(model, lost))
     plans = SeedPlans(
         app.store,
-        cast(Replica, SimpleNamespace(reach=lambda *_: other)),
+        Replica(other, max_age=60),
         model,
         most_removed=0.25,
         methods=contract_methods(),

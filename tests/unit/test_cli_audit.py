@@ -237,6 +237,12 @@ def test_the_period_of_a_page_ends_with_what_is_reviewed(script, run, tmp_path, 
     assert {asked.since.ToDatetime(UTC) for asked in script.asked[1:]} == {begins}
 
 
+def test_a_page_on_standard_output_is_a_page_and_nothing_else(script, run):
+    script.answers = [REVIEW, changes(1)]
+    found = run("review", "dr-osei", "--html", "-")
+    assert (found.exit_code, found.stdout.strip().endswith("</html>")) == (0, True)
+
+
 def test_a_page_of_a_revision_does_not_begin_after_it(script, run, tmp_path):
     script.answers = [REVIEW, changes(1)]
     found = run("review", "dr-osei", "--html", str(tmp_path / "x.html"), "--at", "7", "--since", "2026-02-01")
@@ -339,6 +345,11 @@ def test_points_as_people_write_them(text, point):
 def test_what_is_no_point_is_refused(text):
     with pytest.raises(ValueError, match="--at"):
         read_point(text, "--at", NOW)
+
+
+def test_a_time_before_the_calendar_is_none():
+    with pytest.raises(ValueError, match="--since '90d' is not a time"):
+        read_time("90d", "--since", datetime(1, 1, 2, tzinfo=UTC))
 
 
 def test_a_number_is_no_time():

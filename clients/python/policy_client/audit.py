@@ -81,7 +81,7 @@ class AuditClient(BlockingClient):
         return self._list(calls.review(physician=physician, at=at), timeout)
 
     def review_user(self, user: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
-        """Everywhere that somebody could act. Raises NotFound for a name of which nothing was ever written down."""
+        """Everywhere that somebody could act. Raises NotFound for a name that never had access or an invitation."""
         return self._list(calls.review(user=user, at=at), timeout)
 
     def diff(
