@@ -297,6 +297,7 @@ async def test_11_a_batch_equals_its_singles_in_order_with_repeats(app, wire):
     await register(app, "dr-a", "olive")
     await grant(app, "dr-a", "dan", "data_entry")
     revision = await register(app, "dr-b", "oscar")
+    await reached(app, revision)
     kinds = [
         question(user, physician, action, channel)
         for user, physician, action, channel in itertools.product(
