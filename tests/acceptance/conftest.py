@@ -3,7 +3,6 @@
 import contextlib
 import os
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -13,13 +12,9 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.ports import free_port
+
 BIN = Path(sys.executable).parent
-
-
-def free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -48,13 +43,13 @@ class Service:
     @contextlib.contextmanager
     def running(self) -> Iterator[subprocess.Popen[str]]:
         """Started and serving; killed at the end if it still runs."""
-        process = self.start()
-        try:
-            assert self.wait_for(process, '"serving"'), self.output
-            yield process
-        finally:
-            if process.poll() is None:
-                self.stop(process)
+        with self.start() as process:
+            try:
+                assert self.wait_for(process, '"serving"'), self.output
+                yield process
+            finally:
+                if process.poll() is None:
+                    self.stop(process)
 
     def start(self) -> subprocess.Popen[str]:
         self.output = ""

@@ -11,6 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from policy_service.pb import manage_users_pb2 as mu
+from tests.support.ports import free_port
 from tests.support.rpc import Wire
 
 
@@ -97,7 +98,7 @@ class MailServer:
 
     def __enter__(self) -> "MailServer":
         self._controller = Controller(self, hostname="127.0.0.1", port=0)
-        self._controller.port = _free_port()
+        self._controller.port = free_port()
         self._controller.start()
         return self
 
@@ -124,14 +125,6 @@ class MailServer:
                 self.arrived.clear()
                 await self.arrived.wait()
         return token_in(found[-1])
-
-
-def _free_port() -> int:
-    import socket
-
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return int(probe.getsockname()[1])
 
 
 def token_in(message: EmailMessage) -> str:
