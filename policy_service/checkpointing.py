@@ -1,10 +1,14 @@
 """Writes a signed checkpoint of the change log at an interval, when there is something new."""
 
 import asyncio
+import errno
+import fcntl
+import json
 import os
 import sys
 from collections.abc import Callable
 from datetime import datetime
+from io import FileIO
 from pathlib import Path
 
 import structlog
@@ -14,6 +18,8 @@ from policy_service.errors import StoreUnavailable
 from policy_service.store import Store
 
 STANDARD_OUTPUT = "-"
+_TAIL_BYTES = 4_096
+"""More than any line that a checkpoint takes."""
 
 log = structlog.get_logger(__name__)
 
@@ -48,7 +54,7 @@ class Checkpointer:
         head = await self._store.log_head()
         if head.revision > self._last:
             line = await self.sign(head.revision, head.hash)
-            await asyncio.to_thread(_add, self._place, line)
+            await asyncio.to_thread(add_line, self._place, line)
             self._last = head.revision
 
     async def sign(self, revision: int, hash: bytes) -> str:  # noqa: A002 - its name everywhere.
@@ -56,12 +62,38 @@ class Checkpointer:
         return self._signer.sign(log=await self._store.log_name(), revision=revision, hash=hash, at=self._clock())
 
 
-def _add(place: str, line: str) -> None:
+def add_line(place: str, line: str) -> None:
+    """Add a line to a file, on the disk and whole, or not at all; ``-`` is standard output. Raises OSError."""
     if place == STANDARD_OUTPUT:
         sys.stdout.write(line + "\n")
         sys.stdout.flush()
         return
-    with Path(place).open("a", encoding="utf-8") as file:
-        file.write(line + "\n")
-        file.flush()
-        os.fsync(file.fileno())
+    content = (line + "\n").encode()
+    with Path(place).open("a+b", buffering=0) as file:
+        # Replicas may share the file.
+        fcntl.flock(file, fcntl.LOCK_EX)
+        end = _end_of_whole_lines(file)
+        file.truncate(end)
+        try:
+            if file.write(content) < len(content):
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+            os.fsync(file.fileno())
+        except OSError:
+            # Half a line would spoil the next one, and the file for whoever verifies with it.
+            file.truncate(end)
+            raise
+
+
+def _end_of_whole_lines(file: FileIO) -> int:
+    """Where to go on; a last line that a crash cut short was never a checkpoint, and one that is whole gets its end."""
+    size = file.seek(0, os.SEEK_END)
+    file.seek(max(0, size - _TAIL_BYTES))
+    last = file.read().rpartition(b"\n")[2]
+    if not last:
+        return size
+    try:
+        json.loads(last)
+    except ValueError:
+        return size - len(last)
+    file.write(b"\n")
+    return size + 1

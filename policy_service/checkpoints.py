@@ -12,6 +12,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
+import structlog
 from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
@@ -19,6 +20,8 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey,
 from policy_service.chain import instant
 from policy_service.errors import InvalidField, InvalidRequest, StartError
 from policy_service.key_files import read_or_make
+
+log = structlog.get_logger(__name__)
 
 _MOST_TEXT: Final = 500
 _FIELDS: Final = {"at": str, "hash": str, "key": str, "log": str, "revision": int, "signature": str}
@@ -94,6 +97,9 @@ class Signer:
 
 def read_signer(path: Path) -> Signer:
     """Read the key, or make one that only this user can read; its public half beside it. Raises StartError."""
+    beside = path.with_suffix(".pub")
+    if beside == path:
+        raise StartError(f"The checkpoint key {path} would be overwritten by its public half: choose another ending")
     content = read_or_make(path, _new_key, what="checkpoint key")
     try:
         key = serialization.load_pem_private_key(content, password=None)
@@ -102,12 +108,12 @@ def read_signer(path: Path) -> Signer:
     if not isinstance(key, Ed25519PrivateKey):
         raise StartError(f"{path} is not an Ed25519 key: make one with openssl genpkey -algorithm ed25519")
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
-    beside = path.with_suffix(".pub")
     try:
         if not beside.exists() or beside.read_bytes() != public:
             beside.write_bytes(public)
     except OSError as fault:
-        raise StartError(f"The checkpoint key's public half {beside} cannot be written: {fault.strerror}") from fault
+        # A key that is handed in lies where nothing can be written, and whoever made it has its public half.
+        log.warning("the checkpoint key's public half cannot be written", file=str(beside), cause=fault.strerror)
     return Signer(key)
 
 

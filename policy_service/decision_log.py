@@ -11,7 +11,6 @@ import threading
 import time
 from collections import deque
 from collections.abc import Iterable, Sequence
-from contextlib import suppress
 from itertools import count
 from pathlib import Path
 from typing import Protocol
@@ -43,7 +42,7 @@ class DecisionLog:
         self._most_segments = max(2, most_bytes // SEGMENT_BYTES)
         self._lock = threading.Lock()
         self._unrecorded = count(1)
-        self._second, self._second_text = 0, ""
+        self._now, self._second, self._second_text = 0, 0, ""
         self._segment_numbers = count(1)
         self._full: deque[Segment] = deque()
         self._open: Segment | None = None
@@ -104,7 +103,9 @@ class DecisionLog:
 
     def _head(self, caller: str) -> str:
         """What the lines of one moment and caller have in common, around their sequence."""
-        second, nanoseconds = divmod(time.time_ns(), 1_000_000_000)
+        # Times go up with sequences even if the clock steps back: a day that is dropped is a beginning then, no middle.
+        self._now = max(self._now, time.time_ns())
+        second, nanoseconds = divmod(self._now, 1_000_000_000)
         if second != self._second:
             self._second = second
             self._second_text = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime(second))
@@ -169,9 +170,6 @@ class DecisionLog:
                 mapped.remove()
             else:
                 mapped.close()
-        with suppress(OSError):
-            # Others may have something in it.
-            self._folder.rmdir()
 
 
 def _tail(outcome: Outcome, revision: int) -> str:

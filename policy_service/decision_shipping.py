@@ -7,7 +7,7 @@ catches up. What a killed process left in the folder is brought in first.
 import asyncio
 import random
 import secrets
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -47,10 +47,6 @@ async def recording(store: Store, folder: Path, settings: Settings) -> AsyncIter
         mode=settings.decision_log,
         most_bytes=settings.decision_log_spool_mb << 20,
     )
-    if decisions.mode is DecisionLogMode.OFF:
-        yield decisions
-        decisions.close(whole=True)
-        return
     shipper = Shipper(store, decisions, folder, keep_days=settings.decision_log_days)
     await shipper.start()
     running = asyncio.create_task(shipper.run())
@@ -71,34 +67,41 @@ class Shipper:
         self._log = decisions
         self._folder = folder
         self._keep = timedelta(days=keep_days)
+        # Where nothing is recorded, what others left and what is too old is still looked after.
+        self._records = decisions.mode is not DecisionLogMode.OFF
         self._said_lost = 0
         self._left: list[Left] = []
 
     async def start(self) -> None:
-        """Say that this process records from now on. Raises StoreUnavailable."""
-        await self._store.note_start(self._log.replica)
+        """Say that this process records from now on, if it does. Raises StoreUnavailable."""
+        if self._records:
+            await self._store.note_start(self._log.replica)
 
     async def run(self) -> None:
         """Ship until cancelled, through any fault of the database."""
         pause, tidied = _PAUSE, -_TIDY_SECONDS
         loop = asyncio.get_running_loop()
         while True:
-            try:
-                await self.ship()
-                if loop.time() - tidied > _TIDY_SECONDS:
-                    await self._recover()
-                    await self._store.forget_decisions((datetime.now(UTC) - self._keep).date())
-                    tidied = loop.time()
-                pause = _PAUSE
-            except StoreUnavailable as fault:
-                log.warning("decision log waits", cause=type(fault.__cause__).__name__, bytes=self._waiting())
-                pause = min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter, not a secret.
-            except Exception as fault:
-                end_if_cancelled(fault)
-                # The lines stay where they are, and are tried again.
-                log.exception("decision log failed", exc_info=fault, bytes=self._waiting())
-                pause = _LONGEST_PAUSE
+            shipped = await self._tried("decision log waits", self.ship)
+            # Each by itself: what is wrong with one keeps nobody from the others.
+            if loop.time() - tidied > _TIDY_SECONDS and await self._tried("recovery waits", self._recover):
+                await self._tried("old days of the decision log stay for another hour", self._forget_old)
+                tidied = loop.time()
+            pause = _PAUSE if shipped else min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter.
             await asyncio.sleep(pause)
+
+    async def _tried(self, or_else: str, work: Callable[[], Awaitable[None]]) -> bool:
+        """Was it done? What is in files stays there, and is tried again; ``or_else`` goes into the log."""
+        try:
+            await work()
+        except (StoreUnavailable, TimeoutError) as fault:
+            log.warning(or_else, cause=type(fault.__cause__ or fault).__name__, bytes=self._waiting())
+            return False
+        except Exception as fault:
+            end_if_cancelled(fault)
+            log.exception(or_else, exc_info=fault, bytes=self._waiting())
+            return False
+        return True
 
     async def ship(self) -> None:
         """Everything that waits now. Raises StoreUnavailable."""
@@ -114,27 +117,42 @@ class Shipper:
         """The last lines, when nothing is answered any more; what cannot be shipped stays for the next start."""
         whole = False
         try:
-            async with asyncio.timeout(_LAST_SECONDS):
-                await self.ship()
-                await self._note(ReplicaEvent.ENDED)
-                whole = True
-        except (StoreUnavailable, TimeoutError):
-            log.warning("decisions stay in the spool until the next start", bytes=self._waiting())
+            whole = await self._tried("decisions stay in the spool until the next start", self._ship_last)
         finally:
             self._log.close(whole=whole)
             for left in self._left:
                 left.close()
 
+    async def _ship_last(self) -> None:
+        async with asyncio.timeout(_LAST_SECONDS):
+            await self.ship()
+            if self._records:
+                await self._note(ReplicaEvent.ENDED)
+
+    async def _forget_old(self) -> None:
+        await self._store.forget_decisions((datetime.now(UTC) - self._keep).date())
+
     async def _recover(self) -> None:
+        """What killed processes left; one that cannot be brought in is no reason to leave the others."""
         self._left += await asyncio.to_thread(left_behind, self._folder)
-        while self._left:
-            left = self._left[-1]
-            await self._store.note_start(left.replica)
-            for segment in left.segments:
-                await self._recover_segment(left, segment)
-            await self._store.note_replica(left.replica, ReplicaEvent.RECOVERED, sequence=left.sequence, lost=left.lost)
-            self._left.pop().remove()
+        for left in tuple(self._left):
+            try:
+                await self._bring_in(left)
+            except StoreUnavailable:
+                raise
+            except Exception as fault:
+                end_if_cancelled(fault)
+                log.exception("decisions of a process that was killed wait", exc_info=fault, replica=left.replica)
+                continue
+            self._left.remove(left)
+            left.remove()
             log.info("decisions of a process that was killed are recorded", replica=left.replica, last=left.sequence)
+
+    async def _bring_in(self, left: Left) -> None:
+        await self._store.note_start(left.replica)
+        for segment in left.segments:
+            await self._recover_segment(left, segment)
+        await self._store.note_replica(left.replica, ReplicaEvent.RECOVERED, sequence=left.sequence, lost=left.lost)
 
     async def _recover_segment(self, left: Left, segment: Segment) -> None:
         lines, broken = sorted_out(segment.waiting())

@@ -70,6 +70,7 @@ async def install(
         "counts": found.counts,
         "lines": found.lines,
         "sha256": found.digest,
+        "rules_sha256": found.rules_digest,
         "model": found.model,
     }
     async with store.transaction(caller="local", actor=actor, reason=reason) as tx:

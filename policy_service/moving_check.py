@@ -14,6 +14,7 @@ from policy_service.errors import InvalidRequest, RoleChainTooLong
 from policy_service.model import vetted_model
 from policy_service.policy_files import BrokenPolicy, Fault, seed_rows
 from policy_service.seed_plan import csv_lines
+from policy_service.store.log import digested
 from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
@@ -57,6 +58,8 @@ class Checked:
     counts: dict[str, int]
     lines: int
     digest: str
+    rules_digest: str
+    """SHA-256 of the rules alone, as ``store.log`` takes it of what an import began."""
     seed: tuple[Row, ...]
 
 
@@ -87,6 +90,7 @@ class _Reader:
         self._kind = _KINDS[0]
         self._counts = dict.fromkeys(_KINDS, 0)
         self._digest = hashlib.sha256()
+        self._rules_digest = hashlib.sha256()
         self._ended = False
         self._users: set[str] = set()
         self._owners: dict[str, str] = {}
@@ -141,6 +145,8 @@ class _Reader:
             self._refuse(f"not the first line of a file of {FORMAT!r}")
         if not _are([fields.get(name) for name in _HEADER], tuple(_HEADER.values())) or len(fields) != len(_HEADER):
             self._refuse("the header is not one of revision, counts and model")
+        if not 0 < fields["revision"] < 1 << 63:
+            self._refuse("the header's revision is none")
         if not fields["model"].replace("\n", "").replace("\t", "").isprintable():
             self._refuse("the model has characters that are not for print")
         vetted_model(fields["model"], f"{self._path} (model)")
@@ -151,7 +157,7 @@ class _Reader:
         self._after(name)
         self._users.add(name)
         if email is not None:
-            parse_email(email)
+            self._address(email)
             # As the table's index compares them.
             self._once("address", email.lower())
 
@@ -174,6 +180,7 @@ class _Reader:
         if origin != (Origin.SEED if row.domain in _SEED_DOMAINS else Origin.API):
             self._refuse(f"a row of domain {row.domain} is not of origin {origin}")
         self._after(row.domain, ptype, *values)
+        self._rules_digest.update(digested(ptype, values))
         if origin == Origin.SEED:
             self._seed.append(row)
             if row.domain == ANY:
@@ -224,7 +231,7 @@ class _Reader:
         known = {parse_known_action(action) for action in actions}
         if OWNER in roles or known & OWNER_ONLY:
             self._refuse("an invitation gives what is the owner's alone")
-        parse_email(email)
+        self._address(email)
         for text in (name, message):
             self._line_for_people(text)
         if not all(map(_is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
@@ -235,6 +242,10 @@ class _Reader:
         self._once("token", token_hash)
         self._once("message", message)
         self._once("open invitation", physician, user)
+
+    def _address(self, email: str) -> None:
+        if parse_email(email) != email:
+            self._refuse(f"the address {email!r} is not written as the service writes it, {parse_email(email)}")
 
     def _line_for_people(self, text: str) -> None:
         if not text.isprintable():
@@ -274,6 +285,7 @@ class _Reader:
             counts=self._counts,
             lines=self._number,
             digest=self._digest.hexdigest(),
+            rules_digest=self._rules_digest.hexdigest(),
             seed=tuple(self._seed),
         )
 

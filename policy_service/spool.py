@@ -4,8 +4,13 @@ import fcntl
 import mmap
 import os
 import re
+from datetime import datetime
 from pathlib import Path
 from typing import Final
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 SEGMENT_BYTES: Final = 4 << 20
 """Size of a file of lines; larger than the longest batch."""
@@ -14,7 +19,13 @@ HEADER: Final = 64
 END, SHIPPED = 1, 2
 # … and of a process's state.
 SEQUENCE, LOST = 1, 2
-_LINE: Final = re.compile(rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00(?:\t[ -~]*){13}\n")
+# As COPY takes them: a backslash only where another follows.
+_TEXT: Final = r"\t(?:[ -\[\]-~]|\\\\)*"
+_NUMBER: Final = r"\t\d{1,18}"
+_TIME: Final = r"(\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d{6}\+00)"
+_LINE: Final = re.compile(
+    rf"{_TIME}(?:{_TEXT}){{2}}{_NUMBER}(?:{_TEXT}){{6}}\t[tf](?:{_TEXT}){{2}}{_NUMBER}\n".encode()
+)
 _MAGIC: Final = 0x31474F4C44504F  # "OPDLOG1", little-endian.
 
 
@@ -45,12 +56,12 @@ class Mapped:
         return self.numbers[0] == _MAGIC
 
     def lock(self) -> bool:
-        """Keep other processes from taking the file; False where one has it."""
+        """Keep other processes from taking the file; False where one has it, or has just deleted it."""
         try:
             fcntl.flock(self._file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             return False
-        return True
+        return os.fstat(self._file).st_nlink > 0
 
     def sync(self) -> None:
         """To the disk itself: what was answered then survives the machine too."""
@@ -63,9 +74,9 @@ class Mapped:
         os.close(self._file)
 
     def remove(self) -> None:
-        """Close, and delete the file."""
+        """Delete the file, and let go of it: in this order, so that nobody takes it for left behind."""
+        self.path.unlink(missing_ok=True)
         self.close()
-        self.path.unlink()
 
 
 class Segment(Mapped):
@@ -96,20 +107,38 @@ def sorted_out(found: bytes) -> tuple[bytes, bytes]:
     """What are lines, and what is not: a machine that lost power can leave holes."""
     lines, broken = list[bytes](), list[bytes]()
     for line in found.splitlines(keepends=True):
-        (lines if _LINE.fullmatch(line) else broken).append(line)
+        (lines if _is_line(line) else broken).append(line)
     return b"".join(lines), b"".join(broken)
+
+
+def _is_line(found: bytes) -> bool:
+    if (line := _LINE.fullmatch(found)) is None:
+        return False
+    try:
+        datetime.fromisoformat(line[1].decode())
+    except ValueError:
+        return False
+    return True
 
 
 class Left:
     """What a process that was killed left behind."""
 
     def __init__(self, state: Mapped) -> None:
-        """``state`` is locked."""
+        """``state`` is locked. Raises OSError, and leaves nothing open then."""
         self._state = state
         self.replica = state.path.stem
         self.sequence = int(state.numbers[SEQUENCE])
         self.lost = int(state.numbers[LOST])
-        self.segments = []
+        self.segments: list[Segment] = []
+        try:
+            self._open_segments()
+        except OSError:
+            self.close()
+            raise
+
+    def _open_segments(self) -> None:
+        state = self._state
         for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines")):
             if path.stat().st_size == SEGMENT_BYTES:
                 self.segments.append(Segment(path, new=False))
@@ -136,14 +165,28 @@ class Left:
 
 
 def left_behind(folder: Path) -> list[Left]:
-    """What processes that no longer run left in a folder; another process cannot take it meanwhile."""
+    """What processes that no longer run left in a folder; another process cannot take it meanwhile.
+
+    What cannot be opened is told in the service's own log, and left where it is.
+    """
     found = []
     for path in sorted(folder.glob("*.state")):
-        if path.stat().st_size != HEADER:
+        try:
+            if (left := _take(path)) is not None:
+                found.append(left)
+        except FileNotFoundError:
+            # Its process ended well just now, or another process brought it in.
             continue
-        state = Mapped(path, HEADER, new=False)
-        if state.is_ours and state.lock():
-            found.append(Left(state))
-        else:
-            state.close()
+        except OSError as fault:
+            log.error("decisions of a process that was killed cannot be read", file=str(path), cause=fault.strerror)  # noqa: TRY400 - no trace is needed.
     return found
+
+
+def _take(path: Path) -> Left | None:
+    if path.stat().st_size != HEADER:
+        return None
+    state = Mapped(path, HEADER, new=False)
+    if state.is_ours and state.lock():
+        return Left(state)
+    state.close()
+    return None

@@ -198,13 +198,15 @@ def print_diff(diff: AccessDiff) -> None:
 
 def row_in_words(row: Sequence[str], *, with_place: bool) -> str:
     """A row of policy as a sentence: ``mia has data_entry for dr-osei``."""
-    if row[0] == "g":
-        _, subject, role, domain = row
-        verb = "includes" if subject.startswith("role:") else "has"
-        words = f"{_name(subject)} {verb} {_name(role)}"
-    else:
-        _, subject, domain, action, effect = row
-        words = f"{_name(subject)} {'may' if effect == 'allow' else 'may not'} {action}"
+    match row:
+        case "g", subject, role, domain:
+            verb = "includes" if subject.startswith("role:") else "has"
+            words = f"{_name(subject)} {verb} {_name(role)}"
+        case "p", subject, domain, action, effect:
+            words = f"{_name(subject)} {'may' if effect == 'allow' else 'may not'} {action}"
+        case _:
+            # No row at all: somebody wrote it past the service, and 'audit verify' names it.
+            return f"not a row: {', '.join(row)}"
     return f"{words} for {_name(domain)}" if with_place and domain.startswith("physician:") else words
 
 

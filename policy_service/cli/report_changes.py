@@ -62,7 +62,7 @@ def tell(change: Change, review: AccessReview) -> ToldChange:
     others = 0
     for side, rows in enumerate((change.after, change.before)):
         for row in rows:
-            if _concerns(row, review):
+            if len(row) > 3 and _concerns(row, review):
                 told.setdefault(_subject(row, review), ([], []))[side].append(_term(row))
             else:
                 others += 1
@@ -122,11 +122,12 @@ def _term(row: PolicyRow) -> str:
 
 
 def _notes(change: Change) -> Iterator[tuple[str, str]]:
-    people = {row[1].partition(":")[2] for row in (*change.before, *change.after) if row[1].startswith("user:")}
+    subjects = (row[1] for row in (*change.before, *change.after) if len(row) > 1)
+    people = {subject.partition(":")[2] for subject in subjects if subject.startswith("user:")}
     for key, value in change.detail.items():
         # Ids and digests say nothing to a person, and a model's text is pages long.
         if (
-            key in ("invitation", "digest", "sha256", "model")
+            key in ("invitation", "digest", "sha256", "rules_sha256", "model")
             or value in ("", [], (), None)
             or (key == "user" and value in people)
         ):

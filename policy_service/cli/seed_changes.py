@@ -118,6 +118,8 @@ def apply(
 ) -> None:
     """Plan a seed, show the plan, ask, and apply exactly that. Exits with 1 if it is refused or has moved."""
     _refuse_early(actor, reason)
+    if at_any_revision and not plan_file:
+        raise ValueError("--at-any-revision is about a plan that was made before: it goes with --plan")
     agreed: PlanFile | None = None
     name = str(plan_file)
     if plan_file:
@@ -232,14 +234,14 @@ def _change(
 
 def _refuse_early(actor: str, reason: str) -> None:
     """Not only after a plan was looked at."""
+    from policy_service.rpc.seeds import parse_reason
     from policy_service.vocabulary import parse_user
 
     try:
         parse_user(actor, "--as")
+        parse_reason(reason)
     except InvalidRequest as fault:
         raise ValueError(str(fault)) from fault
-    if not reason.strip():
-        raise ValueError("--reason is empty: the change log wants to know why")
 
 
 def _direct() -> "DirectSeeds":

@@ -8,7 +8,7 @@ import typer
 from policy_client import SeedClient
 
 from policy_service.cli.calling import Actor, AsJson, seeding
-from policy_service.cli.output import print_done, progress_bar, read_text, written
+from policy_service.cli.output import STANDARD, print_done, progress_bar, read_text, written
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here.", show_default="standard output")]
 
@@ -63,12 +63,16 @@ def seed_import(
     from policy_service.app import open_store
     from policy_service.errors import PolicyError, StartError
     from policy_service.rpc import contract_methods
+    from policy_service.rpc.seeds import parse_reason
     from policy_service.settings import read_settings
     from policy_service.vocabulary import parse_user
 
+    if file == STANDARD:
+        raise StartError("'-' is no file: an import reads it twice, to judge all of it before any of it is brought in")
     settings = read_settings()
     try:
         parse_user(actor, "actor")
+        parse_reason(reason)
         found: moving_check.Checked | None = None
         with progress_bar("checking, bytes") as moved:
             size = file.stat().st_size if file.exists() else 0

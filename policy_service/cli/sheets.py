@@ -12,8 +12,8 @@ import re
 import sys
 from collections.abc import Iterable, Sequence
 
-# Spaces before the sign, of whatever kind, and its full-width forms are no hindrance to a spreadsheet.
-_FORMULA = re.compile("(^|[;\t\r\n])(?=[\\s\u200b\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
+# Spaces before the sign, of whatever kind, quotes, and its full-width forms are no hindrance to a spreadsheet.
+_FORMULA = re.compile("(^|[;\t\r\n])(?=[\\s\"'\u200b\ufeff]*[=+\\-@\uff1d\uff0b\uff0d\uff20])|^(?=[\t\r\n])")
 
 Cell = str | int | bool
 

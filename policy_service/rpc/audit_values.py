@@ -156,13 +156,20 @@ def _change(logged: LoggedChange) -> pb.Change:
         reason=entry.reason,
         kind=entry.kind,
         physician=entry.physician or "",
-        before=[pb.PolicyRow(fields=row) for row in entry.before],
-        after=[pb.PolicyRow(fields=row) for row in entry.after],
+        before=_rows(entry.before),
+        after=_rows(entry.after),
         detail=json.dumps(entry.detail, ensure_ascii=False),
         mark=entry.mark,
         previous_hash=entry.previous.hex(),
         hash=logged.hash.hex(),
     )
+
+
+def _rows(found: Any) -> list[pb.PolicyRow]:
+    """Rows; what somebody wrote in their place past the service as one field, for the list to be read all the same."""
+    if isinstance(found, list | tuple) and all(isinstance(row, list | tuple) for row in found):
+        return [pb.PolicyRow(fields=[f if isinstance(f, str) else json.dumps(f) for f in row]) for row in found]
+    return [pb.PolicyRow(fields=[json.dumps(found, ensure_ascii=False)])]
 
 
 def encode_decision(found: LoggedDecision) -> pb.LoggedDecision:

@@ -69,7 +69,7 @@ class SeedService:
         """See SeedService.ApplySeed in seeds.proto."""
         with Fields() as fields:
             actor = fields.read(partial(parse_user, field="actor"), request.actor)
-            reason = fields.read(_reason, request.reason)
+            reason = fields.read(parse_reason, request.reason)
             target = fields.read(_target, request)
             digest = fields.read(_digest, request.digest)
         planned = Planned(
@@ -126,7 +126,8 @@ def _named(most: int) -> int:
     return most or NAMED
 
 
-def _reason(text: str) -> str:
+def parse_reason(text: str) -> str:
+    """Read why something is done; raises InvalidRequest."""
     if not text:
         raise invalid("reason", "reason is empty: the change log wants to know why")
     return parse_title(text, field="reason", most=MOST_REASON)

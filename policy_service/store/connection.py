@@ -73,7 +73,6 @@ class Store:
         """Use ``connect_store``."""
         self._pool = pool
         self._dsn = dsn
-        self._days: set[bytes] = set()
         """Days of the decision log that have their table."""
         self._long_looks = 0
 
@@ -218,20 +217,18 @@ class Store:
 
     async def append_decisions(self, lines: bytes) -> None:
         """Add lines to the decision log, making their days' tables. Raises StoreUnavailable."""
-        days = {line[:10] for line in lines.split(b"\n")[:-1]} - self._days
+        # Asked for each time: a restored backup, or another replica that drops old days, may have taken one away.
+        days = {line[:10] for line in lines.split(b"\n")[:-1]}
         with translated():
             async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection:
                 for day in sorted(days):
                     await decisions.make_day(connection, date.fromisoformat(day.decode()))
-                    self._days.add(day)
                 await decisions.append(connection, lines)
 
     async def forget_decisions(self, before: date) -> int:
         """Drop the decision log's days before one; how many. Raises StoreUnavailable."""
         with translated():
-            dropped = await decisions.drop_before(self._pool, before)
-            self._days.clear()
-            return dropped
+            return await decisions.drop_before(self._pool, before)
 
     async def note_start(self, replica: str) -> None:
         """Write down that a process records decisions, if that is not known. Raises StoreUnavailable."""

@@ -1,7 +1,8 @@
 """The change log and the decision log as they stand, for whoever checks that they are whole."""
 
+import hashlib
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -21,7 +22,7 @@ FROM policy_revision
 LEFT JOIN LATERAL (SELECT revision, hash FROM changes ORDER BY revision DESC LIMIT 1) AS changes ON true
 """
 # Rows that began or ended where no entry says so, or of which an entry says so and they did not. ALL, as a row that an
-# entry began once can be there twice: one ended, and one that goes on. An import names its rows by number only.
+# entry began once can be there twice: one ended, and one that goes on. An import names its rows by a digest only.
 _STRAYS: Final = """
 WITH held AS (
   SELECT from_revision, until_revision,
@@ -43,14 +44,17 @@ WITH held AS (
 SELECT what, revision, fields, is_done FROM strays ORDER BY revision, what, fields::text LIMIT 1
 """
 _IMPORTED: Final = """
-SELECT revision, (detail -> 'counts' ->> 'rule')::bigint AS told,
-       (SELECT count(*) FROM rules WHERE from_revision = changes.revision) AS held
-FROM changes WHERE kind = 'policy.import'
+SELECT revision, detail ->> 'rules_sha256' AS digest FROM changes WHERE kind = 'policy.import'
+"""
+_BEGAN: Final = """
+SELECT ptype, v0, v1, v2, v3 FROM rules WHERE from_revision = $1 ORDER BY domain, ptype, v0, v1, v2, v3
 """
 _REPLICAS: Final = """
 SELECT replica, min(at) FILTER (WHERE event = 'started') AS started_at,
        max(at) FILTER (WHERE event = 'ended') AS ended_at, max(lost) AS lost, max(last_sequence) AS last_said,
-       count(*) FILTER (WHERE event IN ('ended', 'recovered')) > 0 AS is_closed
+       count(*) FILTER (WHERE event IN ('ended', 'recovered')) > 0 AS is_closed,
+       -- Retention spares a month: nothing of these can have gone.
+       coalesce(min(at) FILTER (WHERE event = 'started') > now() - interval '29 days', false) AS is_young
 FROM decision_replicas GROUP BY replica ORDER BY min(id)
 """
 _RECORDED: Final = """
@@ -89,8 +93,8 @@ class Recorded:
 
     @property
     def missing(self) -> int:
-        """Decisions that should be there between the first and the last."""
-        return self.last_sequence - self.first_sequence + 1 - self.decisions if self.decisions else 0
+        """Decisions that should be there from the first to the last."""
+        return self.last_sequence - self.first_sequence + 1 - self.decisions
 
 
 class LogLook:
@@ -127,10 +131,13 @@ class LogLook:
         return Stray(revision=int(found["revision"]), words=words)
 
     async def _stray_import(self) -> Stray | None:
-        """An import with another number of rows than its entry says."""
+        """An import of other rows than its entry says."""
         for found in await self._connection.fetch(_IMPORTED):
-            if found["told"] != found["held"]:
-                words = f"the import's entry says {found['told']:,} rows, and {found['held']:,} began"
+            digest = hashlib.sha256()
+            async for ptype, *values in self._connection.cursor(_BEGAN, found["revision"], prefetch=5_000):
+                digest.update(digested(ptype, values))
+            if digest.hexdigest() != found["digest"]:
+                words = "the rows that began with the import are not those of which its entry has the SHA-256"
                 return Stray(revision=int(found["revision"]), words=words)
         return None
 
@@ -148,7 +155,7 @@ class LogLook:
                     started_at=told["started_at"],
                     ended_at=told["ended_at"],
                     decisions=seen["decisions"] if seen else 0,
-                    first_sequence=seen["first"] if seen else 1,
+                    first_sequence=1 if told["is_young"] else seen["first"] if seen else last + 1,
                     last_sequence=last,
                     lost=told["lost"],
                 )
@@ -169,6 +176,11 @@ class LogLook:
             if replica not in known
         ]
         return found
+
+
+def digested(ptype: str, values: Sequence[str]) -> bytes:
+    """A row's part in the digest of an import's rows: its fields, of which a last one may be empty, as a line."""
+    return (", ".join((ptype, *values[:3], *filter(None, values[3:]))) + "\n").encode()
 
 
 async def head(connection: Any) -> Head:

@@ -2,6 +2,7 @@
 
 import asyncio
 from contextlib import asynccontextmanager
+from datetime import UTC, datetime, timedelta
 
 import asyncpg
 import pytest
@@ -281,3 +282,100 @@ async def test_after_a_restore_its_processes_are_known_again(quiet, database, st
         await wire.check("mia", "dr-a", "claim:view")
     (replica,) = (await verdict(store)).replicas
     assert replica.decisions == 2
+
+
+async def test_a_day_whose_table_went_is_made_again(quiet, database, store, seed):
+    """As after a restore from a backup of yesterday, or where another replica dropped an old day."""
+    async with serving(quiet, store, seed) as wire:
+        await wire.check("mia", "dr-a", "claim:view")
+        async with asyncio.timeout(20):
+            while not (
+                tables := await rows(database, "SELECT DISTINCT tableoid::regclass::text AS name FROM decisions")
+            ):
+                pass
+        connection = await asyncpg.connect(database)
+        await connection.execute(f"DROP TABLE {tables[0]['name']}")
+        await connection.close()
+        await wire.check("mia", "dr-a", "claim:view")
+        async with asyncio.timeout(20):
+            while [row["sequence"] for row in await rows(database)] != [2]:
+                pass
+
+
+async def killed(quiet: Settings, store: Store, replica: str) -> None:
+    """A process that recorded one decision and was killed."""
+    folder = quiet.data_dir / "decisions" / await store.log_name()
+    decisions = DecisionLog(folder, replica, mode=DecisionLogMode.ALL, most_bytes=64 << 20)
+    outcome = Outcome(allowed=True, reason=Reason.GRANTED)
+    decisions.record("c", question("mia", "dr-a", "claim:view"), "web", outcome, 1)
+    decisions.close(whole=False)
+
+
+async def test_where_nothing_is_recorded_any_more_what_a_killed_process_left_still_is(quiet, database, store, seed):
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await killed(quiet, store, "aaa")
+    off = quiet.model_copy(update={"decision_log": DecisionLogMode.OFF})
+    async with serving(off, store, seed) as wire:
+        await wire.check("mia", "dr-a", "claim:view")
+        await recovered(database)
+    assert [row["replica"] for row in await rows(database)] == ["aaa"]
+    assert [log.replica for log in (await verdict(store)).replicas] == ["aaa"]
+
+
+async def test_what_cannot_be_brought_in_keeps_nothing_else_waiting(quiet, database, store, seed, monkeypatch):
+    """Neither the other killed processes, nor this one's decisions, nor the dropping of old days."""
+    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    for replica in ("aaa", "bbb", "ccc"):
+        await killed(quiet, store, replica)
+    noted, forgotten = Store.note_replica, asyncio.Event()
+    forget = Store.forget_decisions
+
+    async def note(self, replica, *rest, **more):
+        if replica == "bbb":
+            raise ValueError("cannot be written down")
+        await noted(self, replica, *rest, **more)
+
+    async def forget_and_tell(self, before):
+        dropped = await forget(self, before)
+        forgotten.set()
+        return dropped
+
+    monkeypatch.setattr(Store, "note_replica", note)
+    monkeypatch.setattr(Store, "forget_decisions", forget_and_tell)
+    async with serving(quiet, store, seed) as wire:
+        await wire.check("mia", "dr-a", "claim:view")
+        async with asyncio.timeout(20):
+            await forgotten.wait()
+    closed = await rows(database, "SELECT replica FROM decision_replicas WHERE event = 'recovered' ORDER BY replica")
+    assert [row["replica"] for row in closed] == ["aaa", "ccc"]
+    folder = quiet.data_dir / "decisions" / await store.log_name()
+    assert {path.name.partition("-")[0].partition(".")[0] for path in folder.iterdir()} == {"bbb"}
+
+
+async def test_old_days_wait_for_whoever_reads_and_nobody_waits_for_them(database, store):
+    old = datetime.now(UTC).date() - timedelta(days=400)
+    owner = await asyncpg.connect(database)
+    await owner.execute("SELECT decisions_make_day($1)", old)
+    async with owner.transaction():
+        # As a backup, or a long verification.
+        await owner.fetch("SELECT FROM decisions")
+        async with asyncio.timeout(3):
+            with pytest.raises(StoreUnavailable):
+                await store.forget_decisions(old + timedelta(days=5))
+    assert await store.forget_decisions(old + timedelta(days=5)) == 1
+    await owner.close()
+
+
+@pytest.mark.parametrize("which", ["true", "sequence <= 3", "sequence = 2"])
+async def test_decisions_of_the_last_month_that_were_taken_away_are_missed(quiet, database, store, seed, which):
+    """Whichever they are: the first of a process, some, or all."""
+    async with serving(quiet, store, seed) as wire:
+        for _ in range(5):
+            await wire.check("mia", "dr-a", "claim:view")
+    await verdict(store)
+    connection = await asyncpg.connect(database)
+    await connection.execute("SET session_replication_role = replica")
+    gone = int((await connection.execute(f"DELETE FROM decisions WHERE {which}")).split()[1])
+    await connection.close()
+    (*_, found) = [part async for part in verify(store, [])]
+    assert f"lacks {gone} decisions not counted as lost" in found.fault

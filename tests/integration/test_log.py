@@ -1,10 +1,14 @@
 """The change log in a real database: nobody rewrites it unseen, and the service's role not at all."""
 
+import errno
 import io
 import json
+import os
 import random
+import resource
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import asyncpg
 import pytest
@@ -12,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from policy_service import moving, moving_check, seeds
 from policy_service.chain import START
-from policy_service.checkpointing import Checkpointer
+from policy_service.checkpointing import Checkpointer, add_line
 from policy_service.checkpoints import Signer, read_signer, read_verifier
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.model import vetted_model
@@ -200,7 +204,25 @@ async def test_a_grant_that_ended_and_was_put_back_by_the_services_own_role_is_f
     assert (found.broken_revision, "began and no entry says so" in found.fault) == (ended - 1, True)
 
 
-async def test_a_grant_added_to_an_import_is_found(app, store, database, history, postgres, tmp_path):
+@pytest.mark.parametrize(
+    ("role", "statement"),
+    [
+        (
+            SERVICE_ROLE,
+            """INSERT INTO rules (ptype, v0, v1, v2, origin, from_revision)
+               VALUES ('g', 'user:eve', 'role:owner', 'physician:dr-a', 'api', 1)""",
+        ),
+        (
+            "postgres",
+            "UPDATE rules SET v0 = 'user:eve' WHERE v0 = 'user:owner-of-dr-a' AND v1 = 'role:owner'",
+        ),
+        ("postgres", "DELETE FROM rules WHERE v0 = 'user:owner-of-dr-a'"),
+    ],
+    ids=["added", "altered", "deleted"],
+)
+async def test_a_grant_of_an_import_that_is_another_is_found(
+    app, store, database, history, postgres, tmp_path, role, statement
+):
     file = tmp_path / "policy.jsonl"
     async with store.reading() as look:
         file.write_text("".join([part.text async for part in moving.export(look, SHIPPED_MODEL.text)]))
@@ -211,16 +233,15 @@ async def test_a_grant_added_to_an_import_is_found(app, store, database, history
     async with connect_store(in_database(postgres, empty)) as other:
         await moving.install(other, checked, actor="ops", reason="")
         assert (await verdict(other)).fault == ""
-        connection = await asyncpg.connect(as_role(in_database(postgres, empty), SERVICE_ROLE))
-        await connection.execute(
-            "INSERT INTO rules (ptype, v0, v1, v2, origin, from_revision) "
-            "VALUES ('g', 'user:eve', 'role:owner', 'physician:dr-a', 'api', 1)"
-        )
+        connection = await asyncpg.connect(as_role(in_database(postgres, empty), role))
+        if role != SERVICE_ROLE:
+            await connection.execute("SET session_replication_role = replica")
+        assert (await connection.execute(statement)).split()[-1] == "1"
         await connection.close()
         found = await verdict(other)
     await owner.execute(f"DROP DATABASE {empty} WITH (FORCE)")
     await owner.close()
-    assert (found.broken_revision, "the import's entry says" in found.fault) == (1, True)
+    assert (found.broken_revision, "the rows that began with the import are not those" in found.fault) == (1, True)
 
 
 async def test_a_row_that_was_deleted_is_found(app, store, database, history):
@@ -317,6 +338,65 @@ async def test_checkpoints_are_written_when_the_log_has_grown(app, store, histor
     lines = place.read_text().splitlines()
     assert [SIGNER.verifier.read(line).revision for line in lines] == [history, history + 1]
     assert (await verdict(store, *lines)).checkpoints_met == 2
+
+
+def checkpoint_at(revision: int) -> str:
+    return SIGNER.sign(log="l", revision=revision, hash=bytes(32), at=now())
+
+
+def revisions_in(place: Path) -> list[int]:
+    return [SIGNER.verifier.read(line).revision for line in place.read_text().splitlines()]
+
+
+@pytest.mark.parametrize("last", ["cut", "without its end"])
+def test_a_checkpoint_follows_whole_lines_only(tmp_path, last):
+    """The machine lost power while a line was written, or somebody's editor left the end away."""
+    place = tmp_path / "checkpoints.jsonl"
+    whole = checkpoint_at(2)
+    place.write_text(checkpoint_at(1) + "\n" + (whole[:200] if last == "cut" else whole))
+    add_line(str(place), checkpoint_at(3))
+    assert revisions_in(place) == ([1, 3] if last == "cut" else [1, 2, 3])
+
+
+def test_a_checkpoint_that_the_disk_has_no_room_for_leaves_nothing(tmp_path):
+    place = tmp_path / "checkpoints.jsonl"
+    add_line(str(place), checkpoint_at(1))
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # The system writes as much as there is room for, as on a full disk.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (place.stat().st_size + 20, before[1]))
+    try:
+        with pytest.raises(OSError, match="No space left"):
+            add_line(str(place), checkpoint_at(2))
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, before)
+    add_line(str(place), checkpoint_at(3))
+    assert revisions_in(place) == [1, 3]
+
+
+def test_a_key_is_written_whole_or_not_at_all(tmp_path, monkeypatch):
+    path = tmp_path / "checkpoint.key"
+
+    def full(_: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(StartError, match="No space left"):
+            read_signer(path)
+    assert list(tmp_path.iterdir()) == []
+    assert read_signer(path).verifier
+
+
+def test_a_key_whose_public_half_cannot_be_written_beside_it_signs_all_the_same(tmp_path):
+    """As one that is handed in, in a folder for reading only."""
+    (tmp_path / "checkpoint.pub").mkdir()
+    assert read_signer(tmp_path / "checkpoint.key").verifier
+
+
+def test_a_key_is_not_where_its_public_half_goes(tmp_path):
+    with pytest.raises(StartError, match="choose another ending"):
+        read_signer(tmp_path / "checkpoint.pub")
+    assert list(tmp_path.iterdir()) == []
 
 
 FORBIDDEN = [

@@ -129,6 +129,8 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text(capsys, start):
         ("  =1+1", "'  =1+1"),
         ("\u200b=1+1", "'\u200b=1+1"),
         ("\uff1d1+1", "'\uff1d1+1"),
+        ('x;"=1+1;b', "x;'\"=1+1;b"),
+        ("x;'=1+1", "x;''=1+1"),
         ("a;b=c;d", "a;b=c;d"),
     ],
 )

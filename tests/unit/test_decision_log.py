@@ -182,7 +182,63 @@ def test_a_log_that_the_database_has_whole_leaves_nothing(tmp_path):
     log = opened(tmp_path / "log")
     record(log)
     log.close(whole=True)
-    assert list(tmp_path.iterdir()) == []
+    assert list((tmp_path / "log").iterdir()) == []
+
+
+def test_what_cannot_be_read_keeps_nobody_from_the_others(tmp_path):
+    for replica in ("aaa", "ccc"):
+        log = opened(tmp_path, replica)
+        record(log)
+        log.close(whole=False)
+    (tmp_path / "bbb.state").symlink_to("bbb.state")
+    found = left_behind(tmp_path)
+    assert [left.replica for left in found] == ["aaa", "ccc"]
+    # One whose file of lines cannot be read is let go of, and found again when it can.
+    for left in found:
+        left.close()
+    (tmp_path / "aaa-00000002.lines").symlink_to("aaa-00000002.lines")
+    (ccc,) = left_behind(tmp_path)
+    ccc.close()
+    (tmp_path / "aaa-00000002.lines").unlink()
+    assert [left.replica for left in left_behind(tmp_path)] == ["aaa", "ccc"]
+
+
+def test_a_state_that_was_just_deleted_is_not_taken(tmp_path):
+    log = opened(tmp_path)
+    found = spool.Mapped(tmp_path / "abc.state", spool.HEADER, new=False)
+    log.close(whole=True)
+    assert not found.lock()
+    found.close()
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [
+        (b"2026-11-24", b"2026-99-99"),
+        (b"12:00:00", b"25:00:00"),
+        (b"\t1\t", b"\t1e3\t"),
+        (b"\t1\t", b"\t" + b"9" * 19 + b"\t"),
+        (b"\tt\t", b"\tx\t"),
+        (b"claim\\\\9", b"claim\\9"),
+        (b"\t7\n", b"\t\n"),
+    ],
+)
+def test_a_line_is_what_the_database_takes(old, new):
+    line = b"2026-11-24 12:00:00.000001+00\tabc\tc\t1\tmia\tdr-a\tclaim:view\tweb\tclaim\\\\9\tr\tt\tgranted\t\t7\n"
+    assert spool.sorted_out(line) == (line, b"")
+    broken = line.replace(old, new)
+    assert broken != line
+    assert spool.sorted_out(line + broken + line) == (line + line, broken)
+
+
+def test_times_go_up_with_sequences_even_if_the_clock_goes_back(tmp_path, monkeypatch):
+    """Else retention, which drops days, would take a part out of the middle: it would look like a loss."""
+    log = opened(tmp_path)
+    clock = iter([86_400 * 20_000 + 5, 86_400 * 20_000 - 5, 86_400 * 20_000 + 6])
+    monkeypatch.setattr("time.time_ns", lambda: next(clock) * 1_000_000_000)
+    for _ in range(3):
+        record(log)
+    assert [line[0][11:19] for line in lines(log)] == ["00:00:05", "00:00:05", "00:00:06"]
 
 
 def test_a_file_that_became_full_while_its_lines_were_on_their_way_is_kept_until_it_has_none(tmp_path):

@@ -111,11 +111,17 @@ def change_from(found: pb.Change) -> Change:
         physician=found.physician,
         before=tuple(tuple(row.fields) for row in found.before),
         after=tuple(tuple(row.fields) for row in found.after),
-        detail=json.loads(found.detail or "{}"),
+        detail=_detail(found.detail),
         mark=found.mark,
         previous_hash=found.previous_hash,
         hash=found.hash,
     )
+
+
+def _detail(text: str) -> dict[str, object]:
+    # An object, unless somebody wrote another value past the service: then that, for the entry to be seen.
+    found = json.loads(text or "{}")
+    return found if isinstance(found, dict) else {"detail": found}
 
 
 def decision_from(found: pb.LoggedDecision) -> LoggedDecision:

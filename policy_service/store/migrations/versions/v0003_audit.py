@@ -87,6 +87,9 @@ CREATE FUNCTION decisions_make_day(day date) RETURNS void
 LANGUAGE plpgsql SECURITY DEFINER SET search_path = our_schema, pg_temp AS
 $$ DECLARE part text := 'decisions_' || to_char(day, 'YYYYMMDD');
    BEGIN
+     IF to_regclass('our_schema.' || part) IS NOT NULL THEN
+       RETURN;
+     END IF;
      PERFORM pg_advisory_xact_lock(4019715207);
      IF to_regclass('our_schema.' || part) IS NULL THEN
        -- Attached, as making a partition in place would wait for every reader, a backup or a long verification too.
@@ -97,9 +100,10 @@ $$ DECLARE part text := 'decisions_' || to_char(day, 'YYYYMMDD');
          FOR EACH STATEMENT EXECUTE FUNCTION our_schema.log_is_append_only()', part);
      END IF;
    END $$;
--- Days that are over for longer than a month only: whoever takes over the service cannot wipe out what they did.
+-- Days that are over for longer than a month only: whoever takes over the service cannot wipe out what they did. Where
+-- somebody reads for long it gives up at once, as everybody else would queue behind it.
 CREATE FUNCTION decisions_drop_before(day date) RETURNS integer
-LANGUAGE plpgsql SECURITY DEFINER SET search_path = our_schema, pg_temp AS
+LANGUAGE plpgsql SECURITY DEFINER SET search_path = our_schema, pg_temp SET lock_timeout = '200ms' AS
 $$ DECLARE part text; dropped integer := 0;
    BEGIN
      PERFORM pg_advisory_xact_lock(4019715207);
