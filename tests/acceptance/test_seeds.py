@@ -160,6 +160,12 @@ def test_moving_house(service, edited, tmp_path):
     assert (refused.returncode, "Traceback" in refused.stderr) == (2, False)
     moved = done(new, "import", file, "--as", "ops")
     assert "3 physicians" in moved
+    for words, fault in (
+        (("-", "--as", "ops"), "reads it twice"),
+        ((file, "--as", "ops", "--reason", "two\nlines"), "reason is not one line"),
+    ):
+        refused = new.cli("seed", "import", *words)
+        assert (refused.returncode, fault in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
     twice = new.cli("seed", "import", file, "--as", "ops")
     assert (twice.returncode, "empty store" in twice.stderr) == (2, True)
     with new.running():

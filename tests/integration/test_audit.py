@@ -9,9 +9,11 @@ import asyncpg
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
+from policy_client.audit_calls import change_from
 
 from policy_service import access_diff, custom_roles, seeds
 from policy_service.app import open_app
+from policy_service.cli.audit_words import print_changes
 from policy_service.custom_roles import RoleDefinition
 from policy_service.errors import UnknownPhysician
 from policy_service.model import Model, vetted_model
@@ -64,6 +66,20 @@ async def refusal(call) -> Refused:
 
 
 # The change log.
+
+
+@pytest.mark.parametrize("written", ["5", "[5]", "null", '[["g", "user:eve"]]', '[["p", 7, null]]'])
+async def test_an_entry_that_was_tampered_with_is_shown_with_the_others(database, management, story, written, capsys):
+    """Whoever looks into it has to see it; 'audit verify' says which it is."""
+    whole = await every(management, "ListChanges")
+    connection = await asyncpg.connect(database)
+    await connection.execute("SET session_replication_role = replica")
+    await connection.execute("UPDATE changes SET before = $1, detail = '[1]' WHERE revision = 3", written)
+    await connection.close()
+    found = await every(management, "ListChanges")
+    assert [change.revision for change in found] == [change.revision for change in whole]
+    print_changes([change_from(change) for change in found], more=False)
+    assert "not a row: " in capsys.readouterr().out
 
 
 async def test_every_filter_of_changes_leaves_exactly_what_matches(management, story):

@@ -474,6 +474,21 @@ async def test_the_command_applies_what_was_shown_or_nothing(app, ops, edited, m
         assert "the plan is another now" in result.stderr
 
 
+@pytest.mark.parametrize(
+    ("words", "fault"),
+    [
+        (("--reason", "x" * 257), "reason is not one line of at most 256 characters"),
+        (("--reason", ""), "reason is empty"),
+        (("--reason", "fine", "--at-any-revision"), "it goes with --plan"),
+    ],
+)
+async def test_what_cannot_be_applied_is_refused_before_anything_is_planned(app, edited, monkeypatch, words, fault):
+    monkeypatch.setenv("POLICY_MANAGEMENT_ADDRESS", "127.0.0.1:9")  # nobody is there to ask
+    result = await asyncio.to_thread(CliRunner().invoke, command, ["seed", "apply", edited, "--as", "ops", *words])
+    assert result.exit_code == 2
+    assert fault in result.stderr
+
+
 @pytest.mark.parametrize("direct", [False, True])
 async def test_a_plan_file_may_be_meant_for_any_revision(app, ops, edited, settings, monkeypatch, tmp_path, direct):
     monkeypatch.setenv("POLICY_MANAGEMENT_ADDRESS", f"127.0.0.1:{app.planes.management_port}")
