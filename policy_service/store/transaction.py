@@ -6,16 +6,21 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any
 
+import structlog
+
 from policy_service.chain import START, Entry
 from policy_service.errors import IdempotencyKeyReused, PhysicianExists
 from policy_service.store import rules
 from policy_service.vocabulary import Held, Origin, Physician, Row, User, row_fault
 
+log = structlog.get_logger(__name__)
+
 _RAISE = """
 UPDATE policy_revision
 SET revision = revision + 1, mark = gen_random_uuid(), changed_at = greatest(clock_timestamp(), changed_at)
 RETURNING revision, mark, changed_at, pg_current_xact_id()::text AS xact,
-          (SELECT hash FROM changes ORDER BY changes.revision DESC LIMIT 1) AS head
+          (SELECT hash FROM changes ORDER BY changes.revision DESC LIMIT 1) AS head,
+          changed_at > clock_timestamp() + interval '1 minute' AS is_ahead
 """
 _NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
 _LOG = """
@@ -195,6 +200,9 @@ async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncI
     try:
         async with connection.transaction():
             raised = await connection.fetchrow(_RAISE)
+            if raised["is_ahead"]:
+                # Questions by time find the change only when that time has come.
+                log.warning("changes have times to come: the database's clock was ahead once", at=raised["changed_at"])
             transaction = Transaction(connection, raised, caller, actor, reason)
             yield transaction
             if not transaction.written.changed:

@@ -13,6 +13,7 @@ from pathlib import Path
 import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from structlog.testing import capture_logs
 
 from policy_service import moving, moving_check, seeds
 from policy_service.chain import START
@@ -521,13 +522,17 @@ async def test_the_service_cannot_drop_decisions_of_the_last_month(database):
 
 
 async def test_times_in_the_log_never_go_back(app, store, database):
-    """ATTACKS 29: the clock is moved back."""
-    await register(app, "dr-a", "olive")
+    """ATTACKS 29: the clock is moved back. Whoever runs the service is told, as questions by time go wrong until then."""
+    with capture_logs() as told:
+        await register(app, "dr-a", "olive")
+    assert "warning" not in {line["log_level"] for line in told}
     async with intruder(database) as connection:
         ahead = await connection.fetchval(
             "UPDATE policy_revision SET changed_at = now() + '1 hour' RETURNING changed_at"
         )
-    await grant(app, "dr-a", "mia", "data_entry")
+    with capture_logs() as told:
+        await grant(app, "dr-a", "mia", "data_entry")
+    assert [line["at"] for line in told if line["log_level"] == "warning"] == [ahead]
     async with intruder(database) as connection:
         assert await connection.fetchval("SELECT at FROM changes ORDER BY revision DESC LIMIT 1") == ahead
     assert (await verdict(store)).fault == ""
