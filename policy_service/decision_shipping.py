@@ -95,7 +95,8 @@ class Shipper:
         try:
             await work()
         except (StoreUnavailable, TimeoutError) as fault:
-            log.warning(or_else, cause=type(fault.__cause__ or fault).__name__, bytes=self._waiting())
+            cause = fault.__cause__ if isinstance(fault, StoreUnavailable) else fault
+            log.warning(or_else, cause=type(cause).__name__, bytes=self._waiting())
             return False
         except Exception as fault:
             end_if_cancelled(fault)
