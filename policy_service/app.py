@@ -11,7 +11,7 @@ import structlog
 
 from policy_service import demo, metrics, seeds
 from policy_service.checkpointing import Checkpointer
-from policy_service.checkpoints import read_signer
+from policy_service.checkpoints import Signer, read_signer
 from policy_service.cursors import Cursors
 from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
@@ -93,7 +93,7 @@ async def open_store(
         try:
             await _probe(dsn)
             if migrating or own:
-                before, after = await migrate(dsn)
+                before, after = await migrate(dsn, lambda content: _signer(settings).sign_bytes(content))
                 if before != after:
                     log.info("schema migrated", before=before, after=after)
                 if role := SERVICE_ROLE if embedded else service_role:
@@ -137,7 +137,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         sender = Sender(store, key, carrier, postmark, _now)
         invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
-        signer = read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
+        signer = _signer(settings)
         checkpointer = Checkpointer(
             store,
             signer,
@@ -214,6 +214,10 @@ def _seed_service(settings: Settings, store: Store, replica: Replica, model: Mod
 def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
     """The model and the seed; raises BrokenPolicy, naming file, line and fault."""
     return read_model(settings.model_file), read_seed(settings.seed_file, methods=contract_methods())
+
+
+def _signer(settings: Settings) -> Signer:
+    return read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
 
 
 def _now() -> datetime:

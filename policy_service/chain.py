@@ -6,10 +6,11 @@ verify a log. Nothing here awaits or reads the database.
 
 import hashlib
 import json
+from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
-from typing import Final
+from typing import Any, Final
 
 Rows = tuple[tuple[str, ...], ...]
 """Rows of policy as fields: ``("g", "user:mia", "role:data_entry", "physician:dr-osei")``."""
@@ -17,8 +18,15 @@ Rows = tuple[tuple[str, ...], ...]
 START: Final = bytes(32)
 """What the first entry has in place of a hash before it."""
 
-# For what stands in an entry (text, whole numbers, lists, objects with ASCII names) this is RFC 8785.
+_WRITERS: Final = 1_000
+"""More than ever wrote side by side."""
+
 _encode: Final = json.JSONEncoder(sort_keys=True, separators=(",", ":"), ensure_ascii=False, allow_nan=False).encode
+
+
+def canonical(value: object) -> bytes:
+    """JSON in the canonical form of RFC 8785, of text, whole numbers, lists and objects with ASCII names."""
+    return _encode(value).encode()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -40,7 +48,7 @@ class Entry:
 
     def canonical(self) -> bytes:
         """The bytes that are hashed: this entry as JSON in the canonical form of RFC 8785."""
-        return _encode(
+        return canonical(
             {
                 "actor": self.actor,
                 "after": self.after,
@@ -55,7 +63,7 @@ class Entry:
                 "reason": self.reason,
                 "revision": self.revision,
             }
-        ).encode()
+        )
 
     def hash(self) -> bytes:
         """SHA-256 of the canonical bytes."""
@@ -67,21 +75,54 @@ def instant(moment: datetime) -> str:
     return moment.astimezone(UTC).replace(tzinfo=None).isoformat(timespec="microseconds") + "Z"
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fork:
+    """A stretch in which entries do not follow one another: writers side by side each took an older head."""
+
+    first: int
+    last: int
+    entries: int
+    """How many of them follow another than the one before."""
+    sha256: str
+    """Over revision, previous hash and hash of each entry of the stretch, as it was found."""
+
+
 class Walk:
     """Goes through a log from its first entry, and stops believing at the first that is broken."""
 
-    def __init__(self, *, revision: int = 0, head: bytes = START) -> None:
-        """Begin before the first entry, or after one that is known to be good."""
+    def __init__(self, *, revision: int = 0, head: bytes = START, forks: range = range(0)) -> None:
+        """Begin before the first entry, or after one that is known to be good.
+
+        At a revision of ``forks`` an entry may follow any of the last thousand.
+        """
         self.revision = revision
         self.head = head
+        self.fork: Fork | None = None
+        """Where they did."""
+        self._forks = forks
+        self._recent = deque([head], maxlen=_WRITERS)
+        self._seal: Any = None
 
     def fault(self, entry: Entry, kept: bytes) -> str | None:
         """What is wrong with the next entry and the hash kept with it; None and one step on where nothing is."""
         if entry.revision != self.revision + 1:
             return f"revision {self.revision + 1} is missing; the next entry is {entry.revision}"
-        if entry.previous != self.head:
+        follows = entry.previous == self.head
+        if not follows and not (entry.revision in self._forks and entry.previous in self._recent):
             return "its previous hash is not the hash of the entry before"
         if entry.hash() != kept:
             return "its hash is not that of its content"
         self.revision, self.head = entry.revision, kept
+        if self._forks:
+            self._note(entry, kept, follows=follows)
         return None
+
+    def _note(self, entry: Entry, kept: bytes, *, follows: bool) -> None:
+        self._recent.append(kept)
+        if follows and self._seal is None:
+            return
+        self._seal = self._seal or hashlib.sha256()
+        self._seal.update(f"{entry.revision} {entry.previous.hex()} {kept.hex()}\n".encode())
+        if not follows:
+            before = self.fork or Fork(first=entry.revision, last=0, entries=0, sha256="")
+            self.fork = replace(before, last=entry.revision, entries=before.entries + 1, sha256=self._seal.hexdigest())

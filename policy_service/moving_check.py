@@ -14,7 +14,7 @@ from policy_service.errors import InvalidRequest, RoleChainTooLong
 from policy_service.model import vetted_model
 from policy_service.policy_files import BrokenPolicy, Fault, seed_rows
 from policy_service.seed_plan import csv_lines
-from policy_service.store.log import digested
+from policy_service.store.strays import digested
 from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,

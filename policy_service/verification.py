@@ -5,7 +5,8 @@ from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 
 from policy_service.chain import Walk
-from policy_service.checkpoints import Checkpoint
+from policy_service.checkpoints import Checkpoint, Verifier
+from policy_service.statements import KIND, Statement
 from policy_service.store import Store
 from policy_service.store.log import LogLook, Recorded
 from policy_service.vocabulary import Progress
@@ -25,16 +26,21 @@ class Verdict:
     replicas: tuple[Recorded, ...]
     broken_revision: int = 0
     fault: str = ""
+    statement: str = ""
+    """What an earlier release left, where the log itself says so; empty where it says nothing of its chain."""
 
 
-async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncGenerator[Progress | Verdict, None]:
-    """Progress, then the verdict. Raises StoreUnavailable."""
+async def verify(
+    store: Store, against: Sequence[Checkpoint], verifier: Verifier | None = None
+) -> AsyncGenerator[Progress | Verdict, None]:
+    """Progress, then the verdict; a statement in the log is believed by ``verifier``. Raises StoreUnavailable."""
     log_name = await store.log_name()
     kept: dict[int, set[str]] = {}
     for checkpoint in against:
         kept.setdefault(checkpoint.revision, set()).add(checkpoint.hash)
     async with store.looking_at_log() as look:
-        total, walk, met = await look.count(), Walk(), 0
+        stated = await _stated(look)
+        total, walk, met = await look.count(), Walk(forks=stated.forks if stated else range(0)), 0
         broken, fault = 0, ""
         if foreign := [checkpoint for checkpoint in against if checkpoint.log != log_name]:
             broken, fault = 1, f"the checkpoint of revision {foreign[0].revision} is of another log"
@@ -50,6 +56,8 @@ async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncGenerator[
             if entry.revision % _SLICE == 0:
                 yield Progress(done=entry.revision, total=total)
                 await asyncio.sleep(0)
+        if not fault and stated and (words := stated.fault(walk.fork, verifier)):
+            broken, fault = stated.revision, words
         if not fault:
             broken, fault = await _end_fault(look, walk, max(kept, default=0))
         recorded = tuple(await look.recorded())
@@ -64,7 +72,14 @@ async def verify(store: Store, against: Sequence[Checkpoint]) -> AsyncGenerator[
             replicas=recorded,
             broken_revision=broken,
             fault=fault,
+            statement=stated.words() if stated and not fault else "",
         )
+
+
+async def _stated(look: LogLook) -> Statement | None:
+    """The statement with which this release's part of the log begins; anywhere else, one explains nothing."""
+    entry = await look.first_vouching()
+    return Statement.of(entry) if entry is not None and entry.kind == KIND else None
 
 
 def _decisions_fault(replicas: Iterable[Recorded]) -> str:
@@ -86,6 +101,8 @@ async def _end_fault(look: LogLook, walk: Walk, last_kept: int) -> tuple[int, st
         return walk.revision + 1, f"the log ends at revision {walk.revision}, and there was {there_was}"
     if head.current < walk.revision:
         return walk.revision, f"the policy says that it is at revision {head.current} only"
+    if not head.is_marked:
+        return walk.revision, "its mark is not the one that the policy has, by which replicas know this history"
     if stray := await look.stray():
         return stray.revision, stray.words
     return 0, ""

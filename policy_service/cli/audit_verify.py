@@ -109,7 +109,7 @@ def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -
 
     settings = read_settings()
     own = (settings.checkpoint_key_file or settings.data_dir / "checkpoint.key").with_suffix(".pub")
-    believed = public_keys or ([own] if lines else [])
+    believed = public_keys or ([own] if lines or own.exists() else [])
     verifier = read_verifier(*believed) if believed else None
 
     async def walked() -> Any:
@@ -134,6 +134,8 @@ def _print(found: Verdict) -> None:
     if found.whole:
         met = f"; checkpoints met: {found.checkpoints_met}" if found.checkpoints_met else ""
         out.print(f"[green]whole[/green]: {found.entries:,} entries, each as it was written{met}")
+        if found.statement:
+            out.print(f"[yellow]stated in the log:[/yellow] {escape(found.statement)}")
         out.print(f"[dim]head {found.head_hash} at revision {found.head_revision}[/dim]")
         if found.checkpoint:
             out.print(f"[dim]checkpoint, to be kept elsewhere:[/dim]\n{escape(found.checkpoint)}")

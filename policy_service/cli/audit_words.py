@@ -11,6 +11,7 @@ from rich.table import Column
 
 from policy_service.chain import instant
 from policy_service.cli.calling import plain
+from policy_service.cli.kinds import EVIDENCE
 from policy_service.cli.output import out, print_table, yes_no
 from policy_service.cli.sheets import Cell
 
@@ -229,7 +230,9 @@ def _change_lines(change: Change, about: str) -> list[str]:
     if len(lines) > _MOST_LINES:
         lines = [*lines[: _MOST_LINES - 1], f"[dim]… {len(lines) - _MOST_LINES + 1} more rows: see --json[/dim]"]
     return lines + [
-        f"[dim]{escape(f'{name}: {_plain(value)}')}[/dim]" for name, value in change.detail.items() if value
+        f"[dim]{escape(f'{name}: {_plain(value)}')}[/dim]"
+        for name, value in change.detail.items()
+        if value and name not in EVIDENCE
     ]
 
 

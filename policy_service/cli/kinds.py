@@ -22,6 +22,9 @@ KINDS: Final = {
     "model.install": (POLICY, "reading of the policy changed"),
     "demo.load": (POLICY, "demo accounts loaded"),
     "policy.import": (POLICY, "policy brought over from another database"),
+    "log.statement": (POLICY, "what an earlier release left in the log"),
 }
 POLICY_KINDS: Final = tuple(kind for kind, (lane, _) in KINDS.items() if lane == POLICY)
 """Changes of no one account, which may concern every account."""
+EVIDENCE: Final = frozenset({"fork", "key", "log", "records", "records_sha256", "rules_sha256", "signature"})
+"""What of an entry's detail is for verifiers: digests and signatures say nothing to a person."""

@@ -8,7 +8,7 @@ from typing import Final
 
 from policy_client.reviews import AccessReview, Change, PolicyRow
 
-from policy_service.cli.kinds import KINDS, POLICY
+from policy_service.cli.kinds import EVIDENCE, KINDS, POLICY
 from policy_service.cli.report_words import role_name, role_title
 
 _DETAILS: Final = {
@@ -127,7 +127,8 @@ def _notes(change: Change) -> Iterator[tuple[str, str]]:
     for key, value in change.detail.items():
         # Ids and digests say nothing to a person, and a model's text is pages long.
         if (
-            key in ("invitation", "digest", "sha256", "rules_sha256", "model")
+            key in EVIDENCE
+            or key in ("invitation", "digest", "sha256", "model")
             or value in ("", [], (), None)
             or (key == "user" and value in people)
         ):

@@ -29,7 +29,7 @@ class LogWalk:
     async def verify(self, request: pb.VerifyLogRequest) -> AsyncGenerator[pb.VerifyLogResponse, None]:
         """See AuditService.VerifyLog in audit.proto."""
         against = self._read_all(request.against)
-        async with aclosing(verify(self._store, against)) as parts:
+        async with aclosing(verify(self._store, against, self._verifier)) as parts:
             async for part in parts:
                 if isinstance(part, Progress):
                     yield pb.VerifyLogResponse(progress=seeds_pb2.Progress(done=part.done, total=part.total))
@@ -80,6 +80,7 @@ class LogWalk:
             head_hash=found.head_hash.hex(),
             checkpoint=checkpoint,
             checkpoints_met=found.checkpoints_met,
+            statement=found.statement,
             replicas=[_replica(recorded) for recorded in found.replicas],
         )
 

@@ -94,10 +94,11 @@ _RENEW = """
 UPDATE invitations SET generation = generation + 1, token_hash = $2, email = $3, expires_at = $4
 WHERE id = $1 RETURNING generation
 """
-# One statement decides who wins: a second use of the token, a cancel or an expiry finds no row.
+# Under the lock: a second use of the token, a cancel or an expiry finds no row.
+_OPEN_LINK = "SELECT id FROM invitations WHERE token_hash = $1 AND state = 'pending' AND expires_at > $2"
 _CONSUME = """
-UPDATE invitations SET state = 'accepted', closed_at_revision = $3
-WHERE token_hash = $1 AND state = 'pending' AND expires_at > $2 RETURNING physician, id
+UPDATE invitations SET state = 'accepted', closed_at_revision = $2
+WHERE id = $1 AND state = 'pending' RETURNING physician, id
 """
 _CLOSE = """
 UPDATE invitations SET state = $2, closed_at_revision = $3 WHERE id = $1 AND state = 'pending' RETURNING id
@@ -140,6 +141,7 @@ async def add(
     message_id: str,
 ) -> None:
     """A new open invitation, with its e-mail queued."""
+    await tx.touch("invitations", id)
     await tx.connection.execute(
         _ADD,
         id,
@@ -199,16 +201,22 @@ async def renew(
     now: datetime,
 ) -> None:
     """Replace the link, and queue its e-mail."""
+    await tx.touch("invitations", wanted.id)
     generation = await tx.connection.fetchval(_RENEW, wanted.id, token_hash, email, expires_at)
     await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now)
 
 
 async def consume(tx: Transaction, token_hash: bytes, now: datetime) -> Invitation | None:
     """Close the open invitation of this token as accepted; None if there is none."""
-    record = await tx.connection.fetchrow(_CONSUME, token_hash, now, tx.revision)
+    wanted = await tx.connection.fetchval(_OPEN_LINK, token_hash, now)
+    if wanted is None:
+        return None
+    await tx.touch("invitations", wanted)
+    record = await tx.connection.fetchrow(_CONSUME, wanted, tx.revision)
     return await one(tx, record["physician"], record["id"]) if record else None
 
 
 async def close(tx: Transaction, wanted: Invitation, state: InvitationState) -> bool:
     """Close an open invitation; False if it was closed already."""
+    await tx.touch("invitations", wanted.id)
     return await tx.connection.fetchval(_CLOSE, wanted.id, state, tx.revision) is not None

@@ -1,53 +1,28 @@
 """The change log and the decision log as they stand, for whoever checks that they are whole."""
 
-import hashlib
 import json
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
 from policy_service.chain import Entry
+from policy_service.store.strays import Stray, stray
 
-_ENTRIES: Final = """
+_COLUMNS: Final = """
 SELECT revision, at, caller, actor, reason, kind, physician, before, after, detail, mark, previous_hash, hash
-FROM changes ORDER BY revision
+FROM changes
 """
+_ENTRIES: Final = f"{_COLUMNS} ORDER BY revision"
+_FIRST_VOUCHING: Final = f"{_COLUMNS} WHERE detail ? 'records' ORDER BY revision LIMIT 1"
 _NAME: Final = "SELECT mark::text FROM changes ORDER BY revision LIMIT 1"
 _MAY_REWRITE: Final = "SELECT has_table_privilege('changes', 'UPDATE') OR has_table_privilege('changes', 'DELETE')"
 _COUNT: Final = "SELECT count(*) FROM changes"
 _HEAD: Final = """
-SELECT changes.revision, changes.hash, policy_revision.revision AS current
+SELECT changes.revision, changes.hash, policy_revision.revision AS current,
+       changes.mark = policy_revision.mark AS is_marked
 FROM policy_revision
-LEFT JOIN LATERAL (SELECT revision, hash FROM changes ORDER BY revision DESC LIMIT 1) AS changes ON true
-"""
-# Rows that began or ended where no entry says so, or of which an entry says so and they did not. ALL, as a row that an
-# entry began once can be there twice: one ended, and one that goes on. An import names its rows by a digest only.
-_STRAYS: Final = """
-WITH held AS (
-  SELECT from_revision, until_revision,
-         CASE ptype WHEN 'p' THEN jsonb_build_array(ptype, v0, v1, v2, v3) ELSE jsonb_build_array(ptype, v0, v1, v2) END
-           AS fields
-  FROM rules
-), told AS (
-  SELECT 'began' AS what, revision, fields FROM changes, jsonb_array_elements(after) AS fields
-  UNION ALL SELECT 'ended', revision, fields FROM changes, jsonb_array_elements(before) AS fields
-), done AS (
-  SELECT 'began' AS what, from_revision AS revision, fields FROM held
-  WHERE from_revision NOT IN (SELECT revision FROM changes WHERE kind = 'policy.import')
-  UNION ALL SELECT 'ended', until_revision, fields FROM held WHERE until_revision IS NOT NULL
-), strays AS (
-  (SELECT what, revision, fields, true AS is_done FROM done EXCEPT ALL SELECT what, revision, fields, true FROM told)
-  UNION ALL
-  (SELECT what, revision, fields, false FROM told EXCEPT ALL SELECT what, revision, fields, false FROM done)
-)
-SELECT what, revision, fields, is_done FROM strays ORDER BY revision, what, fields::text LIMIT 1
-"""
-_IMPORTED: Final = """
-SELECT revision, detail ->> 'rules_sha256' AS digest FROM changes WHERE kind = 'policy.import'
-"""
-_BEGAN: Final = """
-SELECT ptype, v0, v1, v2, v3 FROM rules WHERE from_revision = $1 ORDER BY domain, ptype, v0, v1, v2, v3
+LEFT JOIN LATERAL (SELECT revision, hash, mark FROM changes ORDER BY revision DESC LIMIT 1) AS changes ON true
 """
 _REPLICAS: Final = """
 SELECT replica, min(at) FILTER (WHERE event = 'started') AS started_at,
@@ -69,14 +44,8 @@ class Head:
     revision: int
     hash: bytes
     current: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Stray:
-    """A row of which the log and the table of rules say different things."""
-
-    revision: int
-    words: str
+    is_marked: bool
+    """Is it the entry whose mark the policy has, by which replicas know one history from another?"""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,7 +75,7 @@ class LogLook:
 
     async def count(self) -> int:
         """How many entries there are."""
-        return int(await self._connection.fetchval(_COUNT))
+        return await count(self._connection)
 
     async def head(self) -> Head:
         """Where the log ends."""
@@ -114,32 +83,17 @@ class LogLook:
 
     async def entries(self) -> AsyncIterator[tuple[Entry, bytes]]:
         """Every entry with the hash kept with it, from the first on."""
-        async for record in self._connection.cursor(_ENTRIES, prefetch=1_000):
-            yield entry_of(record), record["hash"]
+        async for found in entries(self._connection):
+            yield found
+
+    async def first_vouching(self) -> Entry | None:
+        """The first entry that vouches for users, physicians and invitations: those before are of another release."""
+        record = await self._connection.fetchrow(_FIRST_VOUCHING)
+        return None if record is None else entry_of(record)
 
     async def stray(self) -> Stray | None:
-        """The first row of which the log and the table of rules say different things."""
-        found = await self._connection.fetchrow(_STRAYS)
-        if found is None:
-            return await self._stray_import()
-        row = ", ".join(json.loads(found["fields"]))
-        words = (
-            f"the row '{row}' {found['what']} and no entry says so"
-            if found["is_done"]
-            else f"an entry says that the row '{row}' {found['what']}, and it did not"
-        )
-        return Stray(revision=int(found["revision"]), words=words)
-
-    async def _stray_import(self) -> Stray | None:
-        """An import of other rows than its entry says."""
-        for found in await self._connection.fetch(_IMPORTED):
-            digest = hashlib.sha256()
-            async for ptype, *values in self._connection.cursor(_BEGAN, found["revision"], prefetch=5_000):
-                digest.update(digested(ptype, values))
-            if digest.hexdigest() != found["digest"]:
-                words = "the rows that began with the import are not those of which its entry has the SHA-256"
-                return Stray(revision=int(found["revision"]), words=words)
-        return None
+        """The first row of which the log and the tables say different things."""
+        return await stray(self._connection)
 
     async def recorded(self) -> list[Recorded]:
         """The decision log, process by process, in the order of their starts."""
@@ -178,15 +132,26 @@ class LogLook:
         return found
 
 
-def digested(ptype: str, values: Sequence[str]) -> bytes:
-    """A row's part in the digest of an import's rows: its fields, of which a last one may be empty, as a line."""
-    return (", ".join((ptype, *values[:3], *filter(None, values[3:]))) + "\n").encode()
+async def count(connection: Any) -> int:
+    """How many entries there are."""
+    return int(await connection.fetchval(_COUNT))
+
+
+async def entries(connection: Any) -> AsyncIterator[tuple[Entry, bytes]]:
+    """Every entry with the hash kept with it, from the first on; inside a transaction."""
+    async for record in connection.cursor(_ENTRIES, prefetch=1_000, timeout=None):
+        yield entry_of(record), record["hash"]
 
 
 async def head(connection: Any) -> Head:
     """Where the change log ends."""
     record = await connection.fetchrow(_HEAD)
-    return Head(revision=record["revision"] or 0, hash=record["hash"] or b"", current=record["current"])
+    return Head(
+        revision=record["revision"] or 0,
+        hash=record["hash"] or b"",
+        current=record["current"],
+        is_marked=record["is_marked"] is not False,
+    )
 
 
 async def may_be_rewritten(connection: Any) -> bool:

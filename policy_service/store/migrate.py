@@ -13,6 +13,8 @@ from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
 from policy_service.errors import StartError
+from policy_service.statements import Sign
+from policy_service.store.stating import state
 
 _LOCK = 4_019_715_206
 """Any fixed number: two migrations at once wait for each other on it."""
@@ -31,17 +33,20 @@ def _config() -> Config:
     return config
 
 
-async def migrate(dsn: str) -> tuple[str | None, str]:
+async def migrate(dsn: str, sign: Sign | None = None) -> tuple[str | None, str]:
     """Apply what is missing; the schema versions before and after. Safe to run twice, and at once.
 
-    Raises StartError with the database's words where it refuses.
+    ``sign`` is for what an earlier release's log needs to have stated. Raises
+    StartError with the database's words where it refuses.
     """
     engine = _engine(dsn)
     try:
         async with engine.connect() as connection:
             await connection.execute(text("SELECT pg_advisory_lock(:lock)"), {"lock": _LOCK})
             await connection.commit()
-            return await connection.run_sync(_upgrade)
+            versions = await connection.run_sync(_upgrade)
+            await state(dsn, sign)
+            return versions
     except DBAPIError as fault:
         raise StartError(f"The database's schema cannot be migrated: {fault.orig}") from fault
     finally:

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterable
 from datetime import datetime
 from typing import Any, Final
 
+from policy_service.store import records
 from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction
 
@@ -94,12 +95,17 @@ async def add_invitations(tx: Transaction, found: Iterable[list[Any]]) -> None:
         await tx.connection.execute(_ADD_MAIL, fields[0], fields[9], message_id, mail)
 
 
+async def vouch(tx: Transaction) -> None:
+    """Have the entry vouch for all users, physicians and invitations as they came in."""
+    tx.tell(records.SUM, (await records.sum_of_every(tx.connection)).hexdigest())
+
+
 ADD: Final = {"user": add_users, "physician": add_physicians, "rule": add_rules, "invitation": add_invitations}
 """How each kind comes in, in the order in which they must."""
 
 
-async def _copy(tx: Transaction, table: str, columns: tuple[str, ...], records: Iterable[tuple[Any, ...]]) -> None:
-    await tx.connection.copy_records_to_table(table, columns=columns, records=records, timeout=_LONG)
+async def _copy(tx: Transaction, table: str, columns: tuple[str, ...], found: Iterable[tuple[Any, ...]]) -> None:
+    await tx.connection.copy_records_to_table(table, columns=columns, records=found, timeout=_LONG)
 
 
 def line(kind: str, fields: object) -> str:

@@ -10,7 +10,7 @@ import structlog
 
 from policy_service.chain import START, Entry
 from policy_service.errors import IdempotencyKeyReused, PhysicianExists
-from policy_service.store import rules
+from policy_service.store import records, rules
 from policy_service.vocabulary import Held, Origin, Physician, Row, User, row_fault
 
 log = structlog.get_logger(__name__)
@@ -19,9 +19,10 @@ _RAISE = """
 UPDATE policy_revision
 SET revision = revision + 1, mark = gen_random_uuid(), changed_at = greatest(clock_timestamp(), changed_at)
 RETURNING revision, mark, changed_at, pg_current_xact_id()::text AS xact,
-          (SELECT hash FROM changes ORDER BY changes.revision DESC LIMIT 1) AS head,
           changed_at > clock_timestamp() + interval '1 minute' AS is_ahead
 """
+# After the lock is held, in a statement of its own: the one above sees the table as it was before it waited.
+_HEAD = "SELECT hash FROM changes ORDER BY revision DESC LIMIT 1"
 _NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
 _LOG = """
 INSERT INTO changes
@@ -67,7 +68,8 @@ class Transaction:
         """The revision that a change in here makes."""
         self._raised = raised
         self._caller, self._actor, self._reason = caller, actor, reason
-        self._kind: str | None = None
+        self._story: dict[str, Any] | None = None
+        self._before: dict[tuple[str, str], str | None] = {}
         self.committing: str | None = None
         """The database's name of this transaction, from when it was told to commit."""
 
@@ -91,7 +93,7 @@ class Transaction:
     @property
     def written(self) -> Written:
         """The outcome: without a change, the revision before still holds."""
-        changed = self._kind is not None
+        changed = self._story is not None
         return Written(revision=self.revision if changed else self.revision - 1, changed=changed)
 
     async def rows(self, domains: Sequence[str]) -> list[Row]:
@@ -118,12 +120,19 @@ class Transaction:
         """Which of these role subjects some account has defined for itself."""
         return {record["v0"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
 
+    async def touch(self, table: str, key: str) -> None:
+        """Before a row of ``records.TABLES`` is written: so that the entry can say what became of it."""
+        if (table, key) not in self._before:
+            self._before[table, key] = await records.digest(self.connection, table, key)
+
     async def add_user(self, user: User) -> None:
         """Note a user who has credentials, and may be known already."""
+        await self.touch("users", user)
         await self.connection.execute(_ADD_USER, user, self.revision)
 
     async def add_physician(self, physician: Physician, owner: User, display_name: str) -> None:
         """Note a new account; raises PhysicianExists."""
+        await self.touch("physicians", physician)
         added = await self.connection.fetchval(_ADD_PHYSICIAN, physician, owner, display_name, self.revision)
         if added is None:
             raise PhysicianExists(physician=physician)
@@ -138,12 +147,12 @@ class Transaction:
         origin: Origin = Origin.API,
         detail: Mapping[str, object] | None = None,
     ) -> None:
-        """End and begin rows, and log it, with what else was done in ``detail``.
+        """End and begin rows, and log it at the end, with what else was done in ``detail``.
 
         Once in a transaction; without rows or detail there is no change.
         """
-        if self._kind is not None:
-            raise RuntimeError(f"one transaction tells one story: {self._kind}, then {kind}")
+        if self._story is not None:
+            raise RuntimeError(f"one transaction tells one story: {self._story['kind']}, then {kind}")
         before, after = sorted(set(ended), key=_order), sorted(set(begun), key=_order)
         if not before and not after and not detail:
             return
@@ -151,25 +160,46 @@ class Transaction:
             # Whatever way a row came: what a policy file may not say, the service may not write.
             if fault := row_fault(row.ptype, row.values):
                 raise ValueError(f"not a row of policy: {fault}")
-        self._kind = kind
         await rules.write(self.connection, self.revision, before, after, origin)
+        self._story = {
+            "kind": kind,
+            "physician": physician,
+            "before": tuple((row.ptype, *row.values) for row in before),
+            "after": tuple((row.ptype, *row.values) for row in after),
+            "detail": dict(detail or {}),
+        }
+
+    def tell(self, name: str, fact: object) -> None:
+        """One more fact of the change, known only after it was made."""
+        assert self._story is not None  # noqa: S101 - the story comes first.
+        self._story["detail"][name] = fact
+
+    async def finish(self) -> None:
+        """Write the entry: last, as it vouches for all that was written."""
+        assert self._story is not None  # noqa: S101 - without a change there is no entry.
+        self._story["detail"][records.TOUCHED] = await self._touched()
+        head = await self.connection.fetchval(_HEAD)
         await self._log(
             Entry(
+                **self._story,
                 revision=self.revision,
                 at=self._raised["changed_at"],
                 caller=self._caller,
                 actor=self._actor,
                 reason=self._reason,
-                kind=kind,
-                physician=physician,
-                before=tuple((row.ptype, *row.values) for row in before),
-                after=tuple((row.ptype, *row.values) for row in after),
-                detail=detail or {},
                 mark=str(self._raised["mark"]),
-                previous=self._raised["head"] or START,
+                previous=head or START,
             )
         )
         await self.connection.execute(_NOTIFY, str(self.revision))
+
+    async def _touched(self) -> records.Touched:
+        found: records.Touched = {}
+        for (table, key), before in sorted(self._before.items()):
+            after = await records.digest(self.connection, table, key)
+            if before != after:
+                found.setdefault(table, {})[key] = [before, after]
+        return found
 
     async def _log(self, entry: Entry) -> None:
         await self.connection.execute(
@@ -207,6 +237,7 @@ async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncI
             yield transaction
             if not transaction.written.changed:
                 raise _NothingChanged
+            await transaction.finish()
             transaction.committing = str(raised["xact"])
     except _NothingChanged:
         pass

@@ -50,21 +50,25 @@ async def by_email(tx: Transaction, email: str) -> Person | None:
 
 async def add(tx: Transaction, user: User, email: str) -> None:
     """Reserve a new name and address; without credentials until an invitation is accepted."""
+    await tx.touch("users", user)
     await tx.connection.execute(_ADD, user, email, tx.revision)
 
 
 async def readdress(tx: Transaction, user: User, email: str) -> None:
     """Give a user another address."""
+    await tx.touch("users", user)
     await tx.connection.execute(_READDRESS, user, email)
 
 
 async def activate(tx: Transaction, user: User) -> bool:
     """Note that the user accepted; True the first time."""
+    await tx.touch("users", user)
     return bool((await tx.connection.execute(_ACTIVATE, user, tx.revision)).endswith(" 1"))
 
 
 async def forget_unaccepted(tx: Transaction, user: User) -> None:
     """Free the name and address of somebody who never accepted anything and has nothing open."""
+    await tx.touch("users", user)
     await tx.connection.execute(_FORGET, user)
 
 

@@ -44,7 +44,7 @@ def test_changes_name_who_through_which_service_and_why():
 
 
 def test_every_kind_of_change_that_the_service_writes_has_words():
-    kinds = "physician.register invite invitation.resend invitation.cancel invitation.accept permissions.update access.revoke role.create role.update role.delete grant revoke seed.install seed.apply seed.rollback model.install demo.load policy.import"
+    kinds = "physician.register invite invitation.resend invitation.cancel invitation.accept permissions.update access.revoke role.create role.update role.delete grant revoke seed.install seed.apply seed.rollback model.install demo.load policy.import log.statement"
     for kind in kinds.split():
         told = tell(change(1, 0, kind), review())
         assert told.title != kind

@@ -188,3 +188,5 @@ class Verdict:
     checkpoint: str
     checkpoints_met: int
     replicas: tuple[ReplicaLog, ...]
+    statement: str = ""
+    """What the log states, signed, of a stretch that an earlier release left forked."""

@@ -328,7 +328,7 @@ class VerifyLogResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[_seeds_pb2.Progress, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ...) -> None: ...
 
 class Verdict(_message.Message):
-    __slots__ = ("whole", "entries", "broken_revision", "fault", "head_revision", "head_hash", "checkpoint", "checkpoints_met", "replicas")
+    __slots__ = ("whole", "entries", "broken_revision", "fault", "head_revision", "head_hash", "checkpoint", "checkpoints_met", "replicas", "statement")
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     BROKEN_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -338,6 +338,7 @@ class Verdict(_message.Message):
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINTS_MET_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
+    STATEMENT_FIELD_NUMBER: _ClassVar[int]
     whole: bool
     entries: int
     broken_revision: int
@@ -347,7 +348,8 @@ class Verdict(_message.Message):
     checkpoint: str
     checkpoints_met: int
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaLog]
-    def __init__(self, whole: _Optional[bool] = ..., entries: _Optional[int] = ..., broken_revision: _Optional[int] = ..., fault: _Optional[str] = ..., head_revision: _Optional[int] = ..., head_hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., checkpoints_met: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaLog, _Mapping]]] = ...) -> None: ...
+    statement: str
+    def __init__(self, whole: _Optional[bool] = ..., entries: _Optional[int] = ..., broken_revision: _Optional[int] = ..., fault: _Optional[str] = ..., head_revision: _Optional[int] = ..., head_hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., checkpoints_met: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaLog, _Mapping]]] = ..., statement: _Optional[str] = ...) -> None: ...
 
 class ReplicaLog(_message.Message):
     __slots__ = ("replica", "started_at", "ended_at", "decisions", "first_sequence", "last_sequence", "counted_lost")
