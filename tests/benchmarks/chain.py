@@ -11,6 +11,7 @@ import asyncpg
 
 from policy_service.chain import START, Entry
 from policy_service.store import connect_store, migrate
+from policy_service.store.records import digest_of
 from policy_service.verification import Verdict, verify
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench
@@ -69,7 +70,11 @@ def log(entries: int) -> Iterator[tuple[Entry, bytes]]:
             physician=physician,
             before=(),
             after=(("g", f"user:user-{revision}", "role:data_entry", f"physician:{physician}"),),
-            detail={"invitation": f"inv-{revision:024x}", "invited_by": f"owner-{physician}"},
+            detail={
+                "invitation": f"inv-{revision:024x}",
+                "invited_by": f"owner-{physician}",
+                "records": {"users": {f"user-{revision}": [None, digest_of(_user(revision))]}},
+            },
             mark=f"00000000-0000-4000-8000-{revision:012x}",
             previous=previous,
         )
@@ -78,18 +83,33 @@ def log(entries: int) -> Iterator[tuple[Entry, bytes]]:
 
 
 async def fill(dsn: str, entries: int) -> None:
-    """Migrate an empty database and copy a log in, with the rules that it tells of."""
+    """Migrate an empty database and copy a log in, with the rules and users that it tells of."""
     await migrate(dsn)
     connection = await asyncpg.connect(dsn)
+    # A row that comes by COPY sees none of those that came with it.
+    await connection.execute("SET session_replication_role = replica")
     for index in _INDEXES:
         await connection.execute(f"DROP INDEX {index}")
     # The log is made twice rather than kept.
     await connection.copy_records_to_table("changes", records=map(_record, log(entries)), columns=_ENTRY)
     rules = (("g", *entry.after[0][1:], "api", entry.revision) for entry, _ in log(entries))
     await connection.copy_records_to_table("rules", records=rules, columns=_RULE)
-    await connection.execute("UPDATE policy_revision SET revision = $1", entries)
+    users = (tuple(_user(entry.revision).values()) for entry, _ in log(entries))
+    await connection.copy_records_to_table("users", records=users, columns=tuple(_user(1)))
+    await connection.execute(
+        "UPDATE policy_revision SET revision = $1, mark = (SELECT mark FROM changes WHERE revision = $1)", entries
+    )
     await connection.execute("VACUUM ANALYZE")
     await connection.close()
+
+
+def _user(revision: int) -> dict[str, object]:
+    return {
+        "username": f"user-{revision}",
+        "email": f"user-{revision}@clinic.example",
+        "created_at_revision": revision,
+        "active_since_revision": revision,
+    }
 
 
 def _record(kept: tuple[Entry, bytes]) -> tuple[Any, ...]:
