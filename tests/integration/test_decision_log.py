@@ -20,6 +20,7 @@ from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
+from tests.support.patience import patiently, until
 from tests.support.rpc import Refused, Wire, question
 
 
@@ -51,9 +52,7 @@ async def rows(
 
 async def recovered(database: str) -> None:
     """Wait until what a process left behind is in the database."""
-    async with asyncio.timeout(20):
-        while not await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'"):
-            pass
+    await until(lambda: rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'"))
 
 
 async def verdict(store: Store) -> Verdict:
@@ -196,9 +195,7 @@ async def test_damage_to_one_file_keeps_no_decision_from_the_database(quiet, sto
             (folder / "bbb-00000002.lines").touch()
         decisions.close(whole=False)
     async with serving(quiet, store, seed):
-        async with asyncio.timeout(20):
-            while len(await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'")) < 3:
-                pass
+        await until(lambda: rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered' OFFSET 2"))
     found = [(row["replica"], row["sequence"]) for row in await rows(database)]
     assert found == [("aaa", 1), ("aaa", 2), ("aaa", 3), ("bbb", 1), ("ccc", 1), ("ccc", 2), ("ccc", 3)]
     assert [path.name for path in folder.iterdir()] == ["bbb.broken"]
@@ -288,18 +285,14 @@ async def test_a_day_whose_table_went_is_made_again(quiet, database, store, seed
     """As after a restore from a backup of yesterday, or where another replica dropped an old day."""
     async with serving(quiet, store, seed) as wire:
         await wire.check("mia", "dr-a", "claim:view")
-        async with asyncio.timeout(20):
-            while not (
-                tables := await rows(database, "SELECT DISTINCT tableoid::regclass::text AS name FROM decisions")
-            ):
-                pass
+        tables = await until(
+            lambda: rows(database, "SELECT DISTINCT tableoid::regclass::text AS name FROM decisions")
+        )
         connection = await asyncpg.connect(database)
         await connection.execute(f"DROP TABLE {tables[0]['name']}")
         await connection.close()
         await wire.check("mia", "dr-a", "claim:view")
-        async with asyncio.timeout(20):
-            while [row["sequence"] for row in await rows(database)] != [2]:
-                pass
+        await until(lambda: rows(database, "SELECT FROM decisions HAVING array_agg(sequence) = ARRAY[2::bigint]"))
 
 
 async def killed(quiet: Settings, store: Store, replica: str) -> None:
@@ -344,7 +337,7 @@ async def test_what_cannot_be_brought_in_keeps_nothing_else_waiting(quiet, datab
     monkeypatch.setattr(Store, "forget_decisions", forget_and_tell)
     async with serving(quiet, store, seed) as wire:
         await wire.check("mia", "dr-a", "claim:view")
-        async with asyncio.timeout(20):
+        async with patiently():
             await forgotten.wait()
     closed = await rows(database, "SELECT replica FROM decision_replicas WHERE event = 'recovered' ORDER BY replica")
     assert [row["replica"] for row in closed] == ["aaa", "ccc"]

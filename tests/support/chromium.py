@@ -7,6 +7,8 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
+from tests.support.patience import PATIENCE
+
 NAMES = ("chromium", "chromium-browser", "google-chrome")
 _QUIET = (
     "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
@@ -74,6 +76,6 @@ class Chromium:
             file = Path(scratch, "page.html")
             file.write_text(page, encoding="utf-8")
             command = [self._program, *_QUIET, f"--user-data-dir={scratch}/profile", *what, file.as_uri()]
-            run = subprocess.run(command, capture_output=True, text=True, timeout=120, check=False)
+            run = subprocess.run(command, capture_output=True, text=True, timeout=PATIENCE, check=False)
         assert run.returncode == 0, run.stderr
         return run.stdout
