@@ -12,9 +12,18 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
 
 BIN = Path(sys.executable).parent
+
+
+patient_clients = f"""
+import functools, policy_client
+for name in ("PolicyClient", "AsyncPolicyClient", "ManageUsersClient", "AsyncManageUsersClient", "AuditClient"):
+    setattr(policy_client, name, functools.partial(getattr(policy_client, name), timeout={PATIENCE}))
+"""
+"""Before a snippet, for a slow machine: whoever says nothing of time limits has long ones."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -75,12 +84,12 @@ class Service:
         """Ctrl-C: the signal goes to the whole group, as from a terminal."""
         os.killpg(process.pid, how)
         try:
-            rest, _ = process.communicate(timeout=60)
+            rest, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             # Its threads' stacks go into the log, by faulthandler.
             os.killpg(process.pid, signal.SIGABRT)
-            rest, _ = process.communicate(timeout=60)
-            pytest.fail(f"the service did not stop within a minute:\n{self.output}{rest}")
+            rest, _ = process.communicate(timeout=PATIENCE)
+            pytest.fail(f"the service did not stop:\n{self.output}{rest}")
         self.output += rest
         return self.output
 
