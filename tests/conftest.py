@@ -12,6 +12,7 @@ from pathlib import Path
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
 
 import asyncpg
+import hypothesis
 import pytest
 
 from policy_service.app import App, open_app
@@ -20,6 +21,10 @@ from policy_service.policy_files import read_seed
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
 from policy_service.vocabulary import Row
+
+# How long an example takes says something of the machine, not of the code.
+hypothesis.settings.register_profile("suite", deadline=None, suppress_health_check=[hypothesis.HealthCheck.too_slow])
+hypothesis.settings.load_profile("suite")
 
 TEMPLATE = "migrated"
 # What services in tests write beside the database; one folder for this user, so that their processes share it.
