@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.command import run_command
 from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
 
@@ -94,9 +95,7 @@ class Service:
         return self.output
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BIN / "policy-service", *arguments], env=self.env, capture_output=True, text=True, timeout=60
-        )
+        return run_command(*arguments, environment=self.env)
 
 
 @pytest.fixture

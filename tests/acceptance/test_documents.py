@@ -13,6 +13,7 @@ from pathlib import Path
 import pytest
 
 from tests.acceptance.conftest import BIN, Service, patient_clients
+from tests.support.command import run_command
 from tests.support.patience import PATIENCE
 from tests.support.people import token_in
 
@@ -112,9 +113,7 @@ def test_the_commands_of_operations_do_what_they_say(service, short_folder):
             if words[2] in ("apply", "rollback"):
                 words.append("--yes")
             here = [str(ROOT / word) if word.startswith("policies/") else word for word in words[1:]]
-            run = subprocess.run(
-                [BIN / words[0], *here], cwd=short_folder, env=service.env, capture_output=True, text=True
-            )
+            run = run_command(*here, environment=service.env, folder=short_folder)
             # The shipped expectations notice the edit.
             assert run.returncode == (1 if words[2] == "test" else 0), (line, run.stdout, run.stderr)
             if words[2:] == ["plan", "new.csv"]:
