@@ -35,6 +35,7 @@ def is_running(pid: int) -> bool:
 
 @pytest.mark.parametrize("how", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "term"])
 def test_it_serves_stops_whole_and_starts_again_with_its_data(service, how):
+    service.from_nothing = True
     with service.running() as process:
         database = postgres_of(service)
         with ManageUsersClient(f"127.0.0.1:{service.ports['MANAGEMENT']}", timeout=PATIENCE) as manage:
@@ -71,6 +72,7 @@ def test_after_kill_minus_nine_it_takes_its_database_over(service):
 
 def test_killed_while_its_database_is_first_made_it_starts_again(service):
     """At several moments of the first start, told by what there is by then; what was half made is made anew."""
+    service.from_nothing = True
     for first in ("", "PG_VERSION", "global", "base/4", "postmaster.pid"):
         folder = service.data_dir / "postgres"
         left = folder / "left by the one before"
@@ -296,7 +298,8 @@ def test_the_built_wheels_work_outside_the_repository(short_folder, monkeypatch)
     site = next((short_folder / "venv" / "lib").glob("python*/site-packages"))
     # The other dependencies come from here; a path added like this does not run the editable installs' own .pth files.
     (site / "others.pth").write_text(str(next((BIN.parent / "lib").glob("python*/site-packages"))))
-    service = Service(short_folder / "data", command=(str(python), "-m", "policy_service", "serve", "--demo"))
+    command = (str(python), "-m", "policy_service", "serve", "--demo")
+    service = Service(short_folder / "data", command=command, from_nothing=True)
     where = subprocess.run(
         [python, "-c", "import policy_service; print(policy_service.__file__)"], cwd="/", capture_output=True, text=True
     )
