@@ -26,6 +26,7 @@ from policy_service.seed_lint import lint
 from policy_service.seed_plan import Planned, SeedPlans, Target, whole
 from policy_service.vocabulary import Action, Held, Origin, Physician, Row
 from tests.integration.conftest import grant, reached, register
+from tests.support.patience import PATIENCE
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
 from tests.support.seeds import SEED, broken_seeds
@@ -64,8 +65,11 @@ class Ops:
 
 
 @pytest.fixture
-async def ops(app, management):
+async def ops(app, management, monkeypatch):
     """Two accounts: in one, vera pays as a financial viewer, in the other by a role of the account's own."""
+    # What a slow machine takes longer for is not refused.
+    for limit in ("_PATIENCE", "_UNDER_LOCK"):
+        monkeypatch.setattr(seed_plan, limit, PATIENCE)
     await register(app, "dr-x", "owner-x")
     await register(app, "dr-y", "owner-y")
     await grant(app, "dr-x", "vera", "financial_viewer")
