@@ -21,8 +21,10 @@ $(STAMP): pyproject.toml clients/python/pyproject.toml
 run: $(STAMP) ## Serve with demo accounts on an embedded PostgreSQL in .data
 	@$(BIN)/policy-service serve --demo
 
+# Much of a test's time is waiting: for disks, for processes to start. So there are more processes than two cores need,
+# and who is done takes tests from who is not, of whichever file.
 test: $(STAMP) ## Run every test
-	@$(BIN)/python -m pytest --numprocesses=auto --maxprocesses=4 --dist=loadfile --no-loadscope-reorder $(ARGS)
+	@$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(ARGS)
 
 fuzz: $(STAMP) ## Compare the service with two oracles for long (FUZZ_DECISIONS=N, default 2000000)
 	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} $(BIN)/python -m pytest tests/integration/test_differential.py -s --timeout=0 $(ARGS)

@@ -9,6 +9,7 @@ import ast
 import itertools
 import re
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -151,6 +152,7 @@ def _words(term: ast.expr) -> str:
     return re.sub(r"\b([rp])_(sub|dom|act|eft)\b", r"\1.\2", ast.unparse(term)).replace("'*'", '"*"')
 
 
+@lru_cache(maxsize=8)  # Whoever starts a service reads its model more than once, and this is most of it.
 def _behaviour_faults(matcher: str) -> list[str]:
     """What a matcher of sound parts allows that it should not, tried on policies of one grant and one rule."""
     asked = list(

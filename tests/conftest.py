@@ -1,6 +1,7 @@
 """One real PostgreSQL for the whole run; each test has a database of its own, cloned from a migrated one."""
 
 import asyncio
+import atexit
 import itertools
 import os
 import shutil
@@ -21,11 +22,29 @@ from policy_service.settings import Settings, policies_dir
 from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
 from policy_service.vocabulary import Row
 
+# While the embedded server's library makes, starts or stops one server, it keeps everybody waiting who has the same
+# folder here. Test processes do not wait for each other, nor for somebody else's.
+_RUNTIME = Path(tempfile.mkdtemp(prefix="policy-run-"))
+(_RUNTIME / "python_PostgresServer").mkdir()
+os.environ["XDG_RUNTIME_DIR"] = str(_RUNTIME)
+atexit.register(shutil.rmtree, _RUNTIME, ignore_errors=True)
+# What a process compiled, the next one that a test starts need not compile again.
+os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 TEMPLATE = "migrated"
 # What services in tests write beside the database; one folder for this user, so that their processes share it.
 DATA_DIR = Path(tempfile.gettempdir()) / f"policy-service-tests-{os.getuid()}"
 SHIPPED_MODEL = read_model(policies_dir() / "model.conf")
 _names = itertools.count()
+
+
+def pytest_configure() -> None:
+    """How long an example takes says something of the machine, not of the code."""
+    from hypothesis import HealthCheck
+    from hypothesis import settings as examples
+
+    examples.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+    examples.load_profile("suite")
 
 
 @pytest.fixture(scope="session")

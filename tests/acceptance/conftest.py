@@ -1,20 +1,36 @@
 """The real process, started as the README says, and the real command."""
 
+import asyncio
+import atexit
 import contextlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 
 import pytest
 
+from policy_service.store import embedded_postgres
+from tests.support.command import run_command
+from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
 
 BIN = Path(sys.executable).parent
+
+
+patient_clients = f"""
+import functools, policy_client
+for name in ("PolicyClient", "AsyncPolicyClient", "ManageUsersClient", "AsyncManageUsersClient", "AuditClient"):
+    setattr(policy_client, name, functools.partial(getattr(policy_client, name), timeout={PATIENCE}))
+"""
+"""Before a snippet, for a slow machine: whoever says nothing of time limits has long ones."""
 
 
 def environment(**more: str) -> dict[str, str]:
@@ -30,6 +46,8 @@ class Service:
     data_dir: Path
     command: tuple[str, ...] = (str(BIN / "policy-service"), "serve", "--demo")
     settings: dict[str, str] = field(default_factory=dict)
+    from_nothing: bool = False
+    """Is its database made by the service itself? Else it is a copy of an empty one, which is there sooner."""
 
     def __post_init__(self) -> None:
         self.ports = {name: free_port() for name in ("DECISION", "MANAGEMENT", "METRICS")}
@@ -53,6 +71,12 @@ class Service:
 
     def start(self) -> subprocess.Popen[str]:
         self.output = ""
+        if (
+            not self.from_nothing
+            and "POLICY_DATABASE_URL" not in self.settings
+            and not self.data_dir.joinpath("postgres").exists()
+        ):
+            give_database(self.data_dir)
         return subprocess.Popen(
             self.command,
             env=self.env,
@@ -75,19 +99,40 @@ class Service:
         """Ctrl-C: the signal goes to the whole group, as from a terminal."""
         os.killpg(process.pid, how)
         try:
-            rest, _ = process.communicate(timeout=60)
+            rest, _ = process.communicate(timeout=PATIENCE)
         except subprocess.TimeoutExpired:
             # Its threads' stacks go into the log, by faulthandler.
             os.killpg(process.pid, signal.SIGABRT)
-            rest, _ = process.communicate(timeout=60)
-            pytest.fail(f"the service did not stop within a minute:\n{self.output}{rest}")
+            rest, _ = process.communicate(timeout=PATIENCE)
+            pytest.fail(f"the service did not stop:\n{self.output}{rest}")
         self.output += rest
         return self.output
 
     def cli(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [BIN / "policy-service", *arguments], env=self.env, capture_output=True, text=True, timeout=60
-        )
+        return run_command(*arguments, environment=self.env)
+
+
+@cache
+def _empty_database() -> Path:
+    """The folder of a server that was made and stopped, as the service makes it; one for this process."""
+    folder = Path(tempfile.mkdtemp(prefix="policy-"))
+    atexit.register(shutil.rmtree, folder)
+
+    async def make() -> None:
+        async with embedded_postgres(folder):
+            pass
+
+    # Whoever asks may be on a loop of their own.
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(asyncio.run, make()).result()
+    return folder
+
+
+def give_database(data_dir: Path) -> None:
+    """An empty database for a service's first start, with the owner and the rights that it was made with."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    made = _empty_database()
+    subprocess.run(["cp", "-a", made / "postgres", made / "postgres.made", data_dir], check=True)
 
 
 @pytest.fixture

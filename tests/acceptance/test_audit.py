@@ -15,6 +15,7 @@ from policy_client import AuditClient
 from policy_service.store import embedded_postgres
 from tests.acceptance.conftest import BIN, Service
 from tests.acceptance.test_documents import blocks
+from tests.support.patience import PATIENCE, until
 
 
 def answer(service: Service, *words: str) -> list | dict:
@@ -81,7 +82,7 @@ def test_an_auditors_day(service):
         reader, writer = os.pipe()
         os.close(reader)
         command = [BIN / "policy-service", "audit", "changes", "--json"]
-        cut = subprocess.run(command, env=service.env, stdout=writer, stderr=subprocess.PIPE, timeout=60)
+        cut = subprocess.run(command, env=service.env, stdout=writer, stderr=subprocess.PIPE, timeout=PATIENCE)
         os.close(writer)
         assert (cut.returncode, cut.stderr) == (2, b"")
         unknown = service.cli("audit", "review", "dr-osei", "--at", "2020-01-01")
@@ -179,7 +180,7 @@ async def _remove_a_decision(service: Service) -> None:
 def test_the_chain_is_checked_by_what_the_document_says(service):
     """With nothing but Python's own library, and by the service itself."""
     (script,) = [block for block in blocks("docs/audit.md", "python") if "hashlib" in block]
-    with service.running(), AuditClient(f"127.0.0.1:{service.ports['MANAGEMENT']}") as auditor:
+    with service.running(), AuditClient(f"127.0.0.1:{service.ports['MANAGEMENT']}", timeout=PATIENCE) as auditor:
         service.cli("users", "invite", "dr-osei", "né@clinic.example", "nina", "--role", "data_entry", "--as", "ama")
         service.cli("users", "revoke", "dr-osei", "mia", "--yes", "--as", "ama")
         log = service.cli("audit", "changes", "--json", "--all").stdout
@@ -197,12 +198,11 @@ def test_the_chain_is_checked_by_what_the_document_says(service):
     assert {json.loads(signed)["hash"] for signed in (verdict.checkpoint, review.checkpoint)} == {verdict.head_hash}
 
 
-def test_a_decision_is_found_by_the_id_that_was_answered(service):
+async def test_a_decision_is_found_by_the_id_that_was_answered(service):
     with service.running():
         run = service.cli("check", "mia", "dr-osei", "invoice:pay", "--json")
         decision = json.loads(run.stdout)
-        found: list = []
-        while not found:  # It is recorded at once, and in the database a moment later.
-            found = answer(service, "decisions", "--id", decision["decision_id"])  # type: ignore[assignment]
+        # It is recorded at once, and in the database a moment later.
+        found = await until(lambda: asyncio.to_thread(answer, service, "decisions", "--id", decision["decision_id"]))
         assert (found[0]["user"], found[0]["allowed"], found[0]["reason"]) == ("mia", False, "not granted")
         assert answer(service, "decisions", "--physician", "dr-osei", "--denied") == found

@@ -14,6 +14,7 @@ import pytest
 from policy_service.pb import decision_pb2 as pb
 from policy_service.store import SERVICE_ROLE, allow_service, as_role, embedded_postgres, migrate
 from tests.acceptance.conftest import BIN, Service
+from tests.support.patience import PATIENCE, until
 
 USERS = [f"user-{number}" for number in range(20)]
 
@@ -44,9 +45,10 @@ class Asker(threading.Thread):
                 checks = [pb.CheckRequest(user=user, physician="dr-osei", action="claim:view") for user in USERS]
                 with contextlib.suppress(grpc.RpcError):
                     self.asked += 1
-                    self.answered.append(single(checks[0], timeout=5, wait_for_ready=True).decision_id)
+                    self.answered.append(single(checks[0], timeout=PATIENCE, wait_for_ready=True).decision_id)
                     self.asked += len(checks)
-                    answers = batch(pb.BatchCheckRequest(checks=checks), timeout=5, wait_for_ready=True).answers
+                    request = pb.BatchCheckRequest(checks=checks)
+                    answers = batch(request, timeout=PATIENCE, wait_for_ready=True).answers
                     self.answered += [answer.decision_id for answer in answers]
                 with self.moved:
                     self.moved.notify_all()
@@ -55,7 +57,7 @@ class Asker(threading.Thread):
         """Until so many further answers came."""
         wanted = len(self.answered) + more
         with self.moved:
-            assert self.moved.wait_for(lambda: len(self.answered) >= wanted, 60)
+            assert self.moved.wait_for(lambda: len(self.answered) >= wanted, PATIENCE)
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT])
@@ -91,9 +93,7 @@ async def test_across_kills_of_the_service_and_of_the_database(short_folder: Pat
     asker.stopped.set()
     await asyncio.to_thread(asker.join)
     connection = await asyncpg.connect(dsn)
-    async with asyncio.timeout(60):
-        while await connection.fetchval("SELECT count(*) FROM decision_replicas WHERE event = 'recovered'") < 3:
-            pass
+    await until(lambda: connection.fetch("SELECT FROM decision_replicas WHERE event = 'recovered' OFFSET 2"))
     await asyncio.to_thread(service.stop, process)
     found = await connection.fetch("SELECT replica, sequence FROM decisions ORDER BY replica, sequence")
     await connection.close()
@@ -112,5 +112,5 @@ def started(service: Service):
     process = service.start()
     # With warnings only, the first sign of life is the port.
     with grpc.insecure_channel(f"127.0.0.1:{service.ports['DECISION']}") as channel:
-        grpc.channel_ready_future(channel).result(timeout=60)
+        grpc.channel_ready_future(channel).result(timeout=PATIENCE)
     return process

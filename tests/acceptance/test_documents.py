@@ -12,7 +12,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.acceptance.conftest import BIN, Service
+from tests.acceptance.conftest import BIN, Service, patient_clients
+from tests.support.command import run_command
+from tests.support.patience import PATIENCE
 from tests.support.people import token_in
 
 ROOT = Path(__file__).parents[2]
@@ -58,7 +60,8 @@ def test_the_story_of_manage_users_runs_as_written(service):
 
 def token_for(service: Service, address: str) -> str:
     """The token in the e-mail that development mode wrote for an address; waits until it is there."""
-    for _ in range(2_000):
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
         for path in (service.data_dir / "mail").glob("*.eml"):
             message = message_from_bytes(path.read_bytes(), policy=policy.default)
             if message["To"] == address:
@@ -78,7 +81,11 @@ def test_the_snippets_run_as_written(service, name):
             text = text.replace("PolicyClient()", f"PolicyClient('127.0.0.1:{service.ports['DECISION']}')")
             text = text.replace("ManageUsersClient()", f"ManageUsersClient('127.0.0.1:{service.ports['MANAGEMENT']}')")
             run = subprocess.run(
-                [sys.executable, "-W", "error", "-c", text], env=env, capture_output=True, text=True, timeout=60
+                [sys.executable, "-W", "error", "-c", patient_clients + text],
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=PATIENCE,
             )
             assert run.returncode == 0, (snippet, run.stderr)
 
@@ -106,9 +113,7 @@ def test_the_commands_of_operations_do_what_they_say(service, short_folder):
             if words[2] in ("apply", "rollback"):
                 words.append("--yes")
             here = [str(ROOT / word) if word.startswith("policies/") else word for word in words[1:]]
-            run = subprocess.run(
-                [BIN / words[0], *here], cwd=short_folder, env=service.env, capture_output=True, text=True
-            )
+            run = run_command(*here, environment=service.env, folder=short_folder)
             # The shipped expectations notice the edit.
             assert run.returncode == (1 if words[2] == "test" else 0), (line, run.stdout, run.stderr)
             if words[2:] == ["plan", "new.csv"]:

@@ -1,6 +1,7 @@
 """The page's whole story through the real process and a real mail server, by the real client and command."""
 
 import asyncio
+import contextlib
 import json
 import os
 import signal
@@ -10,6 +11,7 @@ from policy_client import AsyncManageUsersClient, AsyncPolicyClient, PolicyError
 
 from tests.acceptance.conftest import Service
 from tests.support.oracle import TABLE
+from tests.support.patience import PATIENCE, until
 from tests.support.people import MailServer
 
 
@@ -30,8 +32,8 @@ class Desk:
     """The page's backend for one physician's owner, and the billing services' checks."""
 
     def __init__(self, service: Service, actor: str, physician: str) -> None:
-        self.manage = AsyncManageUsersClient(f"127.0.0.1:{service.ports['MANAGEMENT']}", timeout=10)
-        self.policy = AsyncPolicyClient(f"127.0.0.1:{service.ports['DECISION']}", timeout=10)
+        self.manage = AsyncManageUsersClient(f"127.0.0.1:{service.ports['MANAGEMENT']}", timeout=PATIENCE)
+        self.policy = AsyncPolicyClient(f"127.0.0.1:{service.ports['DECISION']}", timeout=PATIENCE)
         self.who = (actor, physician)
         self.physician = physician
 
@@ -93,9 +95,7 @@ async def test_an_invitation_survives_kill_minus_nine_and_is_sent_afterwards(ser
     with service.running() as process:
         desk = Desk(service, "ama", "dr-osei")
         await desk.manage.invite_user(*desk.who, "una@clinic.example", "una", roles=["data_entry"])
-        async with asyncio.timeout(30):  # the first try is over, and failed
-            while (await desk.manage.list_invitations(*desk.who))[0].delivery.state.value != "delayed":
-                pass
+        await until(lambda: is_delayed(desk))  # the first try is over, and failed
         os.kill(process.pid, signal.SIGKILL)
         await asyncio.to_thread(process.communicate)
     said["now"] = "250 taken"
@@ -109,12 +109,17 @@ async def test_an_invitation_survives_kill_minus_nine_and_is_sent_afterwards(ser
 
 async def once_reachable(desk: Desk) -> list:
     """gRPC in this process may still be waiting to try the port again on which the killed service was."""
-    async with asyncio.timeout(20):
-        while True:
-            try:
-                return await desk.manage.list_invitations(*desk.who)
-            except ServiceUnavailable:
-                continue
+
+    async def look() -> list:
+        with contextlib.suppress(ServiceUnavailable):
+            return await desk.manage.list_invitations(*desk.who)
+        return []
+
+    return await until(look)
+
+
+async def is_delayed(desk: Desk) -> bool:
+    return (await desk.manage.list_invitations(*desk.who))[0].delivery.state.value == "delayed"
 
 
 async def test_the_story_by_command(service, mail):

@@ -2,6 +2,7 @@
 
 import struct
 import zlib
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -14,8 +15,9 @@ ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
-def chromium() -> Chromium:
-    return Chromium()
+def chromium() -> Iterator[Chromium]:
+    with Chromium() as opened:
+        yield opened
 
 
 class Picture:

@@ -5,6 +5,8 @@ import subprocess
 import sys
 from pathlib import Path
 
+from tests.support.patience import LONG_PATIENCE, PATIENCE
+
 ROOT = Path(__file__).parents[2]
 
 FIGURES = {
@@ -30,7 +32,7 @@ FIGURES = {
 
 def test_every_benchmark_gives_its_figures():
     command = [sys.executable, "-m", "tests.benchmarks", "--quick", "--json"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=300)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=LONG_PATIENCE)
     assert run.returncode == 0, run.stderr
     found = json.loads(run.stdout)["figures"]
     assert set(found) == FIGURES
@@ -41,6 +43,6 @@ def test_every_benchmark_gives_its_figures():
 
 def test_an_unknown_benchmark_is_named():
     command = [sys.executable, "-m", "tests.benchmarks", "nonsense"]
-    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=60)
+    run = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=PATIENCE)
     assert run.returncode == 2
     assert "no benchmark named nonsense" in run.stderr

@@ -36,7 +36,7 @@ class Sizes:
 
 
 QUICK = Sizes(
-    small=20, large=200, plain=20, rounds=2, seconds=0.3, questions=2_000, colds=50, changes=10, invitations=20
+    small=20, large=200, plain=20, rounds=1, seconds=0.5, questions=2_000, colds=50, changes=10, invitations=20
 )
 
 

@@ -10,6 +10,7 @@ from policy_service import manage_users
 from policy_service.app import App
 from policy_service.errors import RevisionNotReached
 from policy_service.vocabulary import Physician, Role, User
+from tests.support.patience import patiently
 from tests.support.rpc import Wire
 
 
@@ -37,7 +38,7 @@ async def register(app: App, physician: str, owner: str) -> int:
 
 async def reached(app: App, revision: int) -> None:
     """Wait until the service answers at a revision."""
-    async with asyncio.timeout(20):
+    async with patiently():
         while app.replica.snapshot.revision < revision:
             with contextlib.suppress(RevisionNotReached):
                 await asyncio.to_thread(app.replica.at, revision)

@@ -29,6 +29,7 @@ from policy_service.vocabulary import Action, Channel, Held, Physician, Role, Ro
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.oracle import ACTIONS, Oracle, lines_of
+from tests.support.patience import PATIENCE, calls_of, patiently
 from tests.support.plain_casbin import plain_allows, plain_enforcer
 from tests.support.rpc import METHODS, Refused, Wire, question
 
@@ -211,14 +212,13 @@ async def test_08_a_chain_that_would_be_cut_off_is_refused_when_written(app, wir
 
 def test_07_a_large_account_is_asked_about_in_time_that_grows_with_its_size_alone(model, seed):
     """Casbin's default compares every pair of names: 16 seconds for 5,000 grants, with everybody waiting."""
-    import time
 
-    basis = Basis(model, seed)
-    grants = [Row(ptype="g", values=(f"user:u{n}", "role:data_entry", "physician:dr-a")) for n in range(5_000)]
-    account = Account.of_rows(basis, Physician("dr-a"), grants)
-    started = time.perf_counter()
-    assert account.outcome(User("u77"), Action.CLAIM_VIEW, Channel.WEB).allowed
-    assert time.perf_counter() - started < 2
+    def cost(size: int) -> int:
+        grants = [Row(ptype="g", values=(f"user:u{n}", "role:data_entry", "physician:dr-a")) for n in range(size)]
+        account = Account.of_rows(Basis(model, seed), Physician("dr-a"), grants)
+        return calls_of(lambda: account.outcome(User("u77"), Action.CLAIM_VIEW, Channel.WEB))
+
+    assert cost(5_000) < 12 * cost(500)
 
 
 def test_07_the_states_of_one_busy_account_keep_one_enforcer(model, seed):
@@ -408,7 +408,7 @@ async def test_16_metrics_hold_no_secret_and_no_name(app, wire):
 async def test_17_only_the_exact_path_is_a_method(app, path):
     async with grpc.aio.insecure_channel(f"127.0.0.1:{app.planes.decision_port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(path)(b"", timeout=10)
+            await channel.unary_unary(path)(b"", timeout=PATIENCE)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -476,10 +476,12 @@ async def test_19_too_many_calls_at_once_are_refused_and_the_rest_answered(store
         Wire(app.planes.decision_port) as wire,
     ):
         ahead = await app.store.revision() + 1_000
-        calls = [wire.check("a", "b", "claim:view", min_revision=ahead) for _ in range(40)]
-        results = await asyncio.gather(*calls, return_exceptions=True)
-        codes = {result.code for result in results if isinstance(result, Refused)}
-        assert grpc.StatusCode.RESOURCE_EXHAUSTED in codes
+        codes = set[grpc.StatusCode]()
+        async with patiently():
+            while grpc.StatusCode.RESOURCE_EXHAUSTED not in codes:
+                calls = [wire.check("a", "b", "claim:view", patient=False, min_revision=ahead) for _ in range(40)]
+                results = await asyncio.gather(*calls, return_exceptions=True)
+                codes |= {result.code for result in results if isinstance(result, Refused)}
         assert codes <= {grpc.StatusCode.RESOURCE_EXHAUSTED, grpc.StatusCode.UNAVAILABLE}
         assert (await wire.check("a", "b", "claim:view")).reason == pb.REASON_UNKNOWN_PHYSICIAN
 

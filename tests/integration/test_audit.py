@@ -26,6 +26,7 @@ from policy_service.vocabulary import Action, Effect, Physician, Role, Row, rule
 from tests.conftest import DATA_DIR, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.auditing import LISTS, Line, ask, every, pages, record
+from tests.support.patience import until
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
 
@@ -206,9 +207,7 @@ async def test_a_decision_is_told_as_it_was_recorded(management, decided):
 
 async def test_an_answered_decision_is_found_by_its_id(app, wire, management, page):
     answered = await wire.check("olive", "dr-a", "claim:view", correlation_id="request-1")
-    found: list = []
-    while not found:
-        found = await every(management, "ListDecisions", decision_id=answered.decision_id)
+    found = await until(lambda: every(management, "ListDecisions", decision_id=answered.decision_id))
     assert (found[0].user, found[0].correlation_id, found[0].caller) == ("olive", "request-1", "local")
 
 

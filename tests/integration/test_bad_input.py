@@ -6,6 +6,7 @@ import pytest
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from tests.integration.conftest import register
+from tests.support.patience import PATIENCE
 from tests.support.rpc import METHODS, Refused, question
 from tests.unit.test_vocabulary import BAD_NAMES
 
@@ -134,5 +135,5 @@ async def test_bytes_that_are_no_message_are_refused(app, method):
     port = app.planes.decision_port if service.name == "DecisionService" else app.planes.management_port
     async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(f"/{service.full_name}/{method}")(b"\xff\xff\xff\xff", timeout=10)
+            await channel.unary_unary(f"/{service.full_name}/{method}")(b"\xff\xff\xff\xff", timeout=PATIENCE)
         assert refused.value.code() is not grpc.StatusCode.OK

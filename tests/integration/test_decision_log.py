@@ -7,7 +7,7 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from policy_service import seeds
+from policy_service import decision_shipping, seeds
 from policy_service.app import open_app
 from policy_service.decision_log import DecisionLog
 from policy_service.decision_shipping import Shipper
@@ -16,16 +16,19 @@ from policy_service.pb import decision_pb2 as pb
 from policy_service.settings import Settings
 from policy_service.spool import Segment
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
+from policy_service.store import connection as connection_settings
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
+from tests.support.patience import PATIENCE, patiently, until
 from tests.support.rpc import Refused, Wire, question
 
 
 @pytest.fixture
-def quiet(database, tmp_path):
-    """Settings of a service whose files are its own, with the least spool there is."""
+def quiet(database, tmp_path, monkeypatch):
+    """Settings of a service whose files are its own, with the least spool there is, and time to ship at its end."""
+    monkeypatch.setattr(decision_shipping, "_LAST_SECONDS", PATIENCE)
     return settings_for(as_role(database, SERVICE_ROLE), data_dir=tmp_path, decision_log_spool_mb=8)
 
 
@@ -51,9 +54,7 @@ async def rows(
 
 async def recovered(database: str) -> None:
     """Wait until what a process left behind is in the database."""
-    async with asyncio.timeout(20):
-        while not await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'"):
-            pass
+    await until(lambda: rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'"))
 
 
 async def verdict(store: Store) -> Verdict:
@@ -196,9 +197,7 @@ async def test_damage_to_one_file_keeps_no_decision_from_the_database(quiet, sto
             (folder / "bbb-00000002.lines").touch()
         decisions.close(whole=False)
     async with serving(quiet, store, seed):
-        async with asyncio.timeout(20):
-            while len(await rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered'")) < 3:
-                pass
+        await until(lambda: rows(database, "SELECT FROM decision_replicas WHERE event = 'recovered' OFFSET 2"))
     found = [(row["replica"], row["sequence"]) for row in await rows(database)]
     assert found == [("aaa", 1), ("aaa", 2), ("aaa", 3), ("bbb", 1), ("ccc", 1), ("ccc", 2), ("ccc", 3)]
     assert [path.name for path in folder.iterdir()] == ["bbb.broken"]
@@ -288,18 +287,12 @@ async def test_a_day_whose_table_went_is_made_again(quiet, database, store, seed
     """As after a restore from a backup of yesterday, or where another replica dropped an old day."""
     async with serving(quiet, store, seed) as wire:
         await wire.check("mia", "dr-a", "claim:view")
-        async with asyncio.timeout(20):
-            while not (
-                tables := await rows(database, "SELECT DISTINCT tableoid::regclass::text AS name FROM decisions")
-            ):
-                pass
+        tables = await until(lambda: rows(database, "SELECT DISTINCT tableoid::regclass::text AS name FROM decisions"))
         connection = await asyncpg.connect(database)
         await connection.execute(f"DROP TABLE {tables[0]['name']}")
         await connection.close()
         await wire.check("mia", "dr-a", "claim:view")
-        async with asyncio.timeout(20):
-            while [row["sequence"] for row in await rows(database)] != [2]:
-                pass
+        await until(lambda: rows(database, "SELECT FROM decisions HAVING array_agg(sequence) = ARRAY[2::bigint]"))
 
 
 async def killed(quiet: Settings, store: Store, replica: str) -> None:
@@ -344,7 +337,7 @@ async def test_what_cannot_be_brought_in_keeps_nothing_else_waiting(quiet, datab
     monkeypatch.setattr(Store, "forget_decisions", forget_and_tell)
     async with serving(quiet, store, seed) as wire:
         await wire.check("mia", "dr-a", "claim:view")
-        async with asyncio.timeout(20):
+        async with patiently():
             await forgotten.wait()
     closed = await rows(database, "SELECT replica FROM decision_replicas WHERE event = 'recovered' ORDER BY replica")
     assert [row["replica"] for row in closed] == ["aaa", "ccc"]
@@ -352,17 +345,22 @@ async def test_what_cannot_be_brought_in_keeps_nothing_else_waiting(quiet, datab
     assert {path.name.partition("-")[0].partition(".")[0] for path in folder.iterdir()} == {"bbb"}
 
 
-async def test_old_days_wait_for_whoever_reads_and_nobody_waits_for_them(database, store):
+async def test_old_days_wait_for_whoever_reads_and_nobody_waits_for_them(database, monkeypatch):
+    # The function's own limit, and no other of the service's, is what ends the wait.
+    for limit in ("lock_timeout", "statement_timeout"):
+        monkeypatch.setitem(connection_settings._TIMEOUTS, limit, "0")
+    monkeypatch.setattr(connection_settings, "_COMMAND_SECONDS", 2 * PATIENCE)
     old = datetime.now(UTC).date() - timedelta(days=400)
     owner = await asyncpg.connect(database)
     await owner.execute("SELECT decisions_make_day($1)", old)
-    async with owner.transaction():
-        # As a backup, or a long verification.
-        await owner.fetch("SELECT FROM decisions")
-        async with asyncio.timeout(3):
-            with pytest.raises(StoreUnavailable):
-                await store.forget_decisions(old + timedelta(days=5))
-    assert await store.forget_decisions(old + timedelta(days=5)) == 1
+    async with connect_store(database) as store:
+        async with owner.transaction():
+            # As a backup, or a long verification.
+            await owner.fetch("SELECT FROM decisions")
+            async with patiently():
+                with pytest.raises(StoreUnavailable):
+                    await store.forget_decisions(old + timedelta(days=5))
+        assert await store.forget_decisions(old + timedelta(days=5)) == 1
     await owner.close()
 
 

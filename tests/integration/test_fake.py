@@ -32,6 +32,7 @@ from policy_service.tokens import read_key
 from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.integration.conftest import grant
 from tests.support.oracle import ACTIONS
+from tests.support.patience import PATIENCE
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire, question
 from tests.support.scenarios import SCENARIOS, WEEK, World
@@ -334,7 +335,10 @@ def fake():
 
 
 def test_blocking_clients_are_used_unchanged(fake):
-    with PolicyClient(fake.decision_target) as policy, ManageUsersClient(fake.management_target) as manage:
+    with (
+        PolicyClient(fake.decision_target, timeout=PATIENCE) as policy,
+        ManageUsersClient(fake.management_target, timeout=PATIENCE) as manage,
+    ):
         assert policy.check("mia", "dr-osei", "claim:submit", resource="claim 7")
         denied = policy.check("mia", "dr-osei", "claim:submit", channel=Channel.MOBILE)
         assert (denied.allowed, denied.reason) == (False, Reason.CHANNEL_NOT_ALLOWED)
@@ -354,8 +358,8 @@ def test_blocking_clients_are_used_unchanged(fake):
 
 async def test_asyncio_clients_are_used_unchanged(fake):
     async with (
-        AsyncPolicyClient(fake.decision_target) as policy,
-        AsyncManageUsersClient(fake.management_target) as manage,
+        AsyncPolicyClient(fake.decision_target, timeout=PATIENCE) as policy,
+        AsyncManageUsersClient(fake.management_target, timeout=PATIENCE) as manage,
     ):
         assert await policy.check("mia", "dr-osei", "claim:submit")
         await manage.update_permissions("ama", "dr-osei", "mia", actions=["claim:view"])
@@ -367,7 +371,10 @@ async def test_asyncio_clients_are_used_unchanged(fake):
 
 
 def test_it_goes_away_and_comes_back_as_it_was(fake):
-    with PolicyClient(fake.decision_target) as policy, ManageUsersClient(fake.management_target) as manage:
+    with (
+        PolicyClient(fake.decision_target, timeout=PATIENCE) as policy,
+        ManageUsersClient(fake.management_target, timeout=PATIENCE) as manage,
+    ):
         fake.go_away()
         for call in (
             lambda: policy.check("mia", "dr-osei", "claim:submit"),

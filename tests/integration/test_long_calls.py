@@ -11,6 +11,7 @@ from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import seeds_pb2
 from policy_service.rpc import LogWalk, guard, server
 from tests.conftest import SHIPPED_MODEL
+from tests.support.patience import patiently
 from tests.support.rpc import Refused, Wire, refused
 
 
@@ -77,7 +78,7 @@ async def test_an_answer_that_nobody_reads_ends(endless, management):
         "/policy.v1.AuditService/VerifyLog", pb.VerifyLogRequest.SerializeToString, pb.VerifyLogResponse.FromString
     )
     call = verify(pb.VerifyLogRequest())
-    async with asyncio.timeout(20):
+    async with patiently():
         await endless.wait()
     with pytest.raises(grpc.aio.AioRpcError) as found:
         async for _ in call:

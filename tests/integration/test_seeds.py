@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import random
-from time import perf_counter
+from time import thread_time
 from typing import Any
 from uuid import uuid4
 
@@ -26,6 +26,7 @@ from policy_service.seed_lint import lint
 from policy_service.seed_plan import Planned, SeedPlans, Target, whole
 from policy_service.vocabulary import Action, Held, Origin, Physician, Row
 from tests.integration.conftest import grant, reached, register
+from tests.support.patience import PATIENCE
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
 from tests.support.seeds import SEED, broken_seeds
@@ -64,8 +65,11 @@ class Ops:
 
 
 @pytest.fixture
-async def ops(app, management):
+async def ops(app, management, monkeypatch):
     """Two accounts: in one, vera pays as a financial viewer, in the other by a role of the account's own."""
+    # What a slow machine takes longer for is not refused.
+    for limit in ("_PATIENCE", "_UNDER_LOCK"):
+        monkeypatch.setattr(seed_plan, limit, PATIENCE)
     await register(app, "dr-x", "owner-x")
     await register(app, "dr-y", "owner-y")
     await grant(app, "dr-x", "vera", "financial_viewer")
@@ -791,7 +795,10 @@ async def test_a_plan_made_on_another_history_of_the_same_number_is_not_applied(
 
 
 async def test_one_large_account_does_not_keep_the_service_from_others(app, ops, database):
-    """400 people who each hold 3 of 20 roles: nearly every one of a shape of their own."""
+    """400 people who each hold 3 of 20 roles: nearly every one of a shape of their own.
+
+    Measured in the loop's own time on a processor: what other programs take of it says nothing.
+    """
     await register(app, "dr-big", "owner-x")
     revision, chance, domain = await app.store.revision(), random.Random(1), "physician:dr-big"
     rows = [
@@ -810,14 +817,14 @@ async def test_one_large_account_does_not_keep_the_service_from_others(app, ops,
     async def breathe() -> None:
         nonlocal longest
         while not done.is_set():
-            begun = perf_counter()
+            begun = thread_time()
             await asyncio.sleep(0)
-            longest = max(longest, perf_counter() - begun)
+            longest = max(longest, thread_time() - begun)
 
     watching = asyncio.create_task(breathe())
-    begun = perf_counter()
+    begun = thread_time()
     parts = await ops.wire.parts("PlanSeed", pb.PlanSeedRequest(csv=WITHOUT_PAY))
-    taken = perf_counter() - begun
+    taken = thread_time() - begun
     done.set()
     await watching
     assert max(part.plan.users for part in parts) > 300

@@ -20,7 +20,7 @@ LISTS = {
 
 async def ask(wire: Wire, method: str, **fields: Any) -> Any:
     """One call."""
-    return await wire(method, LISTS[method][0](**fields), timeout=60)
+    return await wire(method, LISTS[method][0](**fields))
 
 
 async def pages(wire: Wire, method: str, size: int, **fields: Any) -> list[Any]:

@@ -11,6 +11,7 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import SMTP, Envelope, Session
 
 from policy_service.pb import manage_users_pb2 as mu
+from tests.support.patience import patiently
 from tests.support.ports import free_port
 from tests.support.rpc import Wire
 
@@ -111,7 +112,7 @@ class MailServer:
 
     async def letters(self, count: int) -> list[EmailMessage]:
         """Wait until this many e-mails have come."""
-        async with asyncio.timeout(30):
+        async with patiently():
             while len(self.received) < count:
                 self.arrived.clear()
                 if len(self.received) < count:
@@ -120,7 +121,7 @@ class MailServer:
 
     async def token_for(self, address: str, count: int = 1) -> str:
         """The token in the last of this many e-mails to an address."""
-        async with asyncio.timeout(30):
+        async with patiently():
             while len(found := [m for m in self.received if m["X-To"] == address]) < count:
                 self.arrived.clear()
                 await self.arrived.wait()

@@ -339,21 +339,21 @@ def page(told: tuple[AccessReview, list[Change]], *, since: datetime | None = No
 def main(folder: Path) -> None:
     """Write the pictures in the documentation, and others to look at into FOLDER/looks if it is there."""
     quarter = page(osei(), since=day(10))
-    chromium = Chromium()
-    chromium.screenshot(quarter, folder / "access-review.png", 1280, HEIGHT)
-    chromium.screenshot(quarter, folder / "access-review-dark.png", 1280, HEIGHT, dark=True)
-    looks = folder / "looks"
-    if looks.is_dir():
-        height = chromium.measure(quarter, 1280).height
-        chromium.screenshot(quarter, looks / "whole.png", 1280, height)
-        chromium.screenshot(quarter, looks / "narrow.png", 500, 2600)
-        chromium.screenshot(page(mia()), looks / "mia.png", 1280, 1500)
-        chromium.screenshot(page(crowd(60)), looks / "crowd.png", 1280, 2400)
-        chromium.screenshot(page(longest()), looks / "longest.png", 1280, 2200)
-        chromium.print_to_pdf(page(longest()), looks / "longest.pdf")
-        chromium.screenshot(page((review(), [])), looks / "empty.png", 1280, 1500)
-        chromium.print_to_pdf(quarter, looks / "osei.pdf")
-        chromium.print_to_pdf(page(crowd(60)), looks / "crowd.pdf")
+    with Chromium() as chromium:
+        chromium.screenshot(quarter, folder / "access-review.png", 1280, HEIGHT)
+        chromium.screenshot(quarter, folder / "access-review-dark.png", 1280, HEIGHT, dark=True)
+        looks = folder / "looks"
+        if looks.is_dir():
+            height = chromium.measure(quarter, 1280).height
+            chromium.screenshot(quarter, looks / "whole.png", 1280, height)
+            chromium.screenshot(quarter, looks / "narrow.png", 500, 2600)
+            chromium.screenshot(page(mia()), looks / "mia.png", 1280, 1500)
+            chromium.screenshot(page(crowd(60)), looks / "crowd.png", 1280, 2400)
+            chromium.screenshot(page(longest()), looks / "longest.png", 1280, 2200)
+            chromium.print_to_pdf(page(longest()), looks / "longest.pdf")
+            chromium.screenshot(page((review(), [])), looks / "empty.png", 1280, 1500)
+            chromium.print_to_pdf(quarter, looks / "osei.pdf")
+            chromium.print_to_pdf(page(crowd(60)), looks / "crowd.pdf")
 
 
 if __name__ == "__main__":

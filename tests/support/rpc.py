@@ -1,5 +1,6 @@
 """A bare gRPC client for tests: nothing between the test and the wire."""
 
+import asyncio
 from dataclasses import dataclass
 from typing import Any
 
@@ -10,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from policy_service.pb import audit_pb2, seeds_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from tests.support.patience import PATIENCE
 
 METHODS = {
     method.name: (service, method)
@@ -44,7 +46,20 @@ class Wire:
             f"127.0.0.1:{port}", options=(("grpc.use_local_subchannel_pool", 1),)
         )
 
-    async def __call__(self, method: str, request: Message, *, timeout: float = 10, **options: Any) -> Any:
+    async def __call__(
+        self, method: str, request: Message, *, timeout: float = PATIENCE, patient: bool = True, **options: Any
+    ) -> Any:
+        """One answer. Asks again, as the client does, while a revision is on its way, but if ``patient`` is false."""
+        until = asyncio.get_running_loop().time() + PATIENCE
+        while True:
+            try:
+                return await self._once(method, request, timeout=timeout, **options)
+            except Refused as late:
+                if not patient or late.reason != "REVISION_NOT_REACHED" or asyncio.get_running_loop().time() > until:
+                    raise
+            await asyncio.sleep(0.01)
+
+    async def _once(self, method: str, request: Message, **options: Any) -> Any:
         from google.protobuf import message_factory
 
         service, descriptor = METHODS[method]
@@ -54,7 +69,7 @@ class Wire:
             response_deserializer=message_factory.GetMessageClass(descriptor.output_type).FromString,
         )
         try:
-            return await call(request, timeout=timeout, **options)
+            return await call(request, **options)
         except grpc.aio.AioRpcError as error:
             raise refused(error) from None
 
@@ -69,12 +84,14 @@ class Wire:
             response_deserializer=message_factory.GetMessageClass(descriptor.output_type).FromString,
         )
         try:
-            return [part async for part in call(request, timeout=60)]
+            return [part async for part in call(request, timeout=PATIENCE)]
         except grpc.aio.AioRpcError as error:
             raise refused(error) from None
 
-    async def check(self, user: str, physician: str, action: str, channel: int = 0, **more: Any) -> pb.CheckResponse:
-        return await self("Check", question(user, physician, action, channel, **more))
+    async def check(
+        self, user: str, physician: str, action: str, channel: int = 0, *, patient: bool = True, **more: Any
+    ) -> pb.CheckResponse:
+        return await self("Check", question(user, physician, action, channel, **more), patient=patient)
 
     async def close(self) -> None:
         await self.channel.close()

@@ -97,7 +97,7 @@ async def what_is_unknown_is_denied_with_its_reason(world: World) -> None:
     assert await refusal(world.decisions("ListUsers", users)) == "NOT_FOUND UNKNOWN_ACTION"
     places = pb.ListPhysiciansRequest(user="nina", action="claim:frame")
     assert await refusal(world.decisions("ListPhysicians", places)) == "NOT_FOUND UNKNOWN_ACTION"
-    ahead = world.decisions.check("nina", "dr-a", "claim:view", min_revision=revision + 1)
+    ahead = world.decisions.check("nina", "dr-a", "claim:view", patient=False, min_revision=revision + 1)
     assert await refusal(ahead) == "UNAVAILABLE REVISION_NOT_REACHED"
 
 
@@ -109,7 +109,7 @@ async def a_batch_is_answered_in_order_at_one_revision(world: World) -> None:
     assert {answer.revision for answer in response.answers} == {response.revision} == {revision}
     assert len({answer.decision_id for answer in response.answers}) == len(asked)
     ahead = [*asked, question("nina", "dr-a", "claim:view", min_revision=revision + 1)]
-    late = world.decisions("BatchCheck", pb.BatchCheckRequest(checks=ahead))
+    late = world.decisions("BatchCheck", pb.BatchCheckRequest(checks=ahead), patient=False)
     assert await refusal(late) == "UNAVAILABLE REVISION_NOT_REACHED"
 
 

@@ -15,6 +15,7 @@ from policy_service.cli import findings
 from policy_service.cli.main import app, main
 from policy_service.seed_lint import CODES, Code, lint
 from policy_service.settings import policies_dir
+from tests.support.patience import PATIENCE
 
 SEED = (policies_dir() / "seed.csv").read_text()
 NEXT = SEED.count("\n") + 1
@@ -200,7 +201,7 @@ def test_standard_input_is_read_whole_in_a_process_of_its_own():
         [sys.executable, "-m", "policy_service", "seed", "lint", "-"],
         input=text.encode(),
         capture_output=True,
-        timeout=60,
+        timeout=PATIENCE,
     )
     assert done.returncode == 1
     assert f"stdin:{NEXT}:34: error:" in done.stdout.decode()

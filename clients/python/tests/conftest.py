@@ -6,6 +6,7 @@ import pytest
 from policy_client import AsyncManageUsersClient, AsyncPolicyClient, ManageUsersClient, PolicyClient
 
 from clients.python.tests.scripted import Scripted
+from tests.support.patience import PATIENCE
 
 
 @pytest.fixture
@@ -22,14 +23,17 @@ def port(script):
 
 @pytest.fixture(params=["blocking", "asyncio"])
 def ask(request, port):
-    """Calls a method by name on either client; the answer, or the error raised."""
+    """Calls a method by name on either client; the answer, or the error raised.
 
-    async def run(method: str, *arguments: Any, **options: Any) -> Any:
-        manage = hasattr(ManageUsersClient, method)
+    With the clients' own time limits only if ``as_shipped``: no other test is about them.
+    """
+
+    async def run(method: str, *arguments: Any, as_shipped: bool = False, **options: Any) -> Any:
+        manage, limits = hasattr(ManageUsersClient, method), {} if as_shipped else {"timeout": PATIENCE}
         if request.param == "blocking":
-            with (ManageUsersClient if manage else PolicyClient)(f"127.0.0.1:{port}") as client:
+            with (ManageUsersClient if manage else PolicyClient)(f"127.0.0.1:{port}", **limits) as client:
                 return getattr(client, method)(*arguments, **options)
-        async with (AsyncManageUsersClient if manage else AsyncPolicyClient)(f"127.0.0.1:{port}") as client:
+        async with (AsyncManageUsersClient if manage else AsyncPolicyClient)(f"127.0.0.1:{port}", **limits) as client:
             return await getattr(client, method)(*arguments, **options)
 
     return run

@@ -11,13 +11,14 @@ from policy_client._pb import audit_pb2 as pb
 from policy_client._pb import decision_pb2
 
 from clients.python.tests.scripted import failing
+from tests.support.patience import PATIENCE
 
 AT = datetime(2026, 1, 31, 12, 0, 0, 5, tzinfo=UTC)
 
 
 @pytest.fixture
 def client(port):
-    with AuditClient(f"127.0.0.1:{port}") as opened:
+    with AuditClient(f"127.0.0.1:{port}", timeout=PATIENCE) as opened:
         yield opened
 
 

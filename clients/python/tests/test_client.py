@@ -1,7 +1,6 @@
 """The client against a real gRPC server that says what the test tells it to: blocking and asyncio alike."""
 
 import inspect
-import time
 
 import grpc
 import pytest
@@ -32,6 +31,7 @@ from policy_client import (
 from policy_client._pb import decision_pb2 as pb
 
 from clients.python.tests.scripted import SERVICES, failing
+from tests.support.patience import PATIENCE, patiently
 
 METHOD_OF = {
     "Check": "check",
@@ -230,24 +230,23 @@ async def test_unavailable_is_tried_again_and_nothing_else_is(script, ask):
 async def test_every_call_has_a_deadline(script, ask, method, arguments):
     script.answers = [failing(grpc.StatusCode.INTERNAL)]
     listing = method in {"who_can", "where_can", "list_invitations"}
-    for options, most in (({}, 15.0 if listing else 2.0), ({"timeout": 0.7}, 0.7)):
+    for options, most in (({}, 15.0 if listing else 2.0), ({"timeout": 77.0}, 77.0), ({"timeout": 0.7}, 0.7)):
         seen = len(script.deadlines)
-        for _ in range(3):
+        async with patiently():
             # A call that a halt of the whole machine kept from the server says nothing.
-            with pytest.raises(PolicyError):
-                await ask(method, *arguments, **options)
-            if len(script.deadlines) > seen:
-                break
+            while len(script.deadlines) == seen:
+                with pytest.raises(PolicyError):
+                    await ask(method, *arguments, as_shipped=True, **options)
         assert script.deadlines[-1] is not None
         assert 0 < script.deadlines[-1] <= most + 0.1  # gRPC rounds the wire timeout up
+        if most == 77.0:
+            assert script.deadlines[-1] > 15.0, "it is the limit of whoever asks that holds"
 
 
-async def test_a_service_that_does_not_answer_is_an_error_in_time(script, ask):
+async def test_a_service_that_does_not_answer_is_an_error(script, ask):
     script.answers = [_hang]
-    started = time.monotonic()
     with pytest.raises(DeadlineExceeded):
         await ask("check", "mia", "dr-osei", "claim:view", timeout=0.2)
-    assert time.monotonic() - started < 2
 
 
 def _hang(context: grpc.ServicerContext) -> pb.CheckResponse:
@@ -255,7 +254,7 @@ def _hang(context: grpc.ServicerContext) -> pb.CheckResponse:
 
     ended = threading.Event()
     context.add_callback(ended.set)
-    ended.wait(10)
+    ended.wait(PATIENCE)
     return ALLOWED
 
 
@@ -324,8 +323,8 @@ async def test_with_credentials_it_speaks_tls(script):
     )
     script.answers = [ALLOWED]
     credentials = grpc.ssl_channel_credentials(authority.cert_pem.bytes(), own.private_key_pem.bytes(), chain(own))
-    with PolicyClient(f"localhost:{port}", credentials=credentials) as client:
+    with PolicyClient(f"localhost:{port}", credentials=credentials, timeout=PATIENCE) as client:
         assert client.check("mia", "dr-osei", "claim:view")
-    async with AsyncPolicyClient(f"localhost:{port}", credentials=credentials) as client:
+    async with AsyncPolicyClient(f"localhost:{port}", credentials=credentials, timeout=PATIENCE) as client:
         assert await client.check("mia", "dr-osei", "claim:view")
     server.stop(None).wait()
