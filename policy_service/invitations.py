@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policy_service.addresses import refuse_name
 from policy_service.authority import Standing, refuse_self, standing
 from policy_service.custom_roles import refuse_long_chains
 from policy_service.errors import (
@@ -227,6 +228,7 @@ class Invitations:
     async def _reserve(self, tx: Transaction, user: User, email: str, *, reuse_existing: bool) -> None:
         named, addressed = await users.by_name(tx, user), await users.by_email(tx, email)
         if named is None and addressed is None:
+            refuse_name(user, "username")
             await users.add(tx, user, email)
             return
         if (addressed is not None and addressed.user != user) or (

@@ -51,8 +51,12 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as fault:
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as fault:
+        # The driver's state machine also loses its place when a connection dies under it: on the way back into the
+        # pool, or between two parts of an answer ("cannot switch to state …").
         end_if_cancelled(fault)
+        if isinstance(fault, ValueError) and not isinstance(fault, asyncpg.ClientConfigurationError):
+            raise  # A value of ours that no column takes; no database would.
         raise StoreUnavailable from fault
     except asyncpg.InsufficientPrivilegeError as fault:
         raise StartError(
