@@ -13,9 +13,13 @@ from typing import Final
 
 # Nothing is seen of these though they count as letters, symbols or marks (Default_Ignorable_Code_Point of Unicode's
 # DerivedCoreProperties.txt, beyond what str.isprintable() refuses, and the blank Braille pattern).
-_UNSEEN: Final = re.compile("[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]")
+_UNSEEN: Final = re.compile(
+    "[\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180d\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef]"
+)
 _ENCODED_WORD: Final = re.compile(r"=\?|\?=")
-_SCHEME: Final = re.compile(r"[a-z][a-z0-9+.-]*:/|(?<![a-z])(?:mailto|tel|sms|data|javascript|callto|skype):(?=\S)", re.IGNORECASE)
+_SCHEME: Final = re.compile(
+    r"[a-z][a-z0-9+.-]*:/|(?<![a-z])(?:mailto|tel|sms|data|javascript|callto|skype):(?=\S)", re.IGNORECASE
+)
 _WWW: Final = re.compile(r"(?<![^\W_])www\d{0,3}\.(?=\S)", re.IGNORECASE)
 _ADDRESS: Final = re.compile(r"(?<=\S)@(?=\S)")
 # Ends of names of which mail programs make links even without "http" (those of linkify-it, and newer ones that are

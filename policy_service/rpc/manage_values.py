@@ -161,6 +161,7 @@ def encode_invitation(found: Invitation, now: datetime) -> pb.Invitation:
             state=_DELIVERIES.get(found.delivery, pb.DELIVERY_STATE_UNSPECIFIED),
             next_try=found.next_try if waiting else None,
             words=found.words,
-            advice=advice(found.delivery) if state is InvitationState.PENDING else (),
+            advice=advice(found.delivery, our_fault=found.our_fault) if state is InvitationState.PENDING else (),
+            our_fault=found.our_fault,
         ),
     )

@@ -182,10 +182,23 @@ class Store:
         with translated():
             return await outbox.letter(self._pool, claimed, now)
 
-    async def record_mail(self, claimed: outbox.Claimed, state: DeliveryState, words: str, next_try: datetime) -> None:
-        """Note how an e-mail went. Raises StoreUnavailable."""
+    async def record_mail(
+        self,
+        claimed: outbox.Claimed,
+        state: DeliveryState,
+        words: str,
+        next_try: datetime,
+        *,
+        our_fault: bool = False,
+    ) -> None:
+        """Note how an e-mail went, and whose fault it is. Raises StoreUnavailable."""
         with translated():
-            await outbox.record(self._pool, claimed, state, words, next_try)
+            await outbox.record(self._pool, claimed, state, words, next_try, our_fault=our_fault)
+
+    async def mail_not_done(self) -> dict[DeliveryState, int]:
+        """How many e-mails of open invitations wait or are set aside. Raises StoreUnavailable."""
+        with translated():
+            return await outbox.not_done(self._pool)
 
     async def tidy(self, before: datetime) -> None:
         """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""
