@@ -6,7 +6,7 @@ from email import message_from_bytes, policy
 from html.parser import HTMLParser
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_service.addresses import parse_email
@@ -55,6 +55,7 @@ nasty = st.one_of(
 )
 
 
+@settings(max_examples=40, deadline=None)
 @given(
     title=nasty, user=nasty, roles=st.lists(nasty, min_size=1, max_size=3).map(tuple),
     actions=st.lists(nasty, max_size=2).map(tuple), is_active=st.booleans(),

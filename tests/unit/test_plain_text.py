@@ -1,7 +1,7 @@
 """Lines for people: what may stand in one, and what is made of what may not."""
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_service.addresses import parse_email
@@ -36,6 +36,7 @@ def test_what_programs_take_for_something_else_is_refused_by_its_field(name):
     assert refused.value.violations[0].field == "display_name"
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.one_of(
