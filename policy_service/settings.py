@@ -2,6 +2,7 @@
 
 import ipaddress
 import os
+from email.errors import ObsoleteHeaderDefect
 from email.policy import SMTP
 from importlib.resources import files
 from pathlib import Path
@@ -107,7 +108,9 @@ class Settings(BaseSettings):
     @classmethod
     def _one_address(cls, text: str) -> str:
         header = SMTP.header_factory("From", text)
-        if not text.isascii() or not text.isprintable() or header.defects or len(header.addresses) != 1:
+        # A dot outside quotes, as in "Dr. X <…>", is read alike by all.
+        broken = any(not isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects)
+        if not text.isascii() or not text.isprintable() or broken or len(header.addresses) != 1:
             raise ValueError("must be one address in plain ASCII, as Billing <no-reply@billing.example>")
         return text
 
