@@ -5,6 +5,7 @@ from difflib import get_close_matches
 from email_validator import EmailNotValidError, validate_email
 
 from policy_service.errors import InvalidField, InvalidRequest
+from policy_service.plain_text import address_fault, name_fault
 
 _PROVIDERS = (
     "gmail.com",
@@ -30,7 +31,8 @@ def parse_email(text: str, field: str = "email") -> str:
     """Read an address of plain ASCII, its domain in lower case. Raises InvalidRequest.
 
     Look-alike letters of other scripts are refused before the @, and are shown
-    as what they are (xn--…) after it.
+    as what they are (xn--…) after it. What mail programs would read as
+    something else than an address is refused.
     """
     try:
         found = validate_email(text, check_deliverability=False, allow_smtputf8=False, strict=True)
@@ -38,7 +40,16 @@ def parse_email(text: str, field: str = "email") -> str:
         raise InvalidRequest(
             violations=(InvalidField(field=field, description=f"{field} is not an e-mail address: {fault}"),)
         ) from fault
-    return str(found.ascii_email)
+    address = str(found.ascii_email)
+    if wrong := address_fault(address):
+        raise InvalidRequest(violations=(InvalidField(field=field, description=f"{field} {wrong}"),))
+    return address
+
+
+def refuse_name(name: str, field: str) -> None:
+    """Raise InvalidRequest for a new user's or account's name that is an address of the web: letters hold it."""
+    if fault := name_fault(name):
+        raise InvalidRequest(violations=(InvalidField(field=field, description=f"{field} {fault}"),))
 
 
 def suggestion(email: str) -> str:

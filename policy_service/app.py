@@ -1,23 +1,27 @@
 """The composition root: opens, wires and closes everything."""
 
 import asyncio
+import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.carriers import carrier_for
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer
 from policy_service.cursors import Cursors
 from policy_service.decision_shipping import recording
-from policy_service.delivery import Sender, carrier_for
+from policy_service.delivery import Sender
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
 from policy_service.follower import Follower
 from policy_service.invitations import Invitations
+from policy_service.letter_limits import LetterLimits
 from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
@@ -49,12 +53,20 @@ from policy_service.store import (
     probe,
     schema_is_current,
 )
+from policy_service.supervising import Sound, Supervisor
 from policy_service.tokens import read_key
 from policy_service.vocabulary import Row
 
 log = structlog.get_logger(__name__)
 
 _WATCH_SECONDS = 0.5
+# Every background task that fails is begun again, for ever, and health says meanwhile what should not be used for it
+# (_NEEDS). One alone may end the process: without the watch nobody is told how this replica stands, so after so many
+# failures in a row the service stops, for whoever runs it to start it again.
+_WATCH_FAILURES = 10
+_FOLLOWING, _SENDING, _CHECKPOINTS, _WATCH = "follower", "sender", "checkpointer", "watch"
+_NEEDS = {_SENDING: (MANAGE_USERS.full_name,)}
+"""Services that a task's failure takes out of use; the follower's takes all."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,6 +77,7 @@ class App:
     replica: Replica
     planes: Planes
     follower: Follower
+    tasks: Supervisor
 
 
 @asynccontextmanager
@@ -131,11 +144,20 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             _listen_for_metrics(settings.metrics_address)
         key = read_key(settings.token_key_file or settings.data_dir / "token.key")
         carrier = carrier_for(
-            settings.smtp_url.get_secret_value() if settings.smtp_url else None, settings.data_dir / "mail"
+            settings.smtp_url.get_secret_value() if settings.smtp_url else None,
+            settings.data_dir / "mail",
+            ca_file=settings.smtp_ca_file,
         )
         postmark = Postmark(sender=settings.mail_from, link_base=settings.link_base)
         sender = Sender(store, key, carrier, postmark, _now)
-        invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
+        limits = LetterLimits(
+            per_invitation=settings.letters_per_invitation,
+            per_address=settings.letters_per_address,
+            per_account=settings.letters_per_account,
+            within=timedelta(hours=settings.letters_hours),
+        )
+        valid_for = timedelta(days=settings.invitation_days)
+        invitations = Invitations(model, key, valid_for=valid_for, limits=limits)
         users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
         signer = _signer(settings)
         checkpointer = Checkpointer(
@@ -158,17 +180,18 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             SEEDS: _seed_service(settings, store, replica, model),
             AUDIT: auditing,
         }
+        tasks = Supervisor()
         async with (
-            recording(store, settings.data_dir / "decisions", settings) as decisions,
+            recording(store, settings.data_dir / "decisions", settings, tasks) as decisions,
             serving(settings, replica, DecisionService(replica, decisions), managing) as planes,
-            asyncio.TaskGroup() as tasks,
+            asyncio.TaskGroup() as group,
         ):
-            # In the group, so that an unexpected end of one ends the service instead of letting it go stale.
+            watch = partial(_watch, replica, planes, tasks)
             watching = [
-                tasks.create_task(follower.run(replica)),
-                tasks.create_task(sender.run()),
-                tasks.create_task(checkpointer.run()),
-                tasks.create_task(_watch(replica, planes)),
+                group.create_task(tasks.keep(_FOLLOWING, partial(follower.run, replica))),
+                group.create_task(tasks.keep(_SENDING, sender.run)),
+                group.create_task(tasks.keep(_CHECKPOINTS, checkpointer.run)),
+                group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
             ]
             log.info(
                 "serving",
@@ -178,7 +201,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 revision=replica.snapshot.revision,
             )
             try:
-                yield App(store=store, replica=replica, planes=planes, follower=follower)
+                yield App(store=store, replica=replica, planes=planes, follower=follower, tasks=tasks)
             finally:
                 for task in watching:
                     task.cancel()
@@ -197,7 +220,7 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
             replica = await follower.start(max_age=settings.max_staleness_seconds)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
-        following = asyncio.create_task(follower.run(replica))
+        following = asyncio.create_task(Supervisor().keep(_FOLLOWING, partial(follower.run, replica)))
         try:
             yield _seed_service(settings, store, replica, model)
         finally:
@@ -224,17 +247,27 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _watch(replica: Replica, planes: Planes) -> None:
-    """Tell load balancers and metrics how the replica stands."""
-    fresh = True
+async def _watch(replica: Replica, planes: Planes, tasks: Supervisor, sound: Sound) -> None:
+    """Tell load balancers and metrics how the replica and its tasks stand."""
+    fresh, said = True, None
     while True:
         metrics.revision.set(replica.snapshot.revision)
         metrics.age.set(replica.age)
         if replica.is_fresh() != fresh:
             fresh = not fresh
             log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
-            await planes.say_serving(fresh)
-        await asyncio.sleep(_WATCH_SECONDS)
+        down = tasks.down
+        saying = (
+            fresh and _FOLLOWING not in down,
+            tuple(name for task in sorted(down) for name in _NEEDS.get(task, ())),
+        )
+        if saying != said:
+            yes, but = saying
+            await planes.say_serving(yes, but)
+            said = saying
+        sound()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(tasks.moved(), _WATCH_SECONDS)
 
 
 async def _probe(dsn: str) -> None:

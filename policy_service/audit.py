@@ -86,6 +86,8 @@ class Review:
     display_name: str = ""
     custom_roles: tuple[CustomRole, ...] = ()
     pending: tuple[Pending, ...] = ()
+    built_in: tuple[Role, ...] = ()
+    """On the first page: the roles that mean the same in every account."""
 
 
 RowsSince = Sequence[tuple[Row, Since]]
@@ -131,6 +133,7 @@ class Reviews:
                 display_name=name,
                 custom_roles=tuple(_custom_roles(judge, account, page[:size], first=after is None)),
                 pending=tuple(pending),
+                built_in=() if after else basis.roles,
             )
 
         return await asyncio.to_thread(decide)
@@ -161,7 +164,14 @@ class Reviews:
                 rows = list(group)
                 account = Account.of_rows(basis, Physician(name_in(domain)), (row for row, _ in rows))
                 access += _accesses(judge, account, rows, None)
-            return Review(point=point, head=head, access=tuple(access), more=len(places) > size, pending=tuple(pending))
+            return Review(
+                point=point,
+                head=head,
+                access=tuple(access),
+                more=len(places) > size,
+                pending=tuple(pending),
+                built_in=() if after else basis.roles,
+            )
 
         return await asyncio.to_thread(decide)
 

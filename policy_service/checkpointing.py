@@ -16,6 +16,7 @@ import structlog
 from policy_service.checkpoints import Signer
 from policy_service.errors import StoreUnavailable
 from policy_service.store import Store
+from policy_service.supervising import Sound
 
 STANDARD_OUTPUT = "-"
 _TAIL_BYTES = 4_096
@@ -38,11 +39,12 @@ class Checkpointer:
         self._clock = clock
         self._last = 0
 
-    async def run(self) -> None:
-        """Write until cancelled, through any fault of the database or the place."""
+    async def run(self, sound: Sound = lambda: None) -> None:
+        """Write until cancelled, through any fault of the database or the place; ``sound`` is told of each round."""
         while True:
             try:
                 await self.write()
+                sound()
             except StoreUnavailable as fault:
                 log.warning("no checkpoint", cause=type(fault.__cause__).__name__)
             except OSError as fault:

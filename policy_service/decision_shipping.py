@@ -22,6 +22,7 @@ from policy_service.errors import StoreUnavailable
 from policy_service.settings import Settings
 from policy_service.spool import Left, Segment, left_behind, sorted_out
 from policy_service.store import ReplicaEvent, Store
+from policy_service.supervising import Sound, Supervisor
 from policy_service.vocabulary import DecisionLogMode
 
 _PAUSE: Final = 0.5
@@ -34,8 +35,8 @@ log = structlog.get_logger(__name__)
 
 
 @asynccontextmanager
-async def recording(store: Store, folder: Path, settings: Settings) -> AsyncIterator[DecisionLog]:
-    """A decision log that is brought to the database until the block ends, and whole then.
+async def recording(store: Store, folder: Path, settings: Settings, tasks: Supervisor) -> AsyncIterator[DecisionLog]:
+    """A decision log that is brought to the database until the block ends, and whole then; ``tasks`` keeps it going.
 
     Nothing may be answered any more when the block ends. Raises StartError and StoreUnavailable.
     """
@@ -49,7 +50,7 @@ async def recording(store: Store, folder: Path, settings: Settings) -> AsyncIter
     )
     shipper = Shipper(store, decisions, folder, keep_days=settings.decision_log_days)
     await shipper.start()
-    running = asyncio.create_task(shipper.run())
+    running = asyncio.create_task(tasks.keep("decision shipping", shipper.run))
     try:
         yield decisions
     finally:
@@ -77,8 +78,11 @@ class Shipper:
         if self._records:
             await self._store.note_start(self._log.replica)
 
-    async def run(self) -> None:
-        """Ship until cancelled, through any fault of the database."""
+    async def run(self, sound: Sound = lambda: None) -> None:
+        """Ship until cancelled, through any fault of the database; ``sound`` is told of each round that went through.
+
+        What fails here each time by itself is logged each time and tried again.
+        """
         pause, tidied = _PAUSE, -_TIDY_SECONDS
         loop = asyncio.get_running_loop()
         while True:
@@ -87,6 +91,8 @@ class Shipper:
             if loop.time() - tidied > _TIDY_SECONDS and await self._tried("recovery waits", self._recover):
                 await self._tried("old days of the decision log stay for another hour", self._forget_old)
                 tidied = loop.time()
+            if shipped:
+                sound()
             pause = _PAUSE if shipped else min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter.
             await asyncio.sleep(pause)
 

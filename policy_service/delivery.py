@@ -3,25 +3,25 @@
 The e-mail is taken by lease, looked at again just before it goes, and its
 outcome recorded. Only a sender that dies between the server's word and the
 record sends one twice: the same e-mail, with the same Message-ID.
+
+Each letter stands by itself: one that cannot be composed, sent or recorded is
+set aside with its reason, for somebody to resend, and holds up no other.
 """
 
 import asyncio
 import random
-import re
 from collections.abc import Callable
 from datetime import datetime, timedelta
-from email.message import EmailMessage
 from email.utils import format_datetime
-from pathlib import Path
-from typing import Final, Protocol
-from urllib.parse import unquote, urlsplit
+from typing import Final
 
-import aiosmtplib
 import structlog
 
+from policy_service import metrics
+from policy_service.carriers import Bounced, Carrier, Delayed, clean
+from policy_service.endings import end_if_cancelled
 from policy_service.errors import StartError, StoreUnavailable
-from policy_service.mail import Postmark, compose
-from policy_service.settings import is_loopback
+from policy_service.mail import Postmark, Unsendable, compose
 from policy_service.store import Store
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.outbox import Claimed
@@ -30,7 +30,6 @@ from policy_service.tokens import TokenKey
 _LEASE: Final = timedelta(minutes=2)
 _FIRST_PAUSE: Final = 30.0
 _LONGEST_PAUSE: Final = 3_600.0
-_SMTP_SECONDS: Final = 30.0
 _POLL_SECONDS: Final = 5.0
 _AT_ONCE: Final = 8
 _KEEP_ANSWERS: Final = timedelta(days=7)
@@ -44,109 +43,29 @@ ADVICE: Final = {
     "firewall": (
         "A corporate mail server may block it: resend to another address, or ask their administrator to allow it."
     ),
+    "ours": (
+        "The fault lies with this service or its mail server, not with the address. Its operators are told, and it is "
+        "tried again by itself."
+    ),
+    "failed": "It is not tried again by itself. Resend it, to another address if the reason speaks of the address.",
 }
 
 
-def advice(state: DeliveryState) -> tuple[str, ...]:
+def advice(state: DeliveryState, *, our_fault: bool = False) -> tuple[str, ...]:
     """What to do when an e-mail has not arrived (from the "Manage Users" page's troubleshooting)."""
     match state:
         case DeliveryState.BOUNCED:
             return ADVICE["mistyped"], ADVICE["firewall"]
+        case DeliveryState.FAILED:
+            return (ADVICE["failed"],)
+        case DeliveryState.DELAYED if our_fault:
+            return (ADVICE["ours"],)
         case DeliveryState.QUEUED | DeliveryState.DELAYED:
             return ADVICE["transit"], ADVICE["mistyped"]
         case DeliveryState.SENT:
             return ADVICE["transit"], ADVICE["spam"], ADVICE["mistyped"], ADVICE["firewall"]
         case _:
             return ()
-
-
-class Bounced(Exception):
-    """The mail server refused the e-mail for good."""
-
-
-class Delayed(Exception):
-    """The mail server could not be reached, or asked to try again."""
-
-
-class Carrier(Protocol):
-    """Takes an e-mail away; raises Bounced or Delayed with the server's words."""
-
-    async def carry(self, message: EmailMessage) -> str:
-        """The server's words on taking it."""
-
-
-class Folder:
-    """Writes each e-mail to a file: for development, where the link can be read."""
-
-    def __init__(self, folder: Path) -> None:
-        """Files are called by Message-ID, so a second copy replaces the first."""
-        self._folder = folder
-
-    async def carry(self, message: EmailMessage) -> str:
-        """Write ``ID.eml``, readable by this user alone."""
-        name = re.sub(r"[^A-Za-z0-9.@-]", "", str(message["Message-ID"]))
-        await asyncio.to_thread(self._write, self._folder / f"{name}.eml", message.as_bytes())
-        return "written"
-
-    def _write(self, path: Path, content: bytes) -> None:
-        self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        path.touch(mode=0o600)
-        path.write_bytes(content)
-
-
-class Smtp:
-    """Hands each e-mail to a mail server, on a connection of its own."""
-
-    def __init__(self, url: str, *, seconds: float = _SMTP_SECONDS) -> None:
-        """``smtp://[user:password@]host:port`` (STARTTLS where offered) or ``smtps://…``. Raises StartError.
-
-        Beyond this machine, ``smtp://`` insists on STARTTLS. A server silent
-        for ``seconds`` counts as not reached.
-        """
-        self._seconds = seconds
-        try:
-            parts = urlsplit(url)
-            port = parts.port
-        except ValueError:
-            parts, port = urlsplit(""), None
-        if parts.scheme not in ("smtp", "smtps") or not parts.hostname:
-            raise StartError("POLICY_SMTP_URL is not of the form smtp://host:port or smtps://user:password@host:port")
-        self._host = parts.hostname
-        self._port = port or (465 if parts.scheme == "smtps" else 587)
-        self._tls = parts.scheme == "smtps"
-        # None: where the server offers it.
-        self._start_tls = False if self._tls else None if is_loopback(f"{self._host}:{self._port}") else True
-        self._user = unquote(parts.username) if parts.username else None
-        self._password = unquote(parts.password) if parts.password else None
-
-    async def carry(self, message: EmailMessage) -> str:
-        """Send it. A fault of ours or of the network is Delayed; the server's lasting no is Bounced."""
-        try:
-            _, words = await aiosmtplib.send(
-                message,
-                hostname=self._host,
-                port=self._port,
-                use_tls=self._tls,
-                start_tls=self._start_tls,
-                username=self._user,
-                password=self._password,
-                timeout=self._seconds,
-            )
-        except aiosmtplib.SMTPRecipientsRefused as fault:
-            refused = fault.recipients[0]
-            raise (Bounced if refused.code >= 500 else Delayed)(f"{refused.code} {refused.message}") from fault
-        except aiosmtplib.SMTPAuthenticationError as fault:
-            raise Delayed(f"{fault.code} the mail server refused our login") from fault
-        except aiosmtplib.SMTPResponseException as fault:
-            raise (Bounced if fault.code >= 500 else Delayed)(f"{fault.code} {fault.message}") from fault
-        except (aiosmtplib.SMTPException, OSError) as fault:
-            raise Delayed(f"the mail server could not be reached: {type(fault).__name__}") from fault
-        return words
-
-
-def carrier_for(smtp_url: str | None, folder: Path) -> Carrier:
-    """The way e-mails go: by SMTP, or into a folder where no server is set."""
-    return Smtp(smtp_url) if smtp_url else Folder(folder)
 
 
 class Sender:
@@ -167,14 +86,17 @@ class Sender:
         """There may be something to send."""
         self._wake.set()
 
-    async def run(self) -> None:
-        """Send until cancelled."""
+    async def run(self, sound: Callable[[], None] = lambda: None) -> None:
+        """Send until cancelled; ``sound`` is told of each round that went through."""
         while True:
             try:
                 self._wake.clear()
                 while await self.send_due():
                     pass
                 await self._store.tidy(self._clock() - _KEEP_ANSWERS)
+                counts = await self._store.mail_not_done()
+                metrics.letters_not_done({state.value: count for state, count in counts.items()})
+                sound()
             except StoreUnavailable as fault:
                 log.warning("sending paused", cause=type(fault.__cause__).__name__)
             try:
@@ -191,32 +113,58 @@ class Sender:
         return len(claimed)
 
     async def _send(self, mail: Claimed) -> None:
+        """Send one, whatever comes of it; the others know nothing of it."""
+        try:
+            await self._deliver(mail)
+        except (StoreUnavailable, StartError) as fault:
+            # Not this letter's fault. It is taken again when its lease ends.
+            log.warning("an e-mail's outcome is not recorded", invitation=mail.invitation, cause=repr(fault.__cause__))
+        except Exception as fault:
+            end_if_cancelled(fault)
+            log.exception("an e-mail cannot be sent", invitation=mail.invitation, exc_info=fault)
+            await self._set_aside(mail, f"an internal fault, {type(fault).__name__}: see the service's log")
+
+    async def _set_aside(self, mail: Claimed, reason: str) -> None:
+        try:
+            await self._record(mail, DeliveryState.FAILED, reason, self._clock())
+        except Exception as fault:
+            end_if_cancelled(fault)
+            log.exception("an e-mail cannot be set aside", invitation=mail.invitation, exc_info=fault)
+
+    async def _deliver(self, mail: Claimed) -> None:
         now = self._clock()
         letter = await self._store.letter(mail, now)
         if letter is None:
-            await self._store.record_mail(mail, DeliveryState.DROPPED, "", now)
+            await self._record(mail, DeliveryState.DROPPED, "", now)
             return
         if not self._key.made(letter.token_hash, mail.invitation, mail.generation):
             log.error("token key differs from the inviting replica's: set one POLICY_TOKEN_KEY_FILE for all")
-            await self._store.record_mail(mail, DeliveryState.DELAYED, "", now + timedelta(seconds=_FIRST_PAUSE))
+            again = now + timedelta(seconds=_FIRST_PAUSE)
+            await self._record(mail, DeliveryState.DELAYED, "", again, our_fault=True)
             return
-        token = self._key.token(mail.invitation, mail.generation)
-        message = compose(letter, token, mail.message_id, self._postmark)
+        message = compose(letter, self._key.token(mail.invitation, mail.generation), mail.message_id, self._postmark)
+        if isinstance(message, Unsendable):
+            log.error("an e-mail is set aside", invitation=mail.invitation, reason=message.reason)
+            await self._record(mail, DeliveryState.FAILED, message.reason, now)
+            return
         message["Date"] = format_datetime(now)
         try:
             words = await self._carrier.carry(message)
         except Bounced as fault:
-            await self._store.record_mail(mail, DeliveryState.BOUNCED, clean(str(fault)), now)
+            await self._record(mail, DeliveryState.BOUNCED, str(fault), now)
         except Delayed as fault:
+            if fault.ours:
+                metrics.letters_our_fault.inc()
+                words = clean(str(fault))
+                log.error("e-mails are held up by our own fault", invitation=mail.invitation, words=words)  # noqa: TRY400 - the words are all of it.
             pause = min(_FIRST_PAUSE * 2.0 ** (mail.attempts - 1), _LONGEST_PAUSE) * random.uniform(0.75, 1.25)  # noqa: S311 - jitter.
-            await self._store.record_mail(
-                mail, DeliveryState.DELAYED, clean(str(fault)), now + timedelta(seconds=pause)
-            )
+            again = now + timedelta(seconds=pause)
+            await self._record(mail, DeliveryState.DELAYED, str(fault), again, our_fault=fault.ours)
         else:
-            await self._store.record_mail(mail, DeliveryState.SENT, clean(words), now)
+            await self._record(mail, DeliveryState.SENT, words, now)
 
-
-def clean(words: str) -> str:
-    """A mail server's words as one short line of printable ASCII."""
-    line = re.sub(r"[^\x20-\x7e]+", " ", words)
-    return re.sub(r"\s+", " ", line).strip()[:300]
+    async def _record(
+        self, mail: Claimed, state: DeliveryState, words: str, next_try: datetime, *, our_fault: bool = False
+    ) -> None:
+        await self._store.record_mail(mail, state, clean(words), next_try, our_fault=our_fault)
+        metrics.letters.labels(state.value).inc()

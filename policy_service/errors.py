@@ -1,6 +1,7 @@
 """Everything that can be refused. An error's docstring is its sentence, its facts are fields."""
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
+from datetime import datetime, timedelta
 from enum import StrEnum
 
 
@@ -33,6 +34,10 @@ class PolicyError(Exception):
     kind = Kind.PRECONDITION
     reason = "REFUSED"
 
+    def retry_after(self) -> timedelta | None:
+        """How long to wait before trying again, where that is known."""
+        return None
+
     def __str__(self) -> str:
         """The sentence, then the facts."""
         sentence = (type(self).__doc__ or "").partition("\n")[0]
@@ -41,12 +46,16 @@ class PolicyError(Exception):
 
     def facts(self) -> dict[str, str]:
         """The fields in words, but for those that are None or name nothing."""
-        found = {field.name: getattr(self, field.name) for field in fields(self)}
+        found = {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.metadata.get("told", True)}
         found = {name: fact for name, fact in found.items() if fact is not None and fact != ()}
         return {
-            name: ", ".join(str(part) for part in fact) if isinstance(fact, tuple) else str(fact)
+            name: ", ".join(map(_told, fact)) if isinstance(fact, tuple) else _told(fact)
             for name, fact in found.items()
         }
+
+
+def _told(fact: object) -> str:
+    return fact.isoformat(timespec="seconds") if isinstance(fact, datetime) else str(fact)
 
 
 @dataclass(kw_only=True)
@@ -429,6 +438,23 @@ class OutcomeUnknown(PolicyError):
 
     kind = Kind.UNKNOWN
     reason = "OUTCOME_UNKNOWN"
+
+
+@dataclass(kw_only=True)
+class TooManyLetters(PolicyError):
+    """As many e-mails as may be were sent lately; this one may be sent later."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_LETTERS"
+    of: str
+    """What has had too many: the invitation, the address or the account."""
+    most: int
+    again_at: datetime
+    wait: timedelta = field(metadata={"told": False})
+
+    def retry_after(self) -> timedelta | None:
+        """Until ``again_at``."""
+        return self.wait
 
 
 @dataclass(kw_only=True)

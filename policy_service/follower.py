@@ -18,13 +18,13 @@ from typing import Any
 
 import structlog
 
-from policy_service.endings import end_if_cancelled
 from policy_service.engine import Account, Basis
 from policy_service.errors import StartError, StoreUnavailable
 from policy_service.model import Model
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
 from policy_service.store import Listener, Reading, Store
+from policy_service.supervising import Sound
 from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Physician, Row, domain_of, name_in
 
 _POLL_SECONDS = 1.0
@@ -77,22 +77,24 @@ class Follower:
         async with self._store.listening(self._wake.set) as listener:
             return Replica(await load(listener, self._basis_of), max_age=max_age)
 
-    async def run(self, replica: Replica) -> None:
-        """Follow until cancelled, through any fault of the database."""
+    async def run(self, replica: Replica, sound: Sound = lambda: None) -> None:
+        """Follow until cancelled, through any fault of the database; ``sound`` is told of each time it has caught up.
+
+        Whatever else goes wrong ends it: whoever keeps it begins it again, and
+        knows meanwhile that this replica does not follow. It goes on from
+        memory until its age says that it may not.
+        """
         pause = 0.1
         while True:
             try:
                 async with self._store.listening(self._wake.set) as listener:
                     while True:
                         await self._catch_up(listener, replica)
+                        sound()
                         pause = 0.1
                         await self._wait()
             except (StoreUnavailable, EmptyPolicy) as fault:
                 log.warning("following paused", fault=str(fault), cause=type(fault.__cause__).__name__, age=replica.age)
-            except Exception as fault:
-                end_if_cancelled(fault)
-                log.exception("following failed", exc_info=fault, age=replica.age)
-            # Whatever it was, the replica goes on from memory until its age says that it may not.
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret.
             pause = min(pause * 2, _LONGEST_PAUSE)
 

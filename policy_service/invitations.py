@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from policy_service.addresses import refuse_name
 from policy_service.authority import Standing, refuse_self, standing
 from policy_service.custom_roles import refuse_long_chains
 from policy_service.errors import (
@@ -20,6 +21,7 @@ from policy_service.errors import (
     UserExists,
     UserMismatch,
 )
+from policy_service.letter_limits import LetterLimits
 from policy_service.model import Model
 from policy_service.store import Reading, Transaction, users
 from policy_service.store import invitations as table
@@ -74,11 +76,14 @@ class Accepted:
 class Invitations:
     """The use cases, with what they need besides a transaction."""
 
-    def __init__(self, model: Model, key: TokenKey, *, valid_for: timedelta) -> None:
-        """Links are made with ``key`` and work for ``valid_for``."""
+    def __init__(
+        self, model: Model, key: TokenKey, *, valid_for: timedelta, limits: LetterLimits | None = None
+    ) -> None:
+        """Links are made with ``key`` and work for ``valid_for``; their e-mails are as many as ``limits`` say."""
         self._model = model
         self._key = key
         self._valid_for = valid_for
+        self._limits = limits or LetterLimits()
 
     async def invite(
         self,
@@ -95,7 +100,7 @@ class Invitations:
         """Write an invitation and queue its e-mail.
 
         Raises ActorNotAllowed, SelfEdit, AlreadyMember, AlreadyInvited,
-        UserExists, UserMismatch, and what ``Holding.refuse_beyond`` raises.
+        UserExists, UserMismatch, TooManyLetters, and what ``Holding.refuse_beyond`` raises.
         """
         at = await standing(tx, self._model, physician)
         at.require(actor, Action.USER_INVITE)
@@ -105,6 +110,7 @@ class Invitations:
         holding.refuse_beyond(at, actor)
         await self._refuse_open(tx, physician, user, now)
         await self._reserve(tx, user, email, reuse_existing=reuse_existing)
+        await self._limits.refuse_more(tx, physician=physician, email=email, invitation=None, now=now)
         wanted = f"inv-{secrets.token_hex(12)}"
         await table.add(
             tx,
@@ -128,7 +134,7 @@ class Invitations:
     ) -> Invitation:
         """Replace the link of an open or expired invitation and queue its e-mail, maybe to another address.
 
-        Raises ActorNotAllowed, UnknownInvitation, InvitationClosed and UserMismatch.
+        Raises ActorNotAllowed, UnknownInvitation, InvitationClosed, UserMismatch and TooManyLetters.
         """
         at = await standing(tx, self._model, physician)
         at.require(actor, Action.USER_INVITE)
@@ -137,6 +143,9 @@ class Invitations:
         Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions)).refuse_beyond(at, actor)
         if email is not None and email != invitation.email:
             await self._readdress(tx, invitation, email)
+        await self._limits.refuse_more(
+            tx, physician=physician, email=email or invitation.email, invitation=wanted, now=now
+        )
         generation = invitation.generation + 1
         await table.renew(
             tx,
@@ -227,6 +236,7 @@ class Invitations:
     async def _reserve(self, tx: Transaction, user: User, email: str, *, reuse_existing: bool) -> None:
         named, addressed = await users.by_name(tx, user), await users.by_email(tx, email)
         if named is None and addressed is None:
+            refuse_name(user, "username")
             await users.add(tx, user, email)
             return
         if (addressed is not None and addressed.user != user) or (

@@ -1,14 +1,26 @@
-"""Writes an invitation's e-mail: text and HTML, in plain words."""
+"""Writes an invitation's e-mail: text and HTML, in plain words.
 
+Whatever is stored, it never raises, and what was stored gives the e-mail no
+header, no body and no link of its own: names are made harmless once more, since
+they may be older than the rules at the door or have come in by another way. A
+letter whose address or Message-ID cannot be written down is Unsendable.
+"""
+
+import re
 from dataclasses import dataclass
 from datetime import UTC
 from email.headerregistry import Address
 from email.message import EmailMessage
 from email.policy import SMTP
+from typing import Final
 from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
+from markupsafe import Markup, escape
 
+from policy_service.addresses import parse_email
+from policy_service.errors import InvalidRequest
+from policy_service.plain_text import harmless, name_fault
 from policy_service.store.outbox import Letter
 
 _ROLES = {
@@ -27,6 +39,10 @@ _ACTIONS = {
     "invoice:pay": "pay invoices",
     "user:list": "see who else works on the account",
 }
+_LONGEST_LINE: Final = 998
+"""Bytes of a line that every mail server takes (RFC 5321, section 4.5.3.1.6)."""
+_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
+_MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>", re.ASCII)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,39 +53,78 @@ class Postmark:
     link_base: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Unsendable:
+    """Why a letter cannot be written."""
+
+    reason: str
+
+
+def _unlinked(name: str) -> Markup:
+    """A name as it is, of which mail programs make no link; what is copied of it is the name."""
+    return Markup(re.sub(r"([.@])", r"<span>\1</span>", str(escape(name))))  # noqa: S704 - escaped within.
+
+
 _environment = Environment(
     loader=PackageLoader("policy_service", "templates"),
     autoescape=select_autoescape(["html.j2"]),
     undefined=StrictUndefined,
     keep_trailing_newline=True,
 )
+_environment.filters["unlinked"] = _unlinked
 
 
-def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> EmailMessage:
-    """The e-mail with the link. Raises ValueError for a header that would be two."""
-    subject = f"{letter.title} invites you to their billing account"
+def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> EmailMessage | Unsendable:
+    """The e-mail with the link."""
+    try:
+        address = parse_email(letter.email)
+    except InvalidRequest:
+        return Unsendable(reason="the address cannot be written in an e-mail; resend to another one")
+    if not _MESSAGE_ID.fullmatch(message_id):
+        return Unsendable(reason="the Message-ID cannot be written in an e-mail; resend makes another one")
+    title = harmless(letter.title, instead="A physician")
+    subject = f"{title} invites you to their billing account"
     facts = {
         "subject": subject,
-        "title": letter.title,
-        "user": letter.user,
+        "title": title,
+        "user": _shown(letter.user),
         "is_active": letter.is_active,
-        "abilities": _abilities(letter),
+        "abilities": _abilities(letter, title),
         # The fragment of a link is not sent to servers on the way, so it is in no access log.
         "link": f"{postmark.link_base}#{urlencode({'token': token})}",
         "expires": letter.expires_at.astimezone(UTC).strftime("%A, %d %B %Y at %H:%M UTC"),
     }
     message = EmailMessage(policy=SMTP)
     message["From"] = postmark.sender
-    message["To"] = Address(addr_spec=letter.email)
+    message["To"] = Address(addr_spec=address)
     message["Subject"] = subject
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_environment.get_template("invitation.txt.j2").render(facts))
-    message.add_alternative(_environment.get_template("invitation.html.j2").render(facts), subtype="html")
+    text = _environment.get_template("invitation.txt.j2").render(facts)
+    html = _environment.get_template("invitation.html.j2").render(facts)
+    message.set_content(text, cte=_as_it_is(text))
+    message.add_alternative(html, subtype="html", cte=_as_it_is(html))
     return message
 
 
-def _abilities(letter: Letter) -> list[str]:
+def _as_it_is(body: str) -> str | None:
+    """The encoding in which a body stays readable, and its link can be copied; None where a line is too long for it."""
+    if any(len(line.encode()) > _LONGEST_LINE for line in body.splitlines()):
+        return None
+    return "7bit" if body.isascii() else "8bit"
+
+
+def _shown(user: str) -> str:
+    """A username as it has to be typed; harmless where it is none."""
+    return user if _NAME.fullmatch(user) and name_fault(user) is None else harmless(user, most=64)
+
+
+def _abilities(letter: Letter, title: str) -> list[str]:
     if letter.actions:
-        return [_ACTIONS.get(action, action) for action in letter.actions]
-    return [_ROLES.get(role, f'do what {letter.title} has set for the role "{role}"') for role in letter.roles]
+        return [_ACTIONS.get(action) or harmless(action, most=64) for action in letter.actions]
+    return [_ROLES.get(role) or _role(harmless(role, most=64), title, letter.built_in) for role in letter.roles]
+
+
+def _role(role: str, title: str, built_in: frozenset[str]) -> str:
+    # Of a role that operators added, the account has set nothing.
+    return f'do what the role "{role}" allows' + ("" if role in built_in else f", as {title} has set it")

@@ -1,5 +1,7 @@
 """What Prometheus reads. No label carries a name that came from outside."""
 
+from collections.abc import Mapping
+
 from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
 
 from policy_service.vocabulary import Reason
@@ -12,8 +14,27 @@ revision = Gauge("policy_replica_revision", "The revision that answers rest on."
 age = Gauge("policy_replica_age_seconds", "Seconds since the database last confirmed it.", registry=registry)
 decisions_lost = Counter("policy_decisions_lost", "Decisions not recorded, for want of room.", registry=registry)
 decisions_waiting = Gauge("policy_decision_log_waiting_bytes", "Recorded, not in the database yet.", registry=registry)
+letters = Counter("policy_letters", "Tries to send an e-mail, by what became of it.", ["state"], registry=registry)
+letters_our_fault = Counter(
+    "policy_letters_our_fault", "Tries that failed by this service or its mail server.", registry=registry
+)
+_letters_waiting = Gauge(
+    "policy_letters_not_done", "E-mails of open invitations that are not sent, by state.", ["state"], registry=registry
+)
+task_failures = Counter(
+    "policy_task_failures", "Ends of a background task that was to go on.", ["task"], registry=registry
+)
+tasks_down = Gauge(
+    "policy_tasks_down", "1 from a background task's failure until it works again.", ["task"], registry=registry
+)
 
 by_reason = {reason: decisions.labels(reason.name.lower()) for reason in Reason}
+
+
+def letters_not_done(counts: Mapping[str, int]) -> None:
+    """Tell how many e-mails wait, by state; 0 for a state that has none."""
+    for state in ("queued", "delayed", "failed"):
+        _letters_waiting.labels(state).set(counts.get(state, 0))
 
 
 def listen(address: str) -> None:

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -12,6 +13,7 @@ from policy_service.addresses import parse_email
 from policy_service.custom_roles import refuse_long_chains
 from policy_service.errors import InvalidRequest, RoleChainTooLong
 from policy_service.model import vetted_model
+from policy_service.plain_text import line_fault
 from policy_service.policy_files import BrokenPolicy, Fault, seed_rows
 from policy_service.seed_plan import csv_lines
 from policy_service.store.strays import digested
@@ -44,7 +46,9 @@ _FIELDS: Final[dict[str, tuple[Any, ...]]] = {
 }
 _KINDS: Final = tuple(_FIELDS)
 _SEED_DOMAINS: Final = (ANY, SYSTEM_DOMAIN)
-_MAIL: Final = ("queued", "delayed", "sent", "bounced", "dropped")
+_MAIL: Final = ("queued", "delayed", "sent", "bounced", "dropped", "failed")
+# As it goes into a header, where it must not begin another one.
+_MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>", re.ASCII)
 _CHUNK: Final = 2_000
 
 
@@ -232,8 +236,8 @@ class _Reader:
         if OWNER in roles or known & OWNER_ONLY:
             self._refuse("an invitation gives what is the owner's alone")
         self._address(email)
-        for text in (name, message):
-            self._line_for_people(text)
+        if not name.isprintable() or not _MESSAGE_ID.fullmatch(message):
+            self._refuse("an invitation without its id, or without its e-mail's Message-ID")
         if not all(map(_is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
             self._refuse("an invitation without its times, its count of links or the state of its e-mail")
         if len(token_hash) != 64 or not set(token_hash) <= set("0123456789abcdef"):
@@ -248,8 +252,8 @@ class _Reader:
             self._refuse(f"the address {email!r} is not written as the service writes it, {parse_email(email)}")
 
     def _line_for_people(self, text: str) -> None:
-        if not text.isprintable():
-            self._refuse(f"{text!r} has characters that are not for print")
+        if fault := line_fault(text):
+            self._refuse(f"{text!r} {fault}")
 
     def _after(self, *key: str) -> None:
         if key <= self._last:

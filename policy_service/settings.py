@@ -2,6 +2,8 @@
 
 import ipaddress
 import os
+from email.errors import ObsoleteHeaderDefect
+from email.policy import SMTP
 from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
@@ -51,13 +53,24 @@ class Settings(BaseSettings):
         None,
         description="Mail server, smtp://host:port or smtps://user:password@host:port; unset: files in DATA_DIR/mail",
     )
+    smtp_ca_file: Path | None = Field(
+        None, description="Who signs the mail server's certificate, PEM; unset: whom this machine trusts"
+    )
     mail_from: str = Field("Billing <no-reply@billing.invalid>", description="Sender of invitations")
     link_base: str = Field(
         "http://127.0.0.1:8080/accept-invitation",
         pattern="^https?://[^#\\s]+$",
+        # It stands whole on one line of the e-mail, and a line there has 998 bytes at most.
+        max_length=700,
         description="Page that accepts invitations",
     )
     invitation_days: float = Field(7.0, gt=0, le=90, description="How long an invitation's link works")
+    letters_per_invitation: int = Field(
+        5, ge=0, description="Most e-mails of one invitation within LETTERS_HOURS; 0: no limit"
+    )
+    letters_per_address: int = Field(10, ge=0, description="Most e-mails to one address within LETTERS_HOURS")
+    letters_per_account: int = Field(200, ge=0, description="Most e-mails for one account within LETTERS_HOURS")
+    letters_hours: float = Field(24.0, gt=0, le=720, description="The time in which e-mails are counted, in hours")
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
     )
@@ -89,6 +102,16 @@ class Settings(BaseSettings):
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65_535:
             raise ValueError("must be HOST:PORT, as 127.0.0.1:50051")
+        return text
+
+    @field_validator("mail_from")
+    @classmethod
+    def _one_address(cls, text: str) -> str:
+        header = SMTP.header_factory("From", text)
+        # A dot outside quotes, as in "Dr. X <…>", is read alike by all.
+        broken = any(not isinstance(defect, ObsoleteHeaderDefect) for defect in header.defects)
+        if not text.isascii() or not text.isprintable() or broken or len(header.addresses) != 1:
+            raise ValueError("must be one address in plain ASCII, as Billing <no-reply@billing.example>")
         return text
 
     @model_validator(mode="after")

@@ -50,12 +50,15 @@ Marks = Mapping[tuple[str, str], Mark]
 
 
 def marks_of(review: AccessReview) -> Marks:
-    """A mark for every role that decides a cell, the built-in ones first, then others by account and name."""
+    """A mark for every role that decides a cell, those of every account first, then others by account and name."""
     deciding = {(who.physician, action.role) for who in review.access for action in who.actions if action.role}
     marks = {key: mark for key in deciding if (mark := _known(key[1]))}
-    for number, (physician, role) in enumerate(sorted(deciding - marks.keys()), start=1):
-        note = f"of {physician}" if review.user else "of this account"
-        marks[physician, role] = Mark(letter=str(number), tone="custom", name=role, note=note)
+    # What operators added is one role, in whichever account it decides.
+    rest = {key: ("", key[1]) if key[1] in review.built_in_roles else key for key in deciding - marks.keys()}
+    numbers = {role: str(number) for number, role in enumerate(sorted(set(rest.values())), start=1)}
+    for key, (physician, role) in rest.items():
+        note = "built in" if not physician else f"of {physician}" if review.user else "of this account"
+        marks[key] = Mark(letter=numbers[physician, role], tone="custom", name=role, note=note)
     return marks
 
 

@@ -3,9 +3,10 @@
 import sys
 from collections.abc import Sequence
 from typing import Annotated
+from urllib.parse import parse_qs
 
 import typer
-from policy_client import DeliveryState, Invitation, InvitationState, Invited, ManageUsersClient, UserExists
+from policy_client import Delivery, DeliveryState, Invitation, InvitationState, Invited, ManageUsersClient, UserExists
 from rich.markup import escape
 from rich.table import Column
 
@@ -35,6 +36,7 @@ _DELIVERY = {
     DeliveryState.SENT: "[green]sent[/green]",
     DeliveryState.DELAYED: "[yellow]delayed[/yellow]",
     DeliveryState.BOUNCED: "[red]bounced[/red]",
+    DeliveryState.FAILED: "[red]not sent[/red]",
     DeliveryState.OTHER: "other",
 }
 
@@ -165,13 +167,16 @@ def accept(
     client: ManageUsersClient,
     token: Annotated[
         str | None,
-        typer.Argument(help="The link's token; left out, it is read from standard input and stays out of histories."),
+        typer.Argument(
+            help="The e-mail's link, or the token in it; left out, it is read from standard input and stays out of "
+            "histories."
+        ),
     ] = None,
     *,
     as_json: AsJson = False,
 ) -> None:
     """Accept an invitation. The invited person, known by the token, is the one who acts."""
-    found = client.accept_invitation(_token() if token is None else token)
+    found = client.accept_invitation(token_of(_link() if token is None else token))
     if as_json:
         print_json(plain(found))
     else:
@@ -273,8 +278,12 @@ def _print_invited(done: str, found: Invited, *, as_json: bool) -> None:
 
 def _states(invitation: Invitation) -> str:
     delivery = invitation.delivery
-    lines = [invitation.state.value, _DELIVERY[delivery.state]]
+    lines = [invitation.state.value, _fares(delivery)]
     return "\n".join([*lines, f"next try {when(delivery.next_try)}"] if delivery.next_try else lines)
+
+
+def _fares(delivery: Delivery) -> str:
+    return _DELIVERY[delivery.state] + (" by our own fault" if delivery.our_fault else "")
 
 
 def _print_advice(invitation: Invitation) -> None:
@@ -283,7 +292,7 @@ def _print_advice(invitation: Invitation) -> None:
     if invitation.state is not InvitationState.PENDING or delivery.state is DeliveryState.SENT:
         return
     words = f": {escape(delivery.words)}" if delivery.words else ""
-    out.print(f"{escape(invitation.username)}'s e-mail is {_DELIVERY[delivery.state]}{words}")
+    out.print(f"{escape(invitation.username)}'s e-mail is {_fares(delivery)}{words}")
     for advice in delivery.advice:
         out.print(f"  - {escape(advice)}")
 
@@ -292,7 +301,14 @@ def _holding(roles: Sequence[str] | None, actions: Sequence[str] | None) -> str:
     return ", ".join([*(roles or ()), *(actions or ())]) or "nothing"
 
 
-def _token() -> str:
+def _link() -> str:
     if somebody_there():
-        return str(typer.prompt("The link's token", hide_input=True, err=True))
-    return sys.stdin.readline().strip()
+        return str(typer.prompt("The e-mail's link", hide_input=True, err=True))
+    return sys.stdin.readline()
+
+
+def token_of(link: str) -> str:
+    """The token of an invitation's link; a text that is no link is the token itself."""
+    plain_link = link.strip().strip("<>").strip()
+    tokens = parse_qs(plain_link.partition("#")[2]).get("token", [plain_link])
+    return tokens[0]

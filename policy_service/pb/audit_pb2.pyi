@@ -176,7 +176,7 @@ class ReviewAccessRequest(_message.Message):
     def __init__(self, physician: _Optional[str] = ..., user: _Optional[str] = ..., as_of: _Optional[_Union[Point, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ReviewAccessResponse(_message.Message):
-    __slots__ = ("revision", "at", "hash", "checkpoint", "display_name", "access", "custom_roles", "pending", "next_page_token")
+    __slots__ = ("revision", "at", "hash", "checkpoint", "display_name", "access", "custom_roles", "pending", "next_page_token", "built_in_roles")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
@@ -186,6 +186,7 @@ class ReviewAccessResponse(_message.Message):
     CUSTOM_ROLES_FIELD_NUMBER: _ClassVar[int]
     PENDING_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BUILT_IN_ROLES_FIELD_NUMBER: _ClassVar[int]
     revision: int
     at: _timestamp_pb2.Timestamp
     hash: str
@@ -195,7 +196,8 @@ class ReviewAccessResponse(_message.Message):
     custom_roles: _containers.RepeatedCompositeFieldContainer[ReviewedRole]
     pending: _containers.RepeatedCompositeFieldContainer[ReviewedInvitation]
     next_page_token: str
-    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., display_name: _Optional[str] = ..., access: _Optional[_Iterable[_Union[ReviewedAccess, _Mapping]]] = ..., custom_roles: _Optional[_Iterable[_Union[ReviewedRole, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[ReviewedInvitation, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    built_in_roles: _containers.RepeatedScalarFieldContainer[str]
+    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., display_name: _Optional[str] = ..., access: _Optional[_Iterable[_Union[ReviewedAccess, _Mapping]]] = ..., custom_roles: _Optional[_Iterable[_Union[ReviewedRole, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[ReviewedInvitation, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., built_in_roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReviewedAccess(_message.Message):
     __slots__ = ("user", "physician", "roles", "actions")

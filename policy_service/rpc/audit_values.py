@@ -205,6 +205,7 @@ def encode_review(found: Review, *, checkpoint: str, next_page_token: str) -> pb
         custom_roles=[_custom_role(role) for role in found.custom_roles],
         pending=[_pending(invitation) for invitation in found.pending],
         next_page_token=next_page_token,
+        built_in_roles=found.built_in,
     )
 
 

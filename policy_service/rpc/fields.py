@@ -5,6 +5,7 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from policy_service.errors import InvalidField, InvalidRequest
+from policy_service.plain_text import line_fault
 
 Raw = TypeVar("Raw")
 Value = TypeVar("Value")
@@ -52,6 +53,8 @@ def parse_text(text: str, *, field: str, most: int) -> str:
 
 def parse_title(text: str, *, field: str, most: int) -> str:
     """Read a line for people, in any script; raises InvalidRequest."""
-    if len(text) > most or not text.isprintable() or text != text.strip():
+    if len(text) > most or text != text.strip():
         raise invalid(field, f"{field} is not one line of at most {most} characters without spaces around it")
+    if fault := line_fault(text):
+        raise invalid(field, f"{field} {fault}")
     return text

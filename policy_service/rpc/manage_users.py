@@ -24,6 +24,8 @@ from policy_service.rpc.manage_values import (
     parse_definition,
     parse_holding,
     parse_invitation_id,
+    parse_new_physician,
+    parse_new_user,
     parse_page_token,
     parse_states,
     parse_which_role,
@@ -68,8 +70,8 @@ class ManageUsersService:
         """See ManageUsersService.RegisterPhysician in manage_users.proto."""
         with Fields() as fields:
             actor = fields.read(parse_actor, request.actor)
-            physician = fields.read(parse_physician, request.physician)
-            owner = fields.read(partial(parse_user, field="owner"), request.owner)
+            physician = fields.read(parse_new_physician, request.physician)
+            owner = fields.read(partial(parse_new_user, field="owner"), request.owner)
             title = fields.read(
                 partial(parse_title, field="display_name", most=MOST_DISPLAY_NAME), request.display_name
             )

@@ -7,7 +7,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any, Final, cast
 
-from policy_service.addresses import parse_email
+from policy_service.addresses import parse_email, refuse_name
 from policy_service.custom_roles import RoleDefinition
 from policy_service.delivery import advice
 from policy_service.invitations import Holding
@@ -54,6 +54,20 @@ def parse_address(text: str) -> str:
     if len(text) > _MOST_EMAIL:
         raise invalid("email", f"email has more than {_MOST_EMAIL} characters")
     return parse_email(text)
+
+
+def parse_new_user(text: str, *, field: str) -> User:
+    """Read a username that may be somebody's first; raises InvalidRequest."""
+    user = parse_user(text, field)
+    refuse_name(user, field)
+    return user
+
+
+def parse_new_physician(text: str) -> Physician:
+    """Read the name of an account to be; raises InvalidRequest."""
+    physician = parse_physician(text)
+    refuse_name(physician, "physician")
+    return physician
 
 
 def parse_invitation_id(text: str) -> str:
@@ -147,6 +161,7 @@ def encode_invitation(found: Invitation, now: datetime) -> pb.Invitation:
             state=_DELIVERIES.get(found.delivery, pb.DELIVERY_STATE_UNSPECIFIED),
             next_try=found.next_try if waiting else None,
             words=found.words,
-            advice=advice(found.delivery) if state is InvitationState.PENDING else (),
+            advice=advice(found.delivery, our_fault=found.our_fault) if state is InvitationState.PENDING else (),
+            our_fault=found.our_fault,
         ),
     )

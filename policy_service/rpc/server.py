@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
@@ -56,7 +56,8 @@ class Planes:
 
     decision_port: int
     management_port: int
-    say_serving: Callable[[bool], Any]
+    say_serving: Callable[..., Any]
+    """Told whether the planes should be used, and the full names of services that should not be even so (``but``)."""
 
 
 @asynccontextmanager
@@ -94,11 +95,11 @@ async def serving(
         names = (descriptor.full_name for descriptor in managing)
         reflection.enable_server_reflection((*names, *common), management)
 
-    async def say(state: int) -> None:
+    async def say(state: int, but: Collection[str] = ()) -> None:
         for name in ("", DECISION.full_name):
-            decision_health.set(name, state)
+            decision_health.set(name, _NOT_SERVING if name in but else state)
         for name in ("", *(descriptor.full_name for descriptor in managing)):
-            await management_health.set(name, state)
+            await management_health.set(name, _NOT_SERVING if name in but else state)
 
     decision_port = _listen(decision, settings.decision_address, credentials)
     management_port = _listen(management, settings.management_address, credentials)
@@ -109,7 +110,7 @@ async def serving(
         yield Planes(
             decision_port=decision_port,
             management_port=management_port,
-            say_serving=lambda yes: say(_SERVING if yes else _NOT_SERVING),
+            say_serving=lambda yes, but=(): say(_SERVING if yes else _NOT_SERVING, but),
         )
     finally:
         await say(_NOT_SERVING)

@@ -1,5 +1,6 @@
 """Our errors as gRPC statuses, and nothing of anybody else's errors."""
 
+import math
 from typing import Final
 
 import grpc
@@ -49,6 +50,11 @@ def _refusal(code: grpc.StatusCode, message: str, reason: str, error: PolicyErro
                 ]
             )
         )
+    if error is not None and (wait := error.retry_after()) is not None:
+        # Rounded up: whoever tries again then is not told to wait once more.
+        retry = error_details_pb2.RetryInfo()
+        retry.retry_delay.FromSeconds(max(1, math.ceil(wait.total_seconds())))
+        details.append(retry)
     status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
         packed = AnyMessage()

@@ -51,8 +51,12 @@ def translated() -> Iterator[None]:
     """
     try:
         yield
-    except (OSError, TimeoutError, asyncpg.InterfaceError) as fault:
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as fault:
+        # The driver's state machine also loses its place when a connection dies under it: on the way back into the
+        # pool, or between two parts of an answer ("cannot switch to state …").
         end_if_cancelled(fault)
+        if isinstance(fault, ValueError) and not isinstance(fault, asyncpg.ClientConfigurationError):
+            raise  # A value of ours that no column takes; no database would.
         raise StoreUnavailable from fault
     except asyncpg.InsufficientPrivilegeError as fault:
         raise StartError(
@@ -178,10 +182,23 @@ class Store:
         with translated():
             return await outbox.letter(self._pool, claimed, now)
 
-    async def record_mail(self, claimed: outbox.Claimed, state: DeliveryState, words: str, next_try: datetime) -> None:
-        """Note how an e-mail went. Raises StoreUnavailable."""
+    async def record_mail(
+        self,
+        claimed: outbox.Claimed,
+        state: DeliveryState,
+        words: str,
+        next_try: datetime,
+        *,
+        our_fault: bool = False,
+    ) -> None:
+        """Note how an e-mail went, and whose fault it is. Raises StoreUnavailable."""
         with translated():
-            await outbox.record(self._pool, claimed, state, words, next_try)
+            await outbox.record(self._pool, claimed, state, words, next_try, our_fault=our_fault)
+
+    async def mail_not_done(self) -> dict[DeliveryState, int]:
+        """How many e-mails of open invitations wait or are set aside. Raises StoreUnavailable."""
+        with translated():
+            return await outbox.not_done(self._pool)
 
     async def tidy(self, before: datetime) -> None:
         """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""

@@ -29,6 +29,7 @@ class DeliveryState(StrEnum):
     SENT = "sent"
     BOUNCED = "bounced"
     DROPPED = "dropped"
+    FAILED = "failed"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -50,6 +51,7 @@ class Invitation:
     delivery: DeliveryState
     next_try: datetime | None
     words: str
+    our_fault: bool
 
     def is_open(self, now: datetime) -> bool:
         """May it still be accepted?"""
@@ -64,7 +66,7 @@ class Invitation:
 
 _COLUMNS = """
 i.id, i.physician, i.username, i.email, i.roles, i.actions, i.state, i.invited_by, i.invited_at, i.expires_at,
-i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words
+i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words, o.our_fault
 """
 _FROM = "FROM invitations i JOIN outbox o ON o.invitation = i.id AND o.generation = i.generation"
 _ADD = """
@@ -73,7 +75,8 @@ INSERT INTO invitations (id, physician, username, email, roles, actions, state, 
 VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
 """
 _ENQUEUE = """
-INSERT INTO outbox (invitation, generation, state, message_id, next_try) VALUES ($1, $2, 'queued', $3, $4)
+INSERT INTO outbox (invitation, generation, state, message_id, next_try, queued_at, physician, address)
+VALUES ($1, $2, 'queued', $3, $4, $4, $5, lower($6))
 """
 _ONE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.id = $2"
 _OPEN_FOR = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.username = $2 AND i.state = 'pending'"
@@ -122,6 +125,7 @@ def _invitation(record: Any) -> Invitation:
         delivery=DeliveryState(record["delivery"]),
         next_try=record["next_try"],
         words=record["words"],
+        our_fault=record["our_fault"],
     )
 
 
@@ -156,7 +160,7 @@ async def add(
         token_hash,
         tx.revision,
     )
-    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now)
+    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now, physician, email)
 
 
 async def one(tx: Transaction, physician: Physician, wanted: str) -> Invitation | None:
@@ -203,7 +207,7 @@ async def renew(
     """Replace the link, and queue its e-mail."""
     await tx.touch("invitations", wanted.id)
     generation = await tx.connection.fetchval(_RENEW, wanted.id, token_hash, email, expires_at)
-    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now)
+    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now, wanted.physician, email)
 
 
 async def consume(tx: Transaction, token_hash: bytes, now: datetime) -> Invitation | None:

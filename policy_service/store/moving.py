@@ -38,7 +38,8 @@ VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, decode($11, 'hex'), 
 """
 # What was sent before the move stays sent: its link goes on working with the same token key. What waited waits on.
 _ADD_MAIL: Final = """
-INSERT INTO outbox (invitation, generation, message_id, state, next_try) VALUES ($1, $2, $3, $4, now())
+INSERT INTO outbox (invitation, generation, message_id, state, next_try, queued_at, physician, address)
+VALUES ($1, $2, $3, $4, now(), $5, $6, lower($7))
 """
 TABLES: Final = ("user", "physician", "rule", "invitation")
 
@@ -92,7 +93,8 @@ async def add_invitations(tx: Transaction, found: Iterable[list[Any]]) -> None:
     for *fields, message_id, mail in found:
         fields[7:9] = (datetime.fromisoformat(moment) for moment in fields[7:9])
         await tx.connection.execute(_ADD_INVITATION, *fields, tx.revision)
-        await tx.connection.execute(_ADD_MAIL, fields[0], fields[9], message_id, mail)
+        name, physician, _, email, *_, invited_at, _, generation, _ = fields
+        await tx.connection.execute(_ADD_MAIL, name, generation, message_id, mail, invited_at, physician, email)
 
 
 async def vouch(tx: Transaction) -> None:

@@ -5,6 +5,7 @@ from datetime import datetime
 from typing import Any
 
 from policy_service.store.invitations import DeliveryState
+from policy_service.store.transaction import Transaction
 from policy_service.vocabulary import Physician, User
 
 # SKIP LOCKED and the lease: each e-mail is with one sender, and a sender that dies gives it back.
@@ -19,13 +20,32 @@ RETURNING id, invitation, generation, message_id, attempts
 """
 _LETTER = """
 SELECT i.physician, i.username, i.email, i.roles, i.actions, i.expires_at, i.token_hash, p.display_name,
-       u.active_since_revision IS NOT NULL AS is_active
+       u.active_since_revision IS NOT NULL AS is_active,
+       ARRAY(SELECT DISTINCT substr(v0, 6) FROM rules
+             WHERE until_revision IS NULL AND domain = '*' AND ptype = 'p') AS built_in
 FROM invitations i JOIN physicians p USING (physician) LEFT JOIN users u USING (username)
 WHERE i.id = $1 AND i.generation = $2 AND i.state = 'pending' AND i.expires_at > $3
 """
 _RECORD = """
-UPDATE outbox SET state = $2, words = $3, next_try = $4, leased_until = NULL WHERE id = $1
+UPDATE outbox SET state = $2, words = $3, next_try = $4, our_fault = $5, leased_until = NULL WHERE id = $1
 """
+_NOT_DONE = """
+SELECT o.state, count(*) AS letters FROM outbox o
+JOIN invitations i ON i.id = o.invitation AND i.generation = o.generation AND i.state = 'pending'
+WHERE o.state IN ('queued', 'delayed', 'failed') GROUP BY o.state
+"""
+# The oldest of so many last letters: when it falls out of the time that counts, another may be sent.
+_OLDEST_OF = {
+    "invitation": """
+SELECT queued_at FROM outbox WHERE invitation = $1 AND queued_at > $2 ORDER BY queued_at DESC OFFSET $3 LIMIT 1
+""",
+    "address": """
+SELECT queued_at FROM outbox WHERE address = lower($1) AND queued_at > $2 ORDER BY queued_at DESC OFFSET $3 LIMIT 1
+""",
+    "account": """
+SELECT queued_at FROM outbox WHERE physician = $1 AND queued_at > $2 ORDER BY queued_at DESC OFFSET $3 LIMIT 1
+""",
+}
 _TIDY = "DELETE FROM idempotency WHERE at < $1"
 
 
@@ -53,6 +73,8 @@ class Letter:
     expires_at: datetime
     token_hash: bytes
     is_active: bool
+    built_in: frozenset[str] = frozenset()
+    """Names of the roles that hold in every account."""
 
 
 async def claim(connection: Any, now: datetime, lease_until: datetime, most: int) -> list[Claimed]:
@@ -75,12 +97,29 @@ async def letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | N
         expires_at=found["expires_at"],
         token_hash=found["token_hash"],
         is_active=bool(found["is_active"]),
+        built_in=frozenset(found["built_in"]),
     )
 
 
-async def record(connection: Any, claimed: Claimed, state: DeliveryState, words: str, next_try: datetime) -> None:
+async def record(
+    connection: Any, claimed: Claimed, state: DeliveryState, words: str, next_try: datetime, *, our_fault: bool
+) -> None:
     """Note how it went, and give the e-mail back."""
-    await connection.execute(_RECORD, claimed.id, state, words, next_try)
+    await connection.execute(_RECORD, claimed.id, state, words, next_try, our_fault)
+
+
+async def not_done(connection: Any) -> dict[DeliveryState, int]:
+    """How many letters of open invitations wait, and how many are set aside."""
+    return {DeliveryState(record["state"]): record["letters"] for record in await connection.fetch(_NOT_DONE)}
+
+
+async def oldest_of_last(tx: Transaction, what: str, name: str, most: int, since: datetime) -> datetime | None:
+    """When the first of the last ``most`` letters was queued; None if there were not so many since a time.
+
+    Of one ``invitation``, to one ``address``, or for one ``account``.
+    """
+    found: datetime | None = await tx.connection.fetchval(_OLDEST_OF[what], name, since, most - 1)
+    return found
 
 
 async def tidy(connection: Any, before: datetime) -> None:

@@ -8,7 +8,8 @@ from email.message import EmailMessage
 import pytest
 
 from policy_service import manage_users, seeds
-from policy_service.delivery import Folder, Sender, Smtp, advice, clean
+from policy_service.carriers import Folder, Smtp, clean
+from policy_service.delivery import Sender, advice
 from policy_service.errors import StartError
 from policy_service.invitations import Holding, Invitations
 from policy_service.mail import Postmark
@@ -117,7 +118,7 @@ async def test_the_pauses_grow_and_are_not_alike(office):
         ("451 greylisted, try later", DeliveryState.DELAYED),
         ("452 mailbox full", DeliveryState.DELAYED),
         ("550 no such user", DeliveryState.BOUNCED),
-        ("554 blocked by policy", DeliveryState.BOUNCED),
+        ("554 blocked by policy", DeliveryState.DELAYED),
     ],
 )
 async def test_the_servers_no_is_kept_in_its_words(office, said, state):

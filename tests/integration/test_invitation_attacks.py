@@ -354,7 +354,7 @@ async def test_23_mail_goes_to_the_stored_address_alone_whatever_is_in_the_names
         with pytest.raises(Refused) as refused:
             await page.invite("nina", "data_entry", email=bad)
         assert refused.value.code is grpc.StatusCode.INVALID_ARGUMENT
-    for title in ("Dr. A\r\nBcc: eve@evil.example", "Dr.\nA"):
+    for title in ("Dr. A\r\nBcc: eve@evil.example", "Dr.\nA", "A <eve@evil.example>, Bcc: x"):
         with pytest.raises(Refused):
             await management(
                 "RegisterPhysician",
@@ -363,7 +363,7 @@ async def test_23_mail_goes_to_the_stored_address_alone_whatever_is_in_the_names
     await management(
         "RegisterPhysician",
         mu.RegisterPhysicianRequest(
-            actor="xena", physician="dr-x", owner="xena", display_name="A <eve@evil.example>, Bcc: x"
+            actor="xena", physician="dr-x", owner="xena", display_name="A <eve at evil.example>, Bcc: x"
         ),
     )
     await Page(management, "xena", "dr-x").invite("nina", "data_entry")

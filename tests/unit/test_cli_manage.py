@@ -161,7 +161,13 @@ def test_an_invitation_is_sent_and_told(script, run):
     found = json.loads(run(*words, "--json").stdout)
     assert (found["revision"], found["suggested_email"]) == (7, "ellie@example.com")
     assert found["invitation"]["expires_at"] == "2030-01-08T09:30:00+00:00"
-    assert found["invitation"]["delivery"] == {"state": "queued", "next_try": None, "words": "", "advice": []}
+    assert found["invitation"]["delivery"] == {
+        "state": "queued",
+        "next_try": None,
+        "words": "",
+        "advice": [],
+        "our_fault": False,
+    }
 
 
 def test_actions_can_be_chosen_freely(script, run):

@@ -185,6 +185,7 @@ def _review_from(pages: Sequence[pb.ReviewAccessResponse], physician: str, user:
             _role_from(role) for role in sorted((role for page in pages for role in page.custom_roles), key=_name_of)
         ),
         pending=tuple(_invitation_from(invitation) for invitation in first.pending),
+        built_in_roles=tuple(first.built_in_roles),
     )
 
 

@@ -1,5 +1,6 @@
 """What can go wrong, one class for each way of handling it. None of them is ever an allow."""
 
+from datetime import timedelta
 from typing import Any, cast
 
 import grpc
@@ -13,7 +14,8 @@ class PolicyError(Exception):
 
     ``reason`` is the service's stable word for the cause (google.rpc.ErrorInfo),
     ``fields`` the fields at fault with what is wrong with each, ``code`` the
-    gRPC status. Each may be empty.
+    gRPC status, ``retry_after`` how long to wait before trying again
+    (google.rpc.RetryInfo). Each may be empty.
     """
 
     def __init__(
@@ -23,12 +25,14 @@ class PolicyError(Exception):
         reason: str = "",
         fields: dict[str, str] | None = None,
         code: grpc.StatusCode | None = None,
+        retry_after: timedelta | None = None,
     ) -> None:
         """Keep the facts."""
         super().__init__(message)
         self.reason = reason
         self.fields = fields or {}
         self.code = code
+        self.retry_after = retry_after
 
 
 class InvalidRequest(PolicyError):
@@ -72,7 +76,7 @@ class ActorNotAllowed(Refused):
 
 
 class ResourceExhausted(PolicyError):
-    """Too much at once: a rate, size or concurrency limit."""
+    """Too much at once, or lately: a rate, size or concurrency limit; ``retry_after`` says when, where it is known."""
 
 
 class ListChanged(PolicyError):
@@ -111,20 +115,22 @@ def error_from(failed: grpc.RpcError) -> PolicyError:
     call = cast(Any, failed)
     code: grpc.StatusCode = call.code()
     message: str = call.details() or code.name
-    reason, fields = "", dict[str, str]()
+    reason, fields, retry_after = "", dict[str, str](), None
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS:
-            reason, fields = _read_details(value)
+            reason, fields, retry_after = _read_details(value)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, PolicyError)
-    return kind(message, reason=reason, fields=fields, code=code)
+    return kind(message, reason=reason, fields=fields, code=code, retry_after=retry_after)
 
 
-def _read_details(value: bytes) -> tuple[str, dict[str, str]]:
-    reason, fields = "", dict[str, str]()
+def _read_details(value: bytes) -> tuple[str, dict[str, str], timedelta | None]:
+    reason, fields, retry_after = "", dict[str, str](), None
     for detail in status_pb2.Status.FromString(value).details:
-        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+        info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         if detail.Unpack(info):
             reason = info.reason
         elif detail.Unpack(bad):
             fields = {violation.field: violation.description for violation in bad.field_violations}
-    return reason, fields
+        elif detail.Unpack(retry):
+            retry_after = retry.retry_delay.ToTimedelta()
+    return reason, fields, retry_after

@@ -28,6 +28,8 @@ class DeliveryState(Enum):
     SENT = "sent"
     DELAYED = "delayed"
     BOUNCED = "bounced"
+    FAILED = "failed"
+    """Set aside for the reason in its words; sending again puts it back."""
     OTHER = "other"
     """A state newer than this client. Not sent."""
 
@@ -42,12 +44,17 @@ class Holding:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Delivery:
-    """How an invitation's e-mail fares: the next try if there is one, the mail server's words, what to do."""
+    """How an invitation's e-mail fares: the next try if there is one, the mail server's words, what to do.
+
+    ``our_fault``: the last try failed by the service or its mail server, not
+    by the address; nobody who invites can mend it.
+    """
 
     state: DeliveryState
     next_try: datetime | None
     words: str
     advice: tuple[str, ...]
+    our_fault: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -196,6 +203,7 @@ def invitation_from(message: mu.Invitation) -> Invitation:
             next_try=_time(delivery.next_try) if delivery.HasField("next_try") else None,
             words=delivery.words,
             advice=tuple(delivery.advice),
+            our_fault=delivery.our_fault,
         ),
     )
 

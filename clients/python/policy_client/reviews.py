@@ -114,7 +114,8 @@ class AccessReview:
     """Who could do what in an account, or where a person could act, at a revision.
 
     ``physician`` or ``user`` names what was asked about; the other is empty.
-    ``at`` is when the revision was made, ``hash`` that of its entry in the
+    ``built_in_roles`` mean the same in every account; any other role is of its
+    account. ``at`` is when the revision was made, ``hash`` that of its entry in the
     change log, ``checkpoint`` the service's signature over the log's head.
     """
 
@@ -128,6 +129,7 @@ class AccessReview:
     access: tuple[ReviewedAccess, ...]
     custom_roles: tuple[ReviewedRole, ...]
     pending: tuple[ReviewedInvitation, ...]
+    built_in_roles: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

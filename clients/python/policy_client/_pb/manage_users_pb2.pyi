@@ -26,6 +26,7 @@ class DeliveryState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     DELIVERY_STATE_SENT: _ClassVar[DeliveryState]
     DELIVERY_STATE_DELAYED: _ClassVar[DeliveryState]
     DELIVERY_STATE_BOUNCED: _ClassVar[DeliveryState]
+    DELIVERY_STATE_FAILED: _ClassVar[DeliveryState]
 INVITATION_STATE_UNSPECIFIED: InvitationState
 INVITATION_STATE_PENDING: InvitationState
 INVITATION_STATE_ACCEPTED: InvitationState
@@ -37,6 +38,7 @@ DELIVERY_STATE_QUEUED: DeliveryState
 DELIVERY_STATE_SENT: DeliveryState
 DELIVERY_STATE_DELAYED: DeliveryState
 DELIVERY_STATE_BOUNCED: DeliveryState
+DELIVERY_STATE_FAILED: DeliveryState
 
 class RegisterPhysicianRequest(_message.Message):
     __slots__ = ("actor", "physician", "owner", "display_name", "idempotency_key")
@@ -95,16 +97,18 @@ class InviteUserResponse(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
 
 class Delivery(_message.Message):
-    __slots__ = ("state", "next_try", "words", "advice")
+    __slots__ = ("state", "next_try", "words", "advice", "our_fault")
     STATE_FIELD_NUMBER: _ClassVar[int]
     NEXT_TRY_FIELD_NUMBER: _ClassVar[int]
     WORDS_FIELD_NUMBER: _ClassVar[int]
     ADVICE_FIELD_NUMBER: _ClassVar[int]
+    OUR_FAULT_FIELD_NUMBER: _ClassVar[int]
     state: DeliveryState
     next_try: _timestamp_pb2.Timestamp
     words: str
     advice: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, state: _Optional[_Union[DeliveryState, str]] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., words: _Optional[str] = ..., advice: _Optional[_Iterable[str]] = ...) -> None: ...
+    our_fault: bool
+    def __init__(self, state: _Optional[_Union[DeliveryState, str]] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., words: _Optional[str] = ..., advice: _Optional[_Iterable[str]] = ..., our_fault: _Optional[bool] = ...) -> None: ...
 
 class Invitation(_message.Message):
     __slots__ = ("id", "physician", "username", "email", "permissions", "state", "invited_by", "invited_at", "expires_at", "delivery")

@@ -15,6 +15,9 @@ _PHYSICIAN = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _ROLE = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
 _ACTION = re.compile(r"(?=.{3,64}\Z)[a-z][a-z0-9_]*:[a-z][a-z0-9_]*", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
+# The commonest of what the service finds in names.
+_ENCODED_WORD = re.compile(r"=\?|\?=")
+_LINK = re.compile(r"[a-z]:/|\bwww\.\S|\S@\S|\w\.(?:com|org|net|info|biz)\b|\w\w\.ca\b", re.IGNORECASE)
 _CHANNELS: Final = (pb.CHANNEL_UNSPECIFIED, pb.CHANNEL_WEB, pb.CHANNEL_MOBILE)
 _STATES: Final = {*mu.InvitationState.values()} - {mu.INVITATION_STATE_UNSPECIFIED}
 
@@ -72,11 +75,13 @@ class Fields:
         """Read a line for people."""
         if len(text) > 128 or not text.isprintable() or text != text.strip():
             self.fault(field, "is not one line of at most 128 characters without spaces around it")
+        elif _ENCODED_WORD.search(text) or _LINK.search(text):
+            self.fault(field, "holds an encoded word, or an address of the web or of mail")
 
     def email(self, text: str) -> str:
         """Read an e-mail address."""
         address = read_address(text)
-        if address is None:
+        if address is None or _ENCODED_WORD.search(text) or "//" in text or text.lower().startswith("www."):
             self.fault("email", "is not an e-mail address")
         return address or ""
 

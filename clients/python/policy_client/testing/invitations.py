@@ -4,6 +4,7 @@ import secrets
 from dataclasses import replace
 from datetime import datetime
 
+from policy_client.testing.letters import send
 from policy_client.testing.refusals import refuse
 from policy_client.testing.state import (
     ACCEPTED,
@@ -58,11 +59,14 @@ def invite(
         revision=draft.revision,
         token=secrets.token_urlsafe(32),
     )
+    send(draft, invitation=invitation.id, email=email, physician=physician, now=now)
     draft.invitations[invitation.id] = invitation
     return invitation
 
 
-def resend(draft: State, actor: str, physician: str, wanted: str, email: str, until: datetime) -> Invitation:
+def resend(
+    draft: State, actor: str, physician: str, wanted: str, email: str, *, now: datetime, until: datetime
+) -> Invitation:
     """Replace the link of an open or expired invitation; ``email`` may be empty."""
     account = draft.account(physician)
     require(account, actor, "user:invite")
@@ -79,6 +83,7 @@ def resend(draft: State, actor: str, physician: str, wanted: str, email: str, un
         if taken or elsewhere or draft.people[invitation.user].is_active:
             refuse("USER_MISMATCH")
         draft.people[invitation.user] = Person(email=email, is_active=False)
+    send(draft, invitation=wanted, email=email or invitation.email, physician=physician, now=now)
     again = replace(invitation, email=email or invitation.email, expires_at=until, token=secrets.token_urlsafe(32))
     draft.invitations[wanted] = again
     return again

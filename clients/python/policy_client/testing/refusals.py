@@ -1,5 +1,6 @@
 """What can be refused: each reason with its gRPC code and sentence, as the real service gives them."""
 
+from datetime import datetime, timedelta
 from typing import Final, NoReturn
 
 import grpc
@@ -35,6 +36,10 @@ _TABLE: Final = {
     "INVITATION_CLOSED": (_PRECONDITION, "The invitation is no longer open."),
     "INVALID_TOKEN": (_PRECONDITION, "This link does not work: it was used, replaced or withdrawn, or its time is up."),
     "IDEMPOTENCY_KEY_REUSED": (_PRECONDITION, "This idempotency key was used for another request."),
+    "TOO_MANY_LETTERS": (
+        grpc.StatusCode.RESOURCE_EXHAUSTED,
+        "As many e-mails as may be were sent lately; this one may be sent later.",
+    ),
     "ACTOR_NOT_ALLOWED": (_DENIED, "The acting person may not do this for this physician."),
     "BEYOND_OWN_RIGHTS": (_DENIED, "Nobody gives what they do not hold themselves."),
     "SELF_EDIT": (_DENIED, "Nobody changes their own permissions."),
@@ -46,8 +51,11 @@ _TABLE: Final = {
 class Refusal(Exception):
     """The request was refused; ``reason`` says which rule, ``fields`` what is wrong with each field at fault."""
 
-    def __init__(self, reason: str, facts: dict[str, str], fields: dict[str, str]) -> None:
+    def __init__(
+        self, reason: str, facts: dict[str, str], fields: dict[str, str], wait: timedelta | None = None
+    ) -> None:
         """Use ``refuse``."""
+        self.wait = wait
         self.code, sentence = _TABLE[reason]
         self.reason, self.facts, self.fields = reason, facts, fields
         told = ", ".join(f"{name}: {fact}" for name, fact in facts.items())
@@ -63,6 +71,10 @@ class Refusal(Exception):
                 for field, words in self.fields.items()
             ]
             _pack(status, error_details_pb2.BadRequest(field_violations=violations))
+        if self.wait is not None:
+            retry = error_details_pb2.RetryInfo()
+            retry.retry_delay.FromTimedelta(self.wait)
+            _pack(status, retry)
         return bytes(status.SerializeToString())
 
 
@@ -71,12 +83,21 @@ def refuse(reason: str, **facts: object) -> NoReturn:
     raise Refusal(reason, {name: str(fact) for name, fact in facts.items()}, {})
 
 
+def refuse_until(again_at: datetime, now: datetime, **facts: object) -> NoReturn:
+    """Refuse TOO_MANY_LETTERS until a time."""
+    told = {name: str(fact) for name, fact in facts.items()} | {"again_at": again_at.isoformat(timespec="seconds")}
+    raise Refusal("TOO_MANY_LETTERS", told, {}, again_at - now)
+
+
 def refuse_fields(fields: dict[str, str]) -> NoReturn:
     """Refuse the fields at fault, with what is wrong with each."""
     raise Refusal("INVALID_REQUEST", {}, fields)
 
 
-def _pack(status: status_pb2.Status, detail: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest) -> None:
+def _pack(
+    status: status_pb2.Status,
+    detail: error_details_pb2.ErrorInfo | error_details_pb2.BadRequest | error_details_pb2.RetryInfo,
+) -> None:
     packed = AnyMessage()
     packed.Pack(detail)
     status.details.append(packed)

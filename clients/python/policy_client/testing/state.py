@@ -59,6 +59,16 @@ class Invitation:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Letter:
+    """An e-mail that would have gone out."""
+
+    invitation: str
+    address: str
+    account: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class State:
     """The policy at a revision. A write changes a draft; only one that was not refused is kept."""
 
@@ -66,6 +76,7 @@ class State:
     accounts: dict[str, Account] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     invitations: dict[str, Invitation] = field(default_factory=dict)
+    letters: list[Letter] = field(default_factory=list)
 
     def draft(self) -> "State":
         """A copy to write in, at the next revision."""
@@ -74,6 +85,7 @@ class State:
             accounts=dict(self.accounts),
             people=dict(self.people),
             invitations=dict(self.invitations),
+            letters=list(self.letters),
         )
 
     def differs(self, other: "State") -> bool:

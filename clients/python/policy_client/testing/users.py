@@ -108,7 +108,13 @@ class Users:
         def story(draft: State) -> mu.ResendInvitationResponse:
             now = self._clock()
             again = invitations.resend(
-                draft, request.actor, request.physician, request.invitation_id, email, now + self._valid_for
+                draft,
+                request.actor,
+                request.physician,
+                request.invitation_id,
+                email,
+                now=now,
+                until=now + self._valid_for,
             )
             return mu.ResendInvitationResponse(
                 invitation=invitation_message(again, now), suggested_email=suggestion(email) if email else ""
