@@ -10,6 +10,7 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.address_changes import AddressChanges
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import read_signer
 from policy_service.cursors import Cursors
@@ -21,6 +22,7 @@ from policy_service.invitations import Invitations
 from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
+from policy_service.prompts import Prompts
 from policy_service.replica import Replica
 from policy_service.rpc import (
     AUDIT,
@@ -135,8 +137,10 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         )
         postmark = Postmark(sender=settings.mail_from, link_base=settings.link_base)
         sender = Sender(store, key, carrier, postmark, _now)
-        invitations = Invitations(model, key, valid_for=timedelta(days=settings.invitation_days))
-        users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
+        valid_for = timedelta(days=settings.invitation_days)
+        invitations = Invitations(model, key, Prompts(settings.max_prompts_per_hour), valid_for=valid_for)
+        addresses = AddressChanges(key, invitations, valid_for=valid_for)
+        users = ManageUsersService(store, model, invitations, addresses, clock=_now, written=sender.wake)
         signer = read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
         checkpointer = Checkpointer(
             store,

@@ -1,4 +1,4 @@
-"""Writes an invitation's e-mail: text and HTML, in plain words."""
+"""Writes the e-mails: text and HTML for each purpose, in plain words."""
 
 from dataclasses import dataclass
 from datetime import UTC
@@ -9,6 +9,7 @@ from urllib.parse import urlencode
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
 
+from policy_service.store.invitations import Purpose
 from policy_service.store.outbox import Letter
 
 _ROLES = {
@@ -29,6 +30,21 @@ _ACTIONS = {
 }
 
 
+_SUBJECTS = {
+    Purpose.INVITATION: "{title} invites you to their billing account",
+    Purpose.SETUP: "Finish setting up your account",
+    Purpose.ADDRESS: "Confirm your e-mail address",
+    Purpose.ADDRESS_NOTICE: "Your e-mail address was changed",
+}
+# So that the page behind the link knows what to show before it asks.
+_LEADS_TO: dict[Purpose, dict[str, str]] = {
+    Purpose.INVITATION: {},
+    Purpose.SETUP: {"for": "setup"},
+    Purpose.ADDRESS: {"for": "address"},
+    Purpose.ADDRESS_NOTICE: {},
+}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Postmark:
     """What every e-mail has in common."""
@@ -46,8 +62,8 @@ _environment = Environment(
 
 
 def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> EmailMessage:
-    """The e-mail with the link. Raises ValueError for a header that would be two."""
-    subject = f"{letter.title} invites you to their billing account"
+    """The e-mail of a letter's purpose, with its link. Raises ValueError for a header that would be two."""
+    subject = _SUBJECTS[letter.purpose].format(title=letter.title)
     facts = {
         "subject": subject,
         "title": letter.title,
@@ -55,7 +71,8 @@ def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> 
         "is_active": letter.is_active,
         "abilities": _abilities(letter),
         # The fragment of a link is not sent to servers on the way, so it is in no access log.
-        "link": f"{postmark.link_base}#{urlencode({'token': token})}",
+        "link": f"{postmark.link_base}#{urlencode({'token': token} | _LEADS_TO[letter.purpose])}",
+        "new_email": letter.new_email,
         "expires": letter.expires_at.astimezone(UTC).strftime("%A, %d %B %Y at %H:%M UTC"),
     }
     message = EmailMessage(policy=SMTP)
@@ -64,8 +81,8 @@ def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> 
     message["Subject"] = subject
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
-    message.set_content(_environment.get_template("invitation.txt.j2").render(facts))
-    message.add_alternative(_environment.get_template("invitation.html.j2").render(facts), subtype="html")
+    message.set_content(_environment.get_template(f"{letter.purpose}.txt.j2").render(facts))
+    message.add_alternative(_environment.get_template(f"{letter.purpose}.html.j2").render(facts), subtype="html")
     return message
 
 

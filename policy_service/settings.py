@@ -58,6 +58,9 @@ class Settings(BaseSettings):
         description="Page that accepts invitations",
     )
     invitation_days: float = Field(7.0, gt=0, le=90, description="How long an invitation's link works")
+    max_prompts_per_hour: int = Field(
+        60, ge=1, description="How often an account may be told in an hour that somebody whom it invites exists"
+    )
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
     )

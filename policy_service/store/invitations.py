@@ -19,6 +19,16 @@ class InvitationState(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
+
+
+class Purpose(StrEnum):
+    """What an e-mail is for."""
+
+    INVITATION = "invitation"
+    SETUP = "setup"
+    ADDRESS = "address"
+    ADDRESS_NOTICE = "address_notice"
 
 
 class DeliveryState(StrEnum):
@@ -50,6 +60,8 @@ class Invitation:
     delivery: DeliveryState
     next_try: datetime | None
     words: str
+    awaits_setup: bool
+    """Accepted, and its user works here and has not set up their credentials: the last link leads back to that."""
 
     def is_open(self, now: datetime) -> bool:
         """May it still be accepted?"""
@@ -62,9 +74,18 @@ class Invitation:
         return self.state
 
 
-_COLUMNS = """
+# Who was taken off the account, and came back by another invitation, goes on with that one.
+_AWAITS_SETUP = """
+(i.state = 'accepted'
+ AND EXISTS (SELECT FROM users u WHERE u.username = i.username AND u.set_up_revision IS NULL)
+ AND EXISTS (SELECT FROM rules r WHERE r.until_revision IS NULL AND r.domain = 'physician:' || i.physician
+             AND r.ptype = 'g' AND r.v0 = 'user:' || i.username)
+ AND NOT EXISTS (SELECT FROM invitations later WHERE later.physician = i.physician AND later.username = i.username
+                 AND later.state = 'accepted' AND later.closed_at_revision > i.closed_at_revision))
+"""
+_COLUMNS = f"""
 i.id, i.physician, i.username, i.email, i.roles, i.actions, i.state, i.invited_by, i.invited_at, i.expires_at,
-i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words
+i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words, {_AWAITS_SETUP} AS awaits_setup
 """
 _FROM = "FROM invitations i JOIN outbox o ON o.invitation = i.id AND o.generation = i.generation"
 _ADD = """
@@ -73,7 +94,8 @@ INSERT INTO invitations (id, physician, username, email, roles, actions, state, 
 VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
 """
 _ENQUEUE = """
-INSERT INTO outbox (invitation, generation, state, message_id, next_try) VALUES ($1, $2, 'queued', $3, $4)
+INSERT INTO outbox (invitation, generation, state, message_id, next_try, purpose)
+VALUES ($1, $2, 'queued', $3, $4, $5)
 """
 _ONE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.id = $2"
 _OPEN_FOR = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.username = $2 AND i.state = 'pending'"
@@ -81,9 +103,10 @@ _OPEN_WITH_ROLE = f"""
 SELECT {_COLUMNS} {_FROM}
 WHERE i.physician = $1 AND i.state = 'pending' AND i.expires_at > now() AND $2 = ANY(i.roles)
 """
-_OPEN_ELSEWHERE = """
-SELECT EXISTS (SELECT FROM invitations WHERE physician <> $1 AND username = $2 AND state = 'pending')
+_OPEN_OF_USER = f"""
+SELECT {_COLUMNS} {_FROM} WHERE i.username = $1 AND i.state = 'pending' AND i.expires_at > $2 ORDER BY i.id
 """
+_OF_TOKEN = f"SELECT {_COLUMNS} {_FROM} WHERE i.token_hash = $1"
 _PAGE = f"""
 SELECT {_COLUMNS} {_FROM}
 WHERE i.physician = $1 AND i.invited_at_revision < $2
@@ -96,7 +119,7 @@ WHERE id = $1 RETURNING generation
 """
 # One statement decides who wins: a second use of the token, a cancel or an expiry finds no row.
 _CONSUME = """
-UPDATE invitations SET state = 'accepted', closed_at_revision = $3
+UPDATE invitations SET state = $4, closed_at_revision = $3
 WHERE token_hash = $1 AND state = 'pending' AND expires_at > $2 RETURNING physician, id
 """
 _CLOSE = """
@@ -121,6 +144,7 @@ def _invitation(record: Any) -> Invitation:
         delivery=DeliveryState(record["delivery"]),
         next_try=record["next_try"],
         words=record["words"],
+        awaits_setup=record["awaits_setup"],
     )
 
 
@@ -154,7 +178,7 @@ async def add(
         token_hash,
         tx.revision,
     )
-    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now)
+    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now, Purpose.INVITATION)
 
 
 async def one(tx: Transaction, physician: Physician, wanted: str) -> Invitation | None:
@@ -169,9 +193,15 @@ async def open_for(tx: Transaction, physician: Physician, user: User) -> Invitat
     return _invitation(record) if record else None
 
 
-async def is_open_elsewhere(tx: Transaction, physician: Physician, user: User) -> bool:
-    """Has the user an invitation of another account that nobody closed?"""
-    return bool(await tx.connection.fetchval(_OPEN_ELSEWHERE, physician, user))
+async def open_of(tx: Transaction, user: User, now: datetime) -> list[Invitation]:
+    """The user's invitations, of all accounts, that can still be accepted."""
+    return [_invitation(record) for record in await tx.connection.fetch(_OPEN_OF_USER, user, now)]
+
+
+async def of_token(source: Transaction | Reading, token_hash: bytes) -> Invitation | None:
+    """The invitation whose last link has this token, whatever became of it."""
+    record = await source.connection.fetchrow(_OF_TOKEN, token_hash)
+    return _invitation(record) if record else None
 
 
 async def open_with_role(tx: Transaction, physician: Physician, role: Role) -> list[Invitation]:
@@ -198,14 +228,15 @@ async def renew(
     message_id: str,
     now: datetime,
 ) -> None:
-    """Replace the link, and queue its e-mail."""
+    """Replace the link, and queue its e-mail: one that invites, or one that leads back to the set-up."""
     generation = await tx.connection.fetchval(_RENEW, wanted.id, token_hash, email, expires_at)
-    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now)
+    purpose = Purpose.SETUP if wanted.awaits_setup else Purpose.INVITATION
+    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now, purpose)
 
 
-async def consume(tx: Transaction, token_hash: bytes, now: datetime) -> Invitation | None:
-    """Close the open invitation of this token as accepted; None if there is none."""
-    record = await tx.connection.fetchrow(_CONSUME, token_hash, now, tx.revision)
+async def consume(tx: Transaction, token_hash: bytes, now: datetime, state: InvitationState) -> Invitation | None:
+    """Close the open invitation of this token as accepted or declined; None if there is none."""
+    record = await tx.connection.fetchrow(_CONSUME, token_hash, now, tx.revision, state)
     return await one(tx, record["physician"], record["id"]) if record else None
 
 

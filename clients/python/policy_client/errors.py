@@ -12,8 +12,8 @@ class PolicyError(Exception):
     """The question was not answered.
 
     ``reason`` is the service's stable word for the cause (google.rpc.ErrorInfo),
-    ``fields`` the fields at fault with what is wrong with each, ``code`` the
-    gRPC status. Each may be empty.
+    ``fields`` the fields at fault with what is wrong with each, ``facts`` what
+    else it concerns, ``code`` the gRPC status. Each may be empty.
     """
 
     def __init__(
@@ -22,12 +22,14 @@ class PolicyError(Exception):
         *,
         reason: str = "",
         fields: dict[str, str] | None = None,
+        facts: dict[str, str] | None = None,
         code: grpc.StatusCode | None = None,
     ) -> None:
         """Keep the facts."""
         super().__init__(message)
         self.reason = reason
         self.fields = fields or {}
+        self.facts = facts or {}
         self.code = code
 
 
@@ -64,7 +66,16 @@ class Refused(PolicyError):
 
 
 class UserExists(Refused):
-    """The username or address to invite exists already; ask, and set ``reuse_existing``."""
+    """The username or address to invite exists already; ask, and invite ``user`` with ``reuse_existing``."""
+
+    @property
+    def user(self) -> str:
+        """Who exists: the username to invite instead, where it is another."""
+        return self.facts.get("user", "")
+
+
+class Superseded(PolicyError):
+    """The call with this idempotency key was done, and what it answered no longer stands: look how things are now."""
 
 
 class ActorNotAllowed(Refused):
@@ -97,6 +108,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
 }
 _BY_REASON: dict[str, type[PolicyError]] = {
     "PLAN_MOVED": PlanMoved,
+    "SUPERSEDED": Superseded,
     "USER_EXISTS": UserExists,
     "ACTOR_NOT_ALLOWED": ActorNotAllowed,
     "SELF_EDIT": ActorNotAllowed,
@@ -111,20 +123,20 @@ def error_from(failed: grpc.RpcError) -> PolicyError:
     call = cast(Any, failed)
     code: grpc.StatusCode = call.code()
     message: str = call.details() or code.name
-    reason, fields = "", dict[str, str]()
+    reason, fields, facts = "", dict[str, str](), dict[str, str]()
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS:
-            reason, fields = _read_details(value)
+            reason, fields, facts = _read_details(value)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, PolicyError)
-    return kind(message, reason=reason, fields=fields, code=code)
+    return kind(message, reason=reason, fields=fields, facts=facts, code=code)
 
 
-def _read_details(value: bytes) -> tuple[str, dict[str, str]]:
-    reason, fields = "", dict[str, str]()
+def _read_details(value: bytes) -> tuple[str, dict[str, str], dict[str, str]]:
+    reason, fields, facts = "", dict[str, str](), dict[str, str]()
     for detail in status_pb2.Status.FromString(value).details:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         if detail.Unpack(info):
-            reason = info.reason
+            reason, facts = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):
             fields = {violation.field: violation.description for violation in bad.field_violations}
-    return reason, fields
+    return reason, fields, facts
