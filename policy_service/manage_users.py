@@ -145,7 +145,16 @@ async def register_physician(
     return transaction.written
 
 
-async def grant(store: Store, physician: Physician, user: User, role: Role, *, caller: str, actor: str) -> Written:
+async def grant(
+    store: Store,
+    physician: Physician,
+    user: User,
+    role: Role,
+    *,
+    caller: str,
+    actor: str,
+    now: datetime | None = None,
+) -> Written:
     """Give a user a role in an account, without invitation: for demo data and tests. One held already is no change.
 
     Raises UnknownPhysician, UnknownRole, RoleChainTooLong, NameReserved,
@@ -159,7 +168,7 @@ async def grant(store: Store, physician: Physician, user: User, role: Role, *, c
         rows = await account_rows(transaction, physician)
         await refuse_unknown(transaction, physician, role, rows)
         refuse_long_chains(physician, [*rows, row])
-        await claims.refuse_owner(transaction, user, datetime.now(UTC))
+        await claims.refuse_owner(transaction, user, now or datetime.now(UTC))
         await transaction.add_user(user)
         await transaction.change("grant", physician, begun={row} - set(rows))
     return transaction.written
