@@ -85,7 +85,7 @@ class AddressChanges:
         await users.readdress(tx, found.user, found.email)
         if before is not None and before.lower() != found.email.lower():
             await table.tell(tx, found.id, before, now=now, message_id=_message_id(found.id, "old"))
-        await self._invitations.follow(tx, found.user, found.email, now=now)
+        await self._invitations.follow(tx, found.user, before or "", found.email, now=now)
         detail = {"user": found.user, "email": found.email, "before": before or ""}
         await tx.change("address.change", None, detail=detail)
         return found.user, found.email

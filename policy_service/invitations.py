@@ -156,9 +156,7 @@ class Invitations:
         at = await standing(tx, self._model, physician)
         at.require(actor, Action.USER_INVITE)
         invitation = await _found(tx, physician, wanted)
-        person = await users.one(tx, invitation.user)
-        # Whoever is known gets their mail where they are, wherever they were when they were invited.
-        email = email or (person.email if person else None) or invitation.email
+        email = email or invitation.email
         if not invitation.awaits_setup:
             _refuse_closed(invitation, invitation.state)
             Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions)).refuse_beyond(at, actor)
@@ -272,8 +270,12 @@ class Invitations:
         await tx.change("setup.complete", invitation.physician, detail=detail)
         return invitation
 
-    async def follow(self, tx: Transaction, user: User, email: str, *, now: datetime) -> None:
-        """Send a user's open invitations anew, to the address that is theirs now: the old links are dead."""
+    async def follow(self, tx: Transaction, user: User, before: str, email: str, *, now: datetime) -> None:
+        """Send a user's open invitations anew, to the address that is theirs now: the old links are dead.
+
+        Expired ones that went to the address ``before`` would go to the new one.
+        """
+        await table.readdress_expired(tx, user, before, email, now)
         for invitation in await table.open_of(tx, user, now):
             generation = invitation.generation + 1
             await table.renew(

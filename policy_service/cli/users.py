@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -10,6 +11,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from policy_service.cli.calling import Actor, AsJson, Physician, User, managing, plain
+from policy_service.cli.letters import read_letter
 from policy_service.cli.output import (
     Exit,
     ask,
@@ -273,6 +275,27 @@ def confirm_address(client: ManageUsersClient, token: Token = None, *, as_json: 
         print_json(plain(found))
     else:
         print_done(f"{found.username}'s address is {found.email}", found.revision)
+
+
+@app.command()
+def letter(
+    email: Email,
+    *,
+    number: Annotated[int, typer.Option(min=1, help="Which of the letters to this address, oldest first.")] = 1,
+    token: Annotated[bool, typer.Option("--token", help="Print only the token of its link.")] = False,
+    data_dir: Annotated[Path, typer.Option(envvar="POLICY_DATA_DIR", help="Where the service keeps its data.")] = Path(
+        ".data"
+    ),
+    wait: Annotated[float, typer.Option(help="Seconds to wait until it is written.")] = 20.0,
+) -> None:
+    """Read an e-mail that a service without mail server wrote to a file: for development."""
+    try:
+        sys.stdout.write(
+            read_letter(data_dir / "mail", email, number=number, seconds=wait, only_token=token).rstrip("\n") + "\n"
+        )
+    except LookupError as fault:
+        print_error(str(fault.args[0]))
+        raise typer.Exit(Exit.ERROR) from fault
 
 
 @app.command("list")

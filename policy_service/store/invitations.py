@@ -106,6 +106,11 @@ WHERE i.physician = $1 AND i.state = 'pending' AND i.expires_at > now() AND $2 =
 _OPEN_OF_USER = f"""
 SELECT {_COLUMNS} {_FROM} WHERE i.username = $1 AND i.state = 'pending' AND i.expires_at > $2 ORDER BY i.id
 """
+# The same name at the same address: nobody else took it meanwhile.
+_READDRESS_EXPIRED = """
+UPDATE invitations SET email = $3
+WHERE username = $1 AND state = 'pending' AND lower(email) = lower($2) AND expires_at <= $4
+"""
 _OF_TOKEN = f"SELECT {_COLUMNS} {_FROM} WHERE i.token_hash = $1"
 _PAGE = f"""
 SELECT {_COLUMNS} {_FROM}
@@ -196,6 +201,11 @@ async def open_for(tx: Transaction, physician: Physician, user: User) -> Invitat
 async def open_of(tx: Transaction, user: User, now: datetime) -> list[Invitation]:
     """The user's invitations, of all accounts, that can still be accepted."""
     return [_invitation(record) for record in await tx.connection.fetch(_OPEN_OF_USER, user, now)]
+
+
+async def readdress_expired(tx: Transaction, user: User, before: str, email: str, now: datetime) -> None:
+    """Let the user's expired invitations go, if they are sent again, where the user is now."""
+    await tx.connection.execute(_READDRESS_EXPIRED, user, before, email, now)
 
 
 async def of_token(source: Transaction | Reading, token_hash: bytes) -> Invitation | None:

@@ -41,8 +41,9 @@ def confirm(draft: State, token: str, now: datetime) -> AddressChange:
     (wish,) = found
     if with_address(draft, wish.email) not in (None, wish.user):
         refuse("ADDRESS_TAKEN")
+    before = draft.people[wish.user].email or ""
     draft.people[wish.user] = replace(draft.people[wish.user], email=wish.email)
-    invitations.follow(draft, wish.user, wish.email, now)
+    invitations.follow(draft, wish.user, before, wish.email, now)
     _replace(draft, {wish: replace(wish, is_open=False)})
     return wish
 

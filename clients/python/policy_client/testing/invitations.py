@@ -71,8 +71,7 @@ def resend(
     account = draft.account(physician)
     require(account, actor, "user:invite")
     invitation = _found(draft, physician, wanted)
-    person = draft.people.get(invitation.user)
-    email = email or (person.email if person else None) or invitation.email
+    email = email or invitation.email
     if not draft.awaits_setup(invitation):
         if invitation.state != PENDING:
             refuse("INVITATION_CLOSED", invitation=wanted, state=invitation.state.lower())
@@ -140,11 +139,15 @@ def complete_setup(draft: State, token: str) -> Invitation:
     return found
 
 
-def follow(draft: State, user: str, email: str, now: datetime) -> None:
-    """Send a user's open invitations anew, to the address that is theirs now."""
+def follow(draft: State, user: str, before: str, email: str, now: datetime) -> None:
+    """Send a user's open invitations anew, to the address that is theirs now; expired ones would go there."""
     for one in list(draft.invitations.values()):
-        if one.user == user and one.state_at(now) == PENDING:
+        if one.user != user or one.state != PENDING:
+            continue
+        if one.state_at(now) == PENDING:
             draft.invitations[one.id] = replace(one, email=email, token=secrets.token_urlsafe(32))
+        elif one.email.lower() == before.lower():
+            draft.invitations[one.id] = replace(one, email=email)
 
 
 def _found(draft: State, physician: str, wanted: str) -> Invitation:
