@@ -76,15 +76,15 @@ WRITES = [
     (("users", "edit", "dr-osei", "mia", "--role", "data_entry"), mu.UpdatePermissionsResponse(revision=7)),
     (("users", "revoke", "dr-osei", "mia", "--yes"), mu.RevokeAccessResponse(revision=7)),
     (("users", "leave", "dr-osei", "--yes"), mu.LeaveAccountResponse(revision=7)),
-    (("users", "address", "mia@example.org"), mu.ChangeAddressResponse(revision=7, expires_at=stamp(8))),
-    (("users", "decline", "t0ken"), mu.DeclineInvitationResponse(revision=7, username="ellie", physician="dr-osei")),
-    (("users", "complete", "t0ken"), mu.CompleteSetupResponse(revision=7, username="ellie", physician="dr-osei")),
-    (("users", "confirm-address", "t0ken"), mu.ConfirmAddressResponse(revision=7, username="e", email="e@b.example")),
     (("roles", "create", "dr-osei", "desk", "--allow", "claim:view"), mu.CreateRoleResponse(revision=7)),
     (("roles", "edit", "dr-osei", "desk", "--allow", "claim:view"), mu.UpdateRoleResponse(revision=7)),
     (("roles", "delete", "dr-osei", "desk"), mu.DeleteRoleResponse(revision=7)),
 ]
 OTHERS = [
+    (("users", "address", "mia@example.org"), mu.ChangeAddressResponse(revision=7, expires_at=stamp(8))),
+    (("users", "decline", "t0ken"), mu.DeclineInvitationResponse(revision=7, username="ellie", physician="dr-osei")),
+    (("users", "complete", "t0ken"), mu.CompleteSetupResponse(revision=7, username="ellie", physician="dr-osei")),
+    (("users", "confirm-address", "t0ken"), mu.ConfirmAddressResponse(revision=7, username="e", email="e@b.example")),
     (
         ("users", "invite", "dr-osei", "e@example.org", "ellie", "--role", "data_entry"),
         mu.InviteUserResponse(revision=7, invitation=invitation()),
@@ -321,7 +321,13 @@ def test_members_are_listed(script, run):
     assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "no"] for line in lines)
     assert "2 may act for dr-osei; revision 7" in lines
     found = json.loads(run("users", "list", "dr-osei", "--json").stdout)
-    assert found["members"][0] == {"username": "ama", "email": "", "roles": ["owner"], "is_owner": True}
+    assert found["members"][0] == {
+        "username": "ama",
+        "email": "",
+        "roles": ["owner"],
+        "is_owner": True,
+        "is_set_up": True,
+    }
 
 
 def test_the_edit_view_shows_every_action(script, run):

@@ -1,7 +1,11 @@
 """Which names could be taken for each other."""
 
-import pytest
+import json
 
+import pytest
+from typer.testing import CliRunner
+
+from policy_service.cli.main import app
 from policy_service.names import alike, collisions
 
 
@@ -26,3 +30,26 @@ def test_collisions_come_in_groups_in_byte_order():
         ("BEN", "Ben", "ben"), ("Ian", "ian"), ("Ian", "lan"),
     ]  # fmt: skip
     assert collisions(["ann", "ann", "bob"]) == []
+
+
+def test_collisions_of_an_export_are_listed_by_kind_and_account(tmp_path):
+    rows = [
+        {"user": ["BEN", None, True]}, {"user": ["ben", None, True]}, {"user": ["neil", None, True]},
+        {"user": ["nell", None, True]}, {"physician": ["dr-o", "ben", ""]}, {"physician": ["dr-0", "neil", ""]},
+        {"rule": ["seed", "p", "role:data_entry", "*", "claim:view", "allow"]},
+        {"rule": ["api", "p", "role:desk1", "physician:dr-o", "claim:view", "allow"]},
+        {"rule": ["api", "g", "role:deskl", "role:data_entry", "physician:dr-o", ""]},
+        {"rule": ["api", "p", "role:desk1", "physician:dr-0", "claim:view", "allow"]},
+        {"rule": ["api", "p", "role:custom.ben", "physician:dr-0", "claim:view", "allow"]},
+    ]  # fmt: skip
+    file = tmp_path / "policy.jsonl"
+    file.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    run = CliRunner().invoke(app, ["audit", "collisions", str(file), "--json"])
+    assert run.exit_code == 1, run.output
+    assert json.loads(run.stdout) == [
+        {"kind": "user", "where": "", "names": ["BEN", "ben"]},
+        {"kind": "account", "where": "", "names": ["dr-0", "dr-o"]},
+        {"kind": "role", "where": "dr-o", "names": ["desk1", "deskl"]},
+    ]
+    file.write_text(json.dumps(rows[0]) + "\n")
+    assert CliRunner().invoke(app, ["audit", "collisions", str(file)]).exit_code == 0
