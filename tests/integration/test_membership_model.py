@@ -1,7 +1,7 @@
 """Random sequences of all that happens to invitations, members and credentials, each call's outcome as a model says.
 
-A few hundred on the real database and thousands on the fake in each run; MEMBERSHIP_SEQUENCES=N for longer, as
-``make fuzz`` does. A failure names its seed and the calls up to it.
+Some on the real database and more on the fake in each run; MEMBERSHIP_SEQUENCES=N for longer, as ``make fuzz``
+does, from number MEMBERSHIP_FIRST on. A failure names its seed and the calls up to it.
 """
 
 import os
@@ -28,8 +28,8 @@ from policy_service.tokens import TokenKey
 from tests.conftest import SHIPPED_MODEL
 from tests.support.membership import Membership
 
-ON_THE_SERVICE = int(os.environ.get("MEMBERSHIP_SEQUENCES", "120"))
-ON_THE_FAKE = int(os.environ.get("MEMBERSHIP_SEQUENCES", "1500"))
+ON_THE_SERVICE = int(os.environ.get("MEMBERSHIP_SEQUENCES", "40"))
+ON_THE_FAKE = int(os.environ.get("MEMBERSHIP_SEQUENCES", "250"))
 FIRST = int(os.environ.get("MEMBERSHIP_FIRST", "0"))
 STEPS = 14
 USERS = ("nina", "NINA", "nora", "own0", "own1")

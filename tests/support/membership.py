@@ -93,7 +93,9 @@ class Membership:
 
     def prompt(self, user: str, email: str, *, reuse: bool, but: int | None = None) -> str:
         held = self.holders(but)
-        if any(same(address, email) and name != user for name, address in held):
+        # Confirmed before reserved: the known stand first.
+        owner = next((name for name, address in held if same(address, email)), user)
+        if owner != user:
             return "USER_EXISTS"
         mine = [address for name, address in held if name == user]
         if not mine:
