@@ -17,6 +17,8 @@ _DETAILS: Final = {
     "actions": "would get own selection",
     "invited_by": "invited by",
     "withdrawn": "open invitation withdrawn",
+    "email": "to the address",
+    "before": "instead of",
 }
 _BUILT_IN_DOMAIN, _SERVICES_DOMAIN = "*", "system"
 

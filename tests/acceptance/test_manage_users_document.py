@@ -21,7 +21,7 @@ def test_every_command_of_manage_users_works_in_order(service):
         env = {**service.env, "PATH": f"{BIN}:{service.env['PATH']}"}
         run = subprocess.run(
             ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
-            env=env, cwd=ROOT, capture_output=True, text=True, timeout=300,
+            env=env, cwd=ROOT, capture_output=True, text=True, timeout=550,
         )  # fmt: skip
         assert run.returncode == 0, (run.stdout, run.stderr)
         assert run.stderr == ""
