@@ -158,6 +158,18 @@ async def test_34_the_address_of_a_third_person_is_bound_to_nobody_else(page, ot
     assert (await addresses(page))["nora"] == "Shared@clinic.example"
 
 
+async def test_34_whatever_brought_an_invitation_it_binds_nobody_elses_address(page, mail, database):
+    """As an import might, or a restore: the door at which an address is bound asks again."""
+    await join(page, mail, "nora", "data_entry")
+    await page.invite("nina", "data_entry")
+    token = await mail.token_for("nina@clinic.example")
+    connection = await asyncpg.connect(database)
+    await connection.execute("UPDATE invitations SET email = 'NORA@clinic.example' WHERE username = 'nina'")
+    await connection.close()
+    assert await refusal(page.accept(token)) == "USER_MISMATCH"
+    assert await addresses(page) == {"olive": "", "nora": "nora@clinic.example"}
+
+
 async def test_the_prompt_names_who_has_the_address_so_that_they_can_be_invited(page, other, mail):
     await join(page, mail, "nina", "data_entry")
     reason, facts = await prompted(other.invite("nurse.nina", "data_entry", email="NINA@clinic.example"))
