@@ -4,6 +4,7 @@ import re
 import subprocess
 from pathlib import Path
 
+import pytest
 from policy_client import PolicyClient
 
 from tests.acceptance.conftest import BIN
@@ -11,6 +12,7 @@ from tests.acceptance.conftest import BIN
 ROOT = Path(__file__).parents[2]
 
 
+@pytest.mark.timeout(1_800)  # some thirty commands, each a process of its own
 def test_every_command_of_manage_users_works_in_order(service):
     text = (ROOT / "docs/manage-users.md").read_text()
     blocks = re.findall(r"^```sh\n(.*?)^```", text, flags=re.M | re.S)
@@ -23,8 +25,8 @@ def test_every_command_of_manage_users_works_in_order(service):
         env = {**service.env, "PATH": f"{BIN}:{service.env['PATH']}"}
         run = subprocess.run(
             ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
-            env=env, cwd=ROOT, capture_output=True, text=True, timeout=550,
-        )  # fmt: skip
+            env=env, cwd=ROOT, capture_output=True, text=True,
+            )  # fmt: skip
         assert run.returncode == 0, (run.stdout, run.stderr)
         assert run.stderr == ""
         with PolicyClient(f"127.0.0.1:{service.ports['DECISION']}") as policy:
