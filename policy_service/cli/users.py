@@ -286,7 +286,7 @@ def letter(
     data_dir: Annotated[Path, typer.Option(envvar="POLICY_DATA_DIR", help="Where the service keeps its data.")] = Path(
         ".data"
     ),
-    wait: Annotated[float, typer.Option(help="Seconds to wait until it is written.")] = 20.0,
+    wait: Annotated[float, typer.Option(help="Seconds to wait until it is written.")] = 60.0,
 ) -> None:
     """Read an e-mail that a service without mail server wrote to a file: for development."""
     try:

@@ -25,8 +25,8 @@ def test_every_command_of_manage_users_works_in_order(service):
         env = {**service.env, "PATH": f"{BIN}:{service.env['PATH']}"}
         run = subprocess.run(
             ["bash", "-e", "-u", "-o", "pipefail", "-c", script],
-            env=env, cwd=ROOT, capture_output=True, text=True,
-            )  # fmt: skip
+            env=env, cwd=ROOT, capture_output=True, text=True
+        )  # fmt: skip
         assert run.returncode == 0, (run.stdout, run.stderr)
         assert run.stderr == ""
         with PolicyClient(f"127.0.0.1:{service.ports['DECISION']}") as policy:
