@@ -85,8 +85,8 @@ class AddressChanges:
         await users.readdress(tx, found.user, found.email)
         if before is not None and before.lower() != found.email.lower():
             await table.tell(tx, found.id, before, now=now, message_id=_message_id(found.id, "old"))
-        await self._invitations.follow(tx, found.user, before or "", found.email, now=now)
-        detail = {"user": found.user, "email": found.email, "before": before or ""}
+        followed = await self._invitations.follow(tx, found.user, before or "", found.email, now=now)
+        detail = {"user": found.user, "email": found.email, "before": before or "", "followed": followed}
         await tx.change("address.change", None, detail=detail)
         return found.user, found.email
 

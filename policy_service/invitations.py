@@ -270,13 +270,14 @@ class Invitations:
         await tx.change("setup.complete", invitation.physician, detail=detail)
         return invitation
 
-    async def follow(self, tx: Transaction, user: User, before: str, email: str, *, now: datetime) -> None:
+    async def follow(self, tx: Transaction, user: User, before: str, email: str, *, now: datetime) -> list[Physician]:
         """Send a user's open invitations anew, to the address that is theirs now: the old links are dead.
 
-        Expired ones that went to the address ``before`` would go to the new one.
+        Whose they are. Expired ones that went to the address ``before`` would go to the new one.
         """
         await table.readdress_expired(tx, user, before, email, now)
-        for invitation in await table.open_of(tx, user, now):
+        found = await table.open_of(tx, user, now)
+        for invitation in found:
             generation = invitation.generation + 1
             await table.renew(
                 tx,
@@ -287,6 +288,7 @@ class Invitations:
                 message_id=_message_id(invitation.id, generation),
                 now=now,
             )
+        return sorted({invitation.physician for invitation in found})
 
     async def _refuse_open(self, tx: Transaction, physician: Physician, user: User, now: datetime) -> None:
         before = await table.open_for(tx, physician, user)

@@ -19,6 +19,7 @@ _DETAILS: Final = {
     "withdrawn": "open invitation withdrawn",
     "email": "to the address",
     "before": "instead of",
+    "followed": "open invitations sent there by",
 }
 _BUILT_IN_DOMAIN, _SERVICES_DOMAIN = "*", "system"
 

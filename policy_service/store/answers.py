@@ -21,11 +21,14 @@ INSERT INTO idempotency (caller, key, digest, answer, revision, physician, users
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
 """
 # The first later change of the same users in the same account, or of the same role's own rows. What set-up an answer
-# asked for may have been finished through another account.
+# asked for may have been finished through another account, and an open invitation may have followed its user to another
+# address.
 _OVERTAKEN = """
 SELECT min(revision) FROM changes
 WHERE revision > $1 AND (
-  (users && $3::text[] AND (physician IS NOT DISTINCT FROM $2 OR kind = 'setup.complete'))
+  (users && $3::text[]
+   AND (physician IS NOT DISTINCT FROM $2 OR kind = 'setup.complete'
+        OR (kind = 'address.change' AND detail -> 'followed' ? $2)))
   OR ($4 <> '' AND physician = $2
       AND EXISTS (SELECT FROM jsonb_array_elements(before || after) AS part WHERE part ->> 1 = 'role:' || $4))
 )

@@ -237,3 +237,12 @@ async def test_36_the_set_up_finished_through_another_account_is_not_asked_for_a
     assert (await page.accept(first, **key)).must_set_up_credentials
     await other.complete(second)
     assert await refusal(page.accept(first, **key)) == "SUPERSEDED"
+
+
+async def test_36_an_invitation_that_followed_its_user_is_not_said_to_be_where_it_was(page, other, mail):  # noqa: F811
+    """Oscar's open invitation goes to the address that he confirmed meanwhile."""
+    first = await page.invite("oscar", "data_entry", reuse_existing=True, idempotency_key="k")
+    assert first.invitation.email == "oscar@clinic.example"
+    await other.change_address("oscar@new.example")
+    await other.confirm_address(await mail.token_for("oscar@new.example"))
+    assert await refusal(page.invite("oscar", "data_entry", reuse_existing=True, idempotency_key="k")) == "SUPERSEDED"

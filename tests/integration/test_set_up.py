@@ -159,7 +159,7 @@ async def test_an_address_changes_when_it_was_confirmed_and_the_old_one_is_told(
     kinds = {kind: detail for kind, _, detail in await log_of(database)}
     assert kinds["address.request"] == {"user": "nina", "email": "Nina@new.example"}
     assert kinds["address.change"] == {
-        "user": "nina", "email": "Nina@new.example", "before": "nina@clinic.example",
+        "user": "nina", "email": "Nina@new.example", "before": "nina@clinic.example", "followed": ["dr-b"],
     }  # fmt: skip
 
 

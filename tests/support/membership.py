@@ -273,12 +273,15 @@ class Membership:
         before = self.addresses.get(wish.user, "")
         self.addresses[wish.user] = wish.email
         self.wishes[number] = replace(wish, is_open=False)
+        followed = set()
         for n, one in enumerate(self.invitations):
             if self.is_open(one) and one.user == wish.user:
                 self.invitations[n] = replace(one, email=wish.email, link=one.link + 1)
+                followed.add((one.account, one.user))
             elif one.state == "pending" and one.user == wish.user and same(one.email, before):
                 self.invitations[n] = replace(one, email=wish.email)
         self._concerns(None, wish.user)
+        self.touched |= followed
         return "done"
 
     def _of(self, account: int, number: int) -> Invited | None:

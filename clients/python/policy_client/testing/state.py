@@ -139,11 +139,13 @@ class State:
                 subject = row[0].replace("role:custom.", "user:")
                 found.add((name, subject))
         for key, one in self.invitations.items():
-            if before.invitations.get(key) != one:
+            was = before.invitations.get(key)
+            # That an expired one would go elsewhere is no news.
+            if was is None or replace(was, email=one.email) != one:
                 found.add((one.physician, f"user:{one.user}"))
         for user, person in self.people.items():
-            was = before.people.get(user)
-            if was is not None and person.is_set_up != was.is_set_up:
+            known = before.people.get(user)
+            if known is not None and person.is_set_up != known.is_set_up:
                 found.add(("*", f"user:{user}"))
         for wish in set(self.addresses) ^ set(before.addresses):
             found.add(("", f"user:{wish.user}"))
