@@ -26,8 +26,8 @@ run: $(STAMP) ## Serve with demo accounts on an embedded PostgreSQL in .data
 test: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(ARGS)
 
-fuzz: $(STAMP) ## Compare the service with two oracles for long (FUZZ_DECISIONS=N, default 2000000)
-	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} $(BIN)/python -m pytest tests/integration/test_differential.py -s --timeout=0 $(ARGS)
+fuzz: $(STAMP) ## Compare the service with two oracles and a model for long (FUZZ_DECISIONS=N, MEMBERSHIP_SEQUENCES=N)
+	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} MEMBERSHIP_SEQUENCES=$${MEMBERSHIP_SEQUENCES:-100000} $(BIN)/python -m pytest tests/integration/test_differential.py tests/integration/test_membership_model.py -s --timeout=0 $(ARGS)
 
 bench: $(STAMP) ## Measure, side by side in one run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -12,6 +12,7 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics, seeds
+from policy_service.address_changes import AddressChanges
 from policy_service.carriers import carrier_for
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer
@@ -25,6 +26,7 @@ from policy_service.letter_limits import LetterLimits
 from policy_service.mail import Postmark
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
+from policy_service.prompts import Prompts
 from policy_service.replica import Replica
 from policy_service.rpc import (
     AUDIT,
@@ -157,8 +159,10 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             within=timedelta(hours=settings.letters_hours),
         )
         valid_for = timedelta(days=settings.invitation_days)
-        invitations = Invitations(model, key, valid_for=valid_for, limits=limits)
-        users = ManageUsersService(store, model, invitations, clock=_now, written=sender.wake)
+        prompts = Prompts(settings.max_prompts_per_hour)
+        invitations = Invitations(model, key, prompts, valid_for=valid_for, limits=limits)
+        addresses = AddressChanges(key, invitations, valid_for=valid_for, limits=limits)
+        users = ManageUsersService(store, model, invitations, addresses, clock=_now, written=sender.wake)
         signer = _signer(settings)
         checkpointer = Checkpointer(
             store,

@@ -8,6 +8,7 @@ from policy_service.engine import Account
 from policy_service.errors import (
     BuiltInRole,
     EmptyRole,
+    NameTooSimilar,
     OwnerOnly,
     RoleChainTooLong,
     RoleExists,
@@ -17,6 +18,7 @@ from policy_service.errors import (
     UnknownRole,
 )
 from policy_service.model import Model
+from policy_service.names import alike
 from policy_service.store import Store, Transaction, Written
 from policy_service.store import invitations as table
 from policy_service.vocabulary import (
@@ -74,11 +76,14 @@ async def delete(store: Store, physician: Physician, role: Role, *, caller: str,
 async def create_role(
     tx: Transaction, model: Model, physician: Physician, role: Role, definition: RoleDefinition, *, actor: User
 ) -> None:
-    """Make a custom role. Raises RoleExists, and what ``update_role`` raises."""
+    """Make a custom role. Raises RoleExists, NameTooSimilar, and what ``update_role`` raises."""
     at = await standing(tx, model, physician)
     at.require(actor, Action.USER_EDIT)
     if role in at.account.custom_roles():
         raise RoleExists(role=role, physician=physician)
+    for other in (*at.basis.roles, *at.account.custom_roles()):
+        if other != role and alike(other, role):
+            raise NameTooSimilar(name=role, like=other)
     await _define_as(tx, at, role, definition, actor, "role.create")
 
 

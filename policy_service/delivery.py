@@ -137,7 +137,7 @@ class Sender:
         if letter is None:
             await self._record(mail, DeliveryState.DROPPED, "", now)
             return
-        if not self._key.made(letter.token_hash, mail.invitation, mail.generation):
+        if letter.token_hash is not None and not self._key.made(letter.token_hash, mail.invitation, mail.generation):
             log.error("token key differs from the inviting replica's: set one POLICY_TOKEN_KEY_FILE for all")
             again = now + timedelta(seconds=_FIRST_PAUSE)
             await self._record(mail, DeliveryState.DELAYED, "", again, our_fault=True)

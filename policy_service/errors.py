@@ -247,6 +247,86 @@ class UserMismatch(PolicyError):
 
 
 @dataclass(kw_only=True)
+class NameReserved(PolicyError):
+    """An open invitation reserves this username for whom it invites."""
+
+    reason = "NAME_RESERVED"
+    user: str
+
+
+@dataclass(kw_only=True)
+class NameTooSimilar(PolicyError):
+    """This new name could be taken for one that exists; choose another, or use that one."""
+
+    reason = "NAME_TOO_SIMILAR"
+    name: str
+    like: str
+
+
+@dataclass(kw_only=True)
+class TooManyPrompts(PolicyError):
+    """This account asked too often whether somebody exists; it can invite again later."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_PROMPTS"
+    physician: str
+    again_at: str
+
+
+@dataclass(kw_only=True)
+class NotAcceptedYet(PolicyError):
+    """The invitation of this link is open; credentials are set up after it was accepted."""
+
+    reason = "NOT_ACCEPTED_YET"
+
+
+@dataclass(kw_only=True)
+class SetupUnfinished(PolicyError):
+    """The user has not set up their credentials yet; an account that they work on can send them the link again."""
+
+    reason = "SETUP_UNFINISHED"
+    user: str
+
+
+@dataclass(kw_only=True)
+class AddressUnchanged(PolicyError):
+    """This is the user's address already."""
+
+    reason = "ADDRESS_UNCHANGED"
+    user: str
+
+
+@dataclass(kw_only=True)
+class AddressTaken(PolicyError):
+    """This address belongs to somebody else."""
+
+    reason = "ADDRESS_TAKEN"
+
+
+@dataclass(kw_only=True)
+class TooManyAddressChanges(PolicyError):
+    """The user asked for other addresses too often; they can again later."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_ADDRESS_CHANGES"
+    user: str
+    again_at: str
+
+
+@dataclass(kw_only=True)
+class Superseded(PolicyError):
+    """The call with this idempotency key was done, and what it answered no longer stands; look how things are now."""
+
+    kind = Kind.CHANGED
+    reason = "SUPERSEDED"
+    key: str
+    revision: int
+    """The revision that the call made."""
+    by_revision: int | None = None
+    """The change that overtook it; None where its time is up."""
+
+
+@dataclass(kw_only=True)
 class AlreadyMember(PolicyError):
     """The user works on this account already; edit their permissions instead."""
 

@@ -24,7 +24,13 @@ class LetterLimits:
     within: timedelta = timedelta(days=1)
 
     async def refuse_more(
-        self, tx: Transaction, *, physician: Physician, email: str, invitation: str | None, now: datetime
+        self,
+        tx: Transaction,
+        *,
+        email: str,
+        now: datetime,
+        physician: Physician | None = None,
+        invitation: str | None = None,
     ) -> None:
         """Raise TooManyLetters, with the time when one more may go, if this one may not."""
         refused: TooManyLetters | None = None

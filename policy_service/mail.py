@@ -1,4 +1,4 @@
-"""Writes an invitation's e-mail: text and HTML, in plain words.
+"""Writes the e-mails: text and HTML for each purpose, in plain words.
 
 Whatever is stored, it never raises, and what was stored gives the e-mail no
 header, no body and no link of its own: names are made harmless once more, since
@@ -21,6 +21,7 @@ from markupsafe import Markup, escape
 from policy_service.addresses import parse_email
 from policy_service.errors import InvalidRequest
 from policy_service.plain_text import harmless, name_fault
+from policy_service.store.invitations import Purpose
 from policy_service.store.outbox import Letter
 
 _ROLES = {
@@ -43,6 +44,21 @@ _LONGEST_LINE: Final = 998
 """Bytes of a line that every mail server takes (RFC 5321, section 4.5.3.1.6)."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
 _MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>", re.ASCII)
+
+
+_SUBJECTS = {
+    Purpose.INVITATION: "{title} invites you to their billing account",
+    Purpose.SETUP: "Finish setting up your account",
+    Purpose.ADDRESS: "Confirm your e-mail address",
+    Purpose.ADDRESS_NOTICE: "Your e-mail address was changed",
+}
+# So that the page behind the link knows what to show before it asks.
+_LEADS_TO: dict[Purpose, dict[str, str]] = {
+    Purpose.INVITATION: {},
+    Purpose.SETUP: {"for": "setup"},
+    Purpose.ADDRESS: {"for": "address"},
+    Purpose.ADDRESS_NOTICE: {},
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,7 +91,7 @@ _environment.filters["unlinked"] = _unlinked
 
 
 def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> EmailMessage | Unsendable:
-    """The e-mail with the link."""
+    """The e-mail of a letter's purpose, with its link."""
     try:
         address = parse_email(letter.email)
     except InvalidRequest:
@@ -83,7 +99,7 @@ def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> 
     if not _MESSAGE_ID.fullmatch(message_id):
         return Unsendable(reason="the Message-ID cannot be written in an e-mail; resend makes another one")
     title = harmless(letter.title, instead="A physician")
-    subject = f"{title} invites you to their billing account"
+    subject = _SUBJECTS[letter.purpose].format(title=title)
     facts = {
         "subject": subject,
         "title": title,
@@ -91,7 +107,8 @@ def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> 
         "is_active": letter.is_active,
         "abilities": _abilities(letter, title),
         # The fragment of a link is not sent to servers on the way, so it is in no access log.
-        "link": f"{postmark.link_base}#{urlencode({'token': token})}",
+        "link": f"{postmark.link_base}#{urlencode({'token': token} | _LEADS_TO[letter.purpose])}",
+        "new_email": _address(letter.new_email),
         "expires": letter.expires_at.astimezone(UTC).strftime("%A, %d %B %Y at %H:%M UTC"),
     }
     message = EmailMessage(policy=SMTP)
@@ -100,11 +117,18 @@ def compose(letter: Letter, token: str, message_id: str, postmark: Postmark) -> 
     message["Subject"] = subject
     message["Message-ID"] = message_id
     message["Auto-Submitted"] = "auto-generated"
-    text = _environment.get_template("invitation.txt.j2").render(facts)
-    html = _environment.get_template("invitation.html.j2").render(facts)
+    text = _environment.get_template(f"{letter.purpose}.txt.j2").render(facts)
+    html = _environment.get_template(f"{letter.purpose}.html.j2").render(facts)
     message.set_content(text, cte=_as_it_is(text))
     message.add_alternative(html, subtype="html", cte=_as_it_is(html))
     return message
+
+
+def _address(text: str) -> str:
+    try:
+        return parse_email(text)
+    except InvalidRequest:
+        return "another one"
 
 
 def _as_it_is(body: str) -> str | None:

@@ -1,10 +1,13 @@
-"""Rules of who works for whom: registering a physician, members, editing and revoking."""
+"""Rules of who works for whom: registering a physician, members, editing, revoking and leaving."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Final
 
+from policy_service import claims
 from policy_service.authority import Standing, refuse_self, standing
 from policy_service.custom_roles import account_rows, refuse_long_chains, refuse_unknown
-from policy_service.errors import LastOwner, NotAMember, NotGranted, OwnerOnly
+from policy_service.errors import ActorNotAllowed, LastOwner, NotAMember, NotGranted, OwnerOnly
 from policy_service.invitations import Holding
 from policy_service.model import Model
 from policy_service.store import Reading, Store, Transaction, Written, users
@@ -33,10 +36,25 @@ class Member:
     email: str
     roles: tuple[Role, ...]
     is_owner: bool
+    is_set_up: bool
 
 
-async def register(tx: Transaction, physician: Physician, owner: User, display_name: str) -> None:
-    """Open an account and make its owner. Raises PhysicianExists."""
+REGISTERING: Final = "physician:register"
+"""What is named in the refusal: nobody holds it, owners open their own accounts."""
+
+
+async def register(
+    tx: Transaction, physician: Physician, owner: User, display_name: str, *, actor: User, now: datetime
+) -> None:
+    """Open an account and make its owner, who is the actor: nobody is made an owner by somebody else.
+
+    Raises ActorNotAllowed, PhysicianExists, NameTooSimilar, and NameReserved
+    for a username that an open invitation holds for whom it invites.
+    """
+    if actor != owner:
+        raise ActorNotAllowed(actor=actor, action=REGISTERING, physician=physician)
+    await claims.refuse_physician(tx, physician)
+    await claims.refuse_owner(tx, owner, now)
     await tx.add_user(owner)
     await tx.add_physician(physician, owner, display_name)
     row = grant_row(subject_of_user(owner), OWNER, domain_of(physician))
@@ -48,13 +66,14 @@ async def members(look: Reading, model: Model, physician: Physician, *, actor: U
     at = await standing(look, model, physician)
     at.require(actor, Action.USER_LIST)
     names = list(at.account.users())
-    addresses = await users.emails(look, names)
+    people = await users.people(look, names)
     return [
         Member(
             user=user,
-            email=addresses.get(user, ""),
+            email=(people[user].email or "") if user in people else "",
             roles=at.account.roles_of(user),
             is_owner=at.is_owner(user),
+            is_set_up=user in people and people[user].is_set_up,
         )
         for user in names
     ]
@@ -89,9 +108,16 @@ async def revoke_access(tx: Transaction, model: Model, physician: Physician, use
     held = frozenset[Row]() if invitation and not at.is_member(user) else _held(at, actor, user)
     if invitation is not None:
         await table.close(tx, invitation, InvitationState.WITHDRAWN)
-        await users.forget_unaccepted(tx, user)
     withdrawn = {"withdrawn": invitation.id} if invitation else {}
     await tx.change("access.revoke", physician, ended=held, detail={"user": user, **withdrawn})
+
+
+async def leave(tx: Transaction, model: Model, physician: Physician, *, actor: User) -> None:
+    """Give up everything that one holds oneself. Raises LastOwner for the owner, and NotAMember."""
+    at = await standing(tx, model, physician)
+    if at.is_owner(actor):
+        raise LastOwner(physician=physician)
+    await tx.change("access.leave", physician, ended=_rows_of(at, actor), detail={"user": actor})
 
 
 def _held(at: Standing, actor: User, user: User) -> frozenset[Row]:
@@ -99,6 +125,11 @@ def _held(at: Standing, actor: User, user: User) -> frozenset[Row]:
     if at.is_owner(user):
         raise LastOwner(physician=at.physician)
     refuse_self(actor, user)
+    return _rows_of(at, user)
+
+
+def _rows_of(at: Standing, user: User) -> frozenset[Row]:
+    """What a member holds, with the role of their own."""
     if not at.is_member(user):
         raise NotAMember(user=user, physician=at.physician)
     mine = (subject_of_user(user), subject_of_role(own_role(user)))
@@ -108,17 +139,27 @@ def _held(at: Standing, actor: User, user: User) -> frozenset[Row]:
 async def register_physician(
     store: Store, physician: Physician, owner: User, display_name: str, *, caller: str, actor: User
 ) -> Written:
-    """Open an account in a transaction of its own. Raises PhysicianExists."""
+    """Open an account in a transaction of its own. Raises what ``register`` raises."""
     async with store.transaction(caller=caller, actor=actor) as transaction:
-        await register(transaction, physician, owner, display_name)
+        await register(transaction, physician, owner, display_name, actor=actor, now=datetime.now(UTC))
     return transaction.written
 
 
-async def grant(store: Store, physician: Physician, user: User, role: Role, *, caller: str, actor: str) -> Written:
+async def grant(
+    store: Store,
+    physician: Physician,
+    user: User,
+    role: Role,
+    *,
+    caller: str,
+    actor: str,
+    now: datetime | None = None,
+) -> Written:
     """Give a user a role in an account, without invitation: for demo data and tests. One held already is no change.
 
-    Raises UnknownPhysician, UnknownRole, RoleChainTooLong, and OwnerOnly for
-    the role owner: an account has the one owner it was registered with.
+    Raises UnknownPhysician, UnknownRole, RoleChainTooLong, NameReserved,
+    NameTooSimilar, and OwnerOnly for the role owner: an account has the one
+    owner it was registered with.
     """
     if role == OWNER:
         raise OwnerOnly(action="role owner")
@@ -127,6 +168,7 @@ async def grant(store: Store, physician: Physician, user: User, role: Role, *, c
         rows = await account_rows(transaction, physician)
         await refuse_unknown(transaction, physician, role, rows)
         refuse_long_chains(physician, [*rows, row])
+        await claims.refuse_owner(transaction, user, now or datetime.now(UTC))
         await transaction.add_user(user)
         await transaction.change("grant", physician, begun={row} - set(rows))
     return transaction.written

@@ -85,6 +85,7 @@ async def install(
         for kind, lines in groupby(_lines(found, progress), key=itemgetter(0)):
             if kind in moving.ADD:
                 await moving.ADD[kind](tx, (fields for _, fields in lines))
+        await moving.forget_invited(tx)
         await moving.vouch(tx)
     return tx.written
 

@@ -71,6 +71,9 @@ class Settings(BaseSettings):
     letters_per_address: int = Field(10, ge=0, description="Most e-mails to one address within LETTERS_HOURS")
     letters_per_account: int = Field(200, ge=0, description="Most e-mails for one account within LETTERS_HOURS")
     letters_hours: float = Field(24.0, gt=0, le=720, description="The time in which e-mails are counted, in hours")
+    max_prompts_per_hour: int = Field(
+        60, ge=1, description="How often an account may be told in an hour that somebody whom it invites exists"
+    )
     token_key_file: Path | None = Field(
         None, description="32 random bytes that links are made with, the same for all replicas; unset: made in DATA_DIR"
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal, TypeVar
 import typer
 from policy_client import AuditClient
 
-from policy_service.cli import audit_verify
+from policy_service.cli import audit_verify, collisions
 from policy_service.cli import audit_words as words
 from policy_service.cli.calling import AsJson, auditing, plain
 from policy_service.cli.kinds import KINDS, POLICY_KINDS
@@ -41,6 +41,7 @@ Found = TypeVar("Found")
 
 app = typer.Typer(help="For auditors: what was changed and decided, who could do what and when.", no_args_is_help=True)
 audit_verify.add_to(app)
+collisions.add_to(app)
 
 
 @app.command()

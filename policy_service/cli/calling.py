@@ -124,6 +124,7 @@ auditing = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS",
 _seeding = partial(_calling, SeedClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, PlanMoved))
 seeding = _seeding()
 seeding_unless_offline = _seeding(unless="against")
+seeding_unless_filed = _seeding(unless="file")
 seeding_unless_direct = _seeding(unless="direct")
 auditing_unless_direct = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", unless="direct")
 

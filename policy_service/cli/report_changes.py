@@ -17,6 +17,9 @@ _DETAILS: Final = {
     "actions": "would get own selection",
     "invited_by": "invited by",
     "withdrawn": "open invitation withdrawn",
+    "email": "to the address",
+    "before": "instead of",
+    "followed": "open invitations sent there by",
 }
 _BUILT_IN_DOMAIN, _SERVICES_DOMAIN = "*", "system"
 

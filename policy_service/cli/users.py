@@ -2,6 +2,7 @@
 
 import sys
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Annotated
 from urllib.parse import parse_qs
 
@@ -11,6 +12,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from policy_service.cli.calling import Actor, AsJson, Physician, User, managing, plain
+from policy_service.cli.letters import read_letter
 from policy_service.cli.output import (
     Exit,
     ask,
@@ -25,6 +27,10 @@ from policy_service.cli.output import (
 )
 
 Email = Annotated[str, typer.Argument(help="An e-mail address.")]
+Token = Annotated[
+    str | None,
+    typer.Argument(help="The link's token; left out, it is read from standard input and stays out of histories."),
+]
 InvitationId = Annotated[str, typer.Argument(metavar="INVITATION", help="An invitation, by its id in 'users pending'.")]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="A role to hold. Can be repeated.")]
 Actions = Annotated[
@@ -77,22 +83,24 @@ def invite(
 ) -> None:
     """Invite a user by e-mail. Nothing is granted until they accept."""
 
-    def invited(*, reuse: bool) -> Invited:
+    def invited(user: str, *, reuse: bool) -> Invited:
         return client.invite_user(
-            actor, physician, email, username, roles=roles or (), actions=actions or (), reuse_existing=reuse
+            actor, physician, email, user, roles=roles or (), actions=actions or (), reuse_existing=reuse
         )
 
     try:
-        found = invited(reuse=reuse_existing)
+        found = invited(username, reuse=reuse_existing)
     except UserExists as fault:
-        agreed = ask(f"{username} or {email} exists already. Invite the existing user, who keeps their credentials?")
+        existing = fault.user or username
+        agreed = ask(f"{username} or {email} exists already. Invite {existing}, who keeps their credentials?")
         if agreed is None:
-            print_error(f"{fault} To invite the existing user, who keeps their credentials: --reuse-existing")
+            instead = "" if existing == username else f"USERNAME {existing} and "
+            print_error(f"{fault} To invite the existing user, who keeps their credentials: {instead}--reuse-existing")
             raise typer.Exit(Exit.ERROR) from fault
         if not agreed:
             print_error("nobody was invited")
             raise typer.Exit(Exit.DENIED) from fault
-        found = invited(reuse=True)
+        found = invited(existing, reuse=True)
     _print_invited("invited", found, as_json=as_json)
 
 
@@ -103,7 +111,9 @@ def pending(
     physician: Physician,
     *,
     actor: Actor,
-    every: Annotated[bool, typer.Option("--all", help="Accepted, cancelled, expired and withdrawn ones too.")] = False,
+    every: Annotated[
+        bool, typer.Option("--all", help="Accepted, declined, cancelled, expired and withdrawn ones too.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """List the open invitations, how their e-mails fare, and what to do about those that were not sent."""
@@ -165,13 +175,7 @@ def cancel(
 @managing
 def accept(
     client: ManageUsersClient,
-    token: Annotated[
-        str | None,
-        typer.Argument(
-            help="The e-mail's link, or the token in it; left out, it is read from standard input and stays out of "
-            "histories."
-        ),
-    ] = None,
+    token: Token = None,
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -184,6 +188,118 @@ def accept(
         print_done(f"{found.username} works on {found.physician}, and {credentials}", found.revision)
 
 
+@app.command("look-up")
+@managing
+def look_up(client: ManageUsersClient, token: Token = None, *, as_json: AsJson = False) -> None:
+    """What a link leads to, without using it."""
+    found = client.look_up_invitation(token_of(_link() if token is None else token))
+    if as_json:
+        print_json(plain(found))
+        return
+    print_table(
+        ["account", "user", "e-mail", "state", "may then", "until"],
+        [
+            (
+                escape(found.display_name),
+                escape(found.username),
+                escape(found.email),
+                found.state.value,
+                escape(", ".join(found.allowed)),
+                when(found.expires_at),
+            )
+        ],
+        caption="leads to setting up credentials" if found.must_set_up_credentials else "the user has credentials",
+    )
+
+
+@app.command()
+@managing
+def decline(client: ManageUsersClient, token: Token = None, *, as_json: AsJson = False) -> None:
+    """Decline an invitation. The invited person, known by the token, is the one who acts."""
+    found = client.decline_invitation(token_of(_link() if token is None else token))
+    if as_json:
+        print_json(plain(found))
+    else:
+        print_done(f"{found.username} does not want to work on {found.physician}", found.revision)
+
+
+@app.command()
+@managing
+def complete(client: ManageUsersClient, token: Token = None, *, as_json: AsJson = False) -> None:
+    """Record that the user of an accepted invitation has set up their credentials."""
+    found = client.complete_setup(token_of(_link() if token is None else token))
+    if as_json:
+        print_json(plain(found))
+    else:
+        print_done(f"{found.username} has set up their credentials", found.revision)
+
+
+@app.command()
+@managing
+def leave(
+    client: ManageUsersClient,
+    physician: Physician,
+    *,
+    actor: Actor,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give up everything that one holds oneself for PHYSICIAN."""
+    if not yes:
+        agreed = ask(f"Give up everything that {actor} holds for {physician}?")
+        if agreed is None:
+            print_error("leaving asks first, and nobody is there to answer: add --yes")
+        if not agreed:
+            raise typer.Exit(Exit.ERROR if agreed is None else Exit.DENIED)
+    revision = client.leave_account(actor, physician)
+    print_done(f"{actor} no longer works on {physician}", revision, as_json=as_json)
+
+
+@app.command()
+@managing
+def address(client: ManageUsersClient, email: Email, *, actor: Actor, as_json: AsJson = False) -> None:
+    """Ask for one's e-mail at another address: a link goes there, and nothing changes until it is used."""
+    found = client.change_address(actor, email)
+    if as_json:
+        print_json(plain(found))
+        return
+    print_done(f"a link is on its way to {email}, and works until {when(found.expires_at)}", found.revision)
+    if found.suggested_email:
+        out.print(f"Did you mean {escape(found.suggested_email)}?")
+
+
+@app.command("confirm-address")
+@managing
+def confirm_address(client: ManageUsersClient, token: Token = None, *, as_json: AsJson = False) -> None:
+    """Use the link that went to a new address."""
+    found = client.confirm_address(token_of(_link() if token is None else token))
+    if as_json:
+        print_json(plain(found))
+    else:
+        print_done(f"{found.username}'s address is {found.email}", found.revision)
+
+
+@app.command()
+def letter(
+    email: Email,
+    *,
+    number: Annotated[int, typer.Option(min=1, help="Which of the letters to this address, oldest first.")] = 1,
+    token: Annotated[bool, typer.Option("--token", help="Print only the token of its link.")] = False,
+    data_dir: Annotated[Path, typer.Option(envvar="POLICY_DATA_DIR", help="Where the service keeps its data.")] = Path(
+        ".data"
+    ),
+    wait: Annotated[float, typer.Option(help="Seconds to wait until it is written.")] = 60.0,
+) -> None:
+    """Read an e-mail that a service without mail server wrote to a file: for development."""
+    try:
+        sys.stdout.write(
+            read_letter(data_dir / "mail", email, number=number, seconds=wait, only_token=token).rstrip("\n") + "\n"
+        )
+    except LookupError as fault:
+        print_error(str(fault.args[0]))
+        raise typer.Exit(Exit.ERROR) from fault
+
+
 @app.command("list")
 @managing
 def list_members(client: ManageUsersClient, physician: Physician, *, actor: Actor, as_json: AsJson = False) -> None:
@@ -193,9 +309,15 @@ def list_members(client: ManageUsersClient, physician: Physician, *, actor: Acto
         print_json(plain(found))
         return
     print_table(
-        ["user", "e-mail", "roles", "owner"],
+        ["user", "e-mail", "roles", "owner", "set up"],
         [
-            (escape(m.username), escape(m.email), escape(", ".join(m.roles)), "yes" if m.is_owner else "")
+            (
+                escape(m.username),
+                escape(m.email),
+                escape(", ".join(m.roles)),
+                "yes" if m.is_owner else "",
+                yes_no(m.is_set_up),
+            )
             for m in found.members
         ],
         caption=f"{len(found.members)} may act for {physician}; revision {found.revision}",
@@ -278,7 +400,8 @@ def _print_invited(done: str, found: Invited, *, as_json: bool) -> None:
 
 def _states(invitation: Invitation) -> str:
     delivery = invitation.delivery
-    lines = [invitation.state.value, _fares(delivery)]
+    state = f"{invitation.state.value}, not set up yet" if invitation.awaits_setup else invitation.state.value
+    lines = [state, _fares(delivery)]
     return "\n".join([*lines, f"next try {when(delivery.next_try)}"] if delivery.next_try else lines)
 
 

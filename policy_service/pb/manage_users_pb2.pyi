@@ -18,6 +18,7 @@ class InvitationState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     INVITATION_STATE_CANCELLED: _ClassVar[InvitationState]
     INVITATION_STATE_EXPIRED: _ClassVar[InvitationState]
     INVITATION_STATE_WITHDRAWN: _ClassVar[InvitationState]
+    INVITATION_STATE_DECLINED: _ClassVar[InvitationState]
 
 class DeliveryState(int, metaclass=_enum_type_wrapper.EnumTypeWrapper):
     __slots__ = ()
@@ -33,6 +34,7 @@ INVITATION_STATE_ACCEPTED: InvitationState
 INVITATION_STATE_CANCELLED: InvitationState
 INVITATION_STATE_EXPIRED: InvitationState
 INVITATION_STATE_WITHDRAWN: InvitationState
+INVITATION_STATE_DECLINED: InvitationState
 DELIVERY_STATE_UNSPECIFIED: DeliveryState
 DELIVERY_STATE_QUEUED: DeliveryState
 DELIVERY_STATE_SENT: DeliveryState
@@ -111,7 +113,7 @@ class Delivery(_message.Message):
     def __init__(self, state: _Optional[_Union[DeliveryState, str]] = ..., next_try: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., words: _Optional[str] = ..., advice: _Optional[_Iterable[str]] = ..., our_fault: _Optional[bool] = ...) -> None: ...
 
 class Invitation(_message.Message):
-    __slots__ = ("id", "physician", "username", "email", "permissions", "state", "invited_by", "invited_at", "expires_at", "delivery")
+    __slots__ = ("id", "physician", "username", "email", "permissions", "state", "invited_by", "invited_at", "expires_at", "delivery", "awaits_setup")
     ID_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
@@ -122,6 +124,7 @@ class Invitation(_message.Message):
     INVITED_AT_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     DELIVERY_FIELD_NUMBER: _ClassVar[int]
+    AWAITS_SETUP_FIELD_NUMBER: _ClassVar[int]
     id: str
     physician: str
     username: str
@@ -132,7 +135,8 @@ class Invitation(_message.Message):
     invited_at: _timestamp_pb2.Timestamp
     expires_at: _timestamp_pb2.Timestamp
     delivery: Delivery
-    def __init__(self, id: _Optional[str] = ..., physician: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., permissions: _Optional[_Union[Permissions, _Mapping]] = ..., state: _Optional[_Union[InvitationState, str]] = ..., invited_by: _Optional[str] = ..., invited_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivery: _Optional[_Union[Delivery, _Mapping]] = ...) -> None: ...
+    awaits_setup: bool
+    def __init__(self, id: _Optional[str] = ..., physician: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., permissions: _Optional[_Union[Permissions, _Mapping]] = ..., state: _Optional[_Union[InvitationState, str]] = ..., invited_by: _Optional[str] = ..., invited_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., delivery: _Optional[_Union[Delivery, _Mapping]] = ..., awaits_setup: _Optional[bool] = ...) -> None: ...
 
 class ListInvitationsRequest(_message.Message):
     __slots__ = ("actor", "physician", "states", "page_size", "page_token")
@@ -218,6 +222,124 @@ class AcceptInvitationResponse(_message.Message):
     must_set_up_credentials: bool
     def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., must_set_up_credentials: _Optional[bool] = ...) -> None: ...
 
+class LookUpInvitationRequest(_message.Message):
+    __slots__ = ("token",)
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    def __init__(self, token: _Optional[str] = ...) -> None: ...
+
+class LookUpInvitationResponse(_message.Message):
+    __slots__ = ("physician", "display_name", "username", "email", "state", "invited_by", "allowed", "expires_at", "must_set_up_credentials")
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    STATE_FIELD_NUMBER: _ClassVar[int]
+    INVITED_BY_FIELD_NUMBER: _ClassVar[int]
+    ALLOWED_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    MUST_SET_UP_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    physician: str
+    display_name: str
+    username: str
+    email: str
+    state: InvitationState
+    invited_by: str
+    allowed: _containers.RepeatedScalarFieldContainer[str]
+    expires_at: _timestamp_pb2.Timestamp
+    must_set_up_credentials: bool
+    def __init__(self, physician: _Optional[str] = ..., display_name: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., state: _Optional[_Union[InvitationState, str]] = ..., invited_by: _Optional[str] = ..., allowed: _Optional[_Iterable[str]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., must_set_up_credentials: _Optional[bool] = ...) -> None: ...
+
+class DeclineInvitationRequest(_message.Message):
+    __slots__ = ("token", "idempotency_key")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    idempotency_key: str
+    def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class DeclineInvitationResponse(_message.Message):
+    __slots__ = ("revision", "username", "physician")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    username: str
+    physician: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
+
+class CompleteSetupRequest(_message.Message):
+    __slots__ = ("token", "idempotency_key")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    idempotency_key: str
+    def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class CompleteSetupResponse(_message.Message):
+    __slots__ = ("revision", "username", "physician")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    username: str
+    physician: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
+
+class LeaveAccountRequest(_message.Message):
+    __slots__ = ("actor", "physician", "idempotency_key")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    actor: str
+    physician: str
+    idempotency_key: str
+    def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class LeaveAccountResponse(_message.Message):
+    __slots__ = ("revision",)
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+
+class ChangeAddressRequest(_message.Message):
+    __slots__ = ("actor", "email", "idempotency_key")
+    ACTOR_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    actor: str
+    email: str
+    idempotency_key: str
+    def __init__(self, actor: _Optional[str] = ..., email: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ChangeAddressResponse(_message.Message):
+    __slots__ = ("revision", "expires_at", "suggested_email")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
+    SUGGESTED_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    expires_at: _timestamp_pb2.Timestamp
+    suggested_email: str
+    def __init__(self, revision: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
+
+class ConfirmAddressRequest(_message.Message):
+    __slots__ = ("token", "idempotency_key")
+    TOKEN_FIELD_NUMBER: _ClassVar[int]
+    IDEMPOTENCY_KEY_FIELD_NUMBER: _ClassVar[int]
+    token: str
+    idempotency_key: str
+    def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
+
+class ConfirmAddressResponse(_message.Message):
+    __slots__ = ("revision", "username", "email")
+    REVISION_FIELD_NUMBER: _ClassVar[int]
+    USERNAME_FIELD_NUMBER: _ClassVar[int]
+    EMAIL_FIELD_NUMBER: _ClassVar[int]
+    revision: int
+    username: str
+    email: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
+
 class ListMembersRequest(_message.Message):
     __slots__ = ("actor", "physician")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
@@ -227,16 +349,18 @@ class ListMembersRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("username", "email", "roles", "is_owner")
+    __slots__ = ("username", "email", "roles", "is_owner", "is_set_up")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     IS_OWNER_FIELD_NUMBER: _ClassVar[int]
+    IS_SET_UP_FIELD_NUMBER: _ClassVar[int]
     username: str
     email: str
     roles: _containers.RepeatedScalarFieldContainer[str]
     is_owner: bool
-    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., is_owner: _Optional[bool] = ...) -> None: ...
+    is_set_up: bool
+    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., is_owner: _Optional[bool] = ..., is_set_up: _Optional[bool] = ...) -> None: ...
 
 class ListMembersResponse(_message.Message):
     __slots__ = ("members", "revision")

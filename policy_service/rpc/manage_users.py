@@ -7,6 +7,7 @@ from functools import partial
 from typing import Any, TypeVar, cast
 
 from policy_service import custom_roles, manage_users
+from policy_service.address_changes import AddressChanges
 from policy_service.addresses import suggestion
 from policy_service.authority import standing
 from policy_service.custom_roles import RoleDefinition
@@ -18,6 +19,7 @@ from policy_service.rpc.manage_values import (
     MOST_DISPLAY_NAME,
     MOST_INVITATIONS,
     encode_invitation,
+    encode_looked,
     encode_page_token,
     parse_actor,
     parse_address,
@@ -31,6 +33,7 @@ from policy_service.rpc.manage_values import (
     parse_which_role,
     parse_who,
     response_type,
+    what_to_keep,
 )
 from policy_service.store import Store, Transaction
 from policy_service.vocabulary import (
@@ -53,6 +56,7 @@ class ManageUsersService:
         store: Store,
         model: Model,
         invitations: Invitations,
+        addresses: AddressChanges,
         *,
         clock: Callable[[], datetime],
         written: Callable[[], None],
@@ -61,6 +65,7 @@ class ManageUsersService:
         self._store = store
         self._model = model
         self._invitations = invitations
+        self._addresses = addresses
         self._clock = clock
         self._written = written
 
@@ -77,7 +82,7 @@ class ManageUsersService:
             )
 
         async def story(tx: Transaction) -> pb.RegisterPhysicianResponse:
-            await manage_users.register(tx, physician, owner, title)
+            await manage_users.register(tx, physician, owner, title, actor=actor, now=self._clock())
             return pb.RegisterPhysicianResponse()
 
         return await self._write(request, caller, actor, story)
@@ -164,6 +169,68 @@ class ManageUsersService:
 
         return await self._write(request, caller, "", story)
 
+    async def look_up_invitation(
+        self,
+        request: pb.LookUpInvitationRequest,
+        caller: str,  # noqa: ARG002 - the guard has seen to it.
+    ) -> pb.LookUpInvitationResponse:
+        """See ManageUsersService.LookUpInvitation in manage_users.proto."""
+        async with self._store.reading() as look:
+            return encode_looked(await self._invitations.look_up(look, request.token, now=self._clock()))
+
+    async def decline_invitation(
+        self, request: pb.DeclineInvitationRequest, caller: str
+    ) -> pb.DeclineInvitationResponse:
+        """See ManageUsersService.DeclineInvitation in manage_users.proto."""
+
+        async def story(tx: Transaction) -> pb.DeclineInvitationResponse:
+            declined = await self._invitations.decline(tx, request.token, now=self._clock())
+            return pb.DeclineInvitationResponse(username=declined.user, physician=declined.physician)
+
+        return await self._write(request, caller, "", story)
+
+    async def complete_setup(self, request: pb.CompleteSetupRequest, caller: str) -> pb.CompleteSetupResponse:
+        """See ManageUsersService.CompleteSetup in manage_users.proto."""
+
+        async def story(tx: Transaction) -> pb.CompleteSetupResponse:
+            done = await self._invitations.complete_setup(tx, request.token)
+            return pb.CompleteSetupResponse(username=done.user, physician=done.physician)
+
+        return await self._write(request, caller, "", story)
+
+    async def leave_account(self, request: pb.LeaveAccountRequest, caller: str) -> pb.LeaveAccountResponse:
+        """See ManageUsersService.LeaveAccount in manage_users.proto."""
+        with Fields() as fields:
+            actor = fields.read(parse_actor, request.actor)
+            physician = fields.read(parse_physician, request.physician)
+
+        async def story(tx: Transaction) -> pb.LeaveAccountResponse:
+            await manage_users.leave(tx, self._model, physician, actor=actor)
+            return pb.LeaveAccountResponse()
+
+        return await self._write(request, caller, actor, story)
+
+    async def change_address(self, request: pb.ChangeAddressRequest, caller: str) -> pb.ChangeAddressResponse:
+        """See ManageUsersService.ChangeAddress in manage_users.proto."""
+        with Fields() as fields:
+            actor = fields.read(parse_actor, request.actor)
+            email = fields.read(parse_address, request.email)
+
+        async def story(tx: Transaction) -> pb.ChangeAddressResponse:
+            until = await self._addresses.ask(tx, actor, email, now=self._clock())
+            return pb.ChangeAddressResponse(expires_at=until, suggested_email=suggestion(email))
+
+        return await self._write(request, caller, actor, story)
+
+    async def confirm_address(self, request: pb.ConfirmAddressRequest, caller: str) -> pb.ConfirmAddressResponse:
+        """See ManageUsersService.ConfirmAddress in manage_users.proto."""
+
+        async def story(tx: Transaction) -> pb.ConfirmAddressResponse:
+            user, email = await self._addresses.confirm(tx, request.token, now=self._clock())
+            return pb.ConfirmAddressResponse(username=user, email=email)
+
+        return await self._write(request, caller, "", story)
+
     async def list_members(self, request: pb.ListMembersRequest, caller: str) -> pb.ListMembersResponse:  # noqa: ARG002
         """See ManageUsersService.ListMembers in manage_users.proto."""
         with Fields() as fields:
@@ -173,7 +240,13 @@ class ManageUsersService:
             found = await manage_users.members(look, self._model, physician, actor=actor)
         return pb.ListMembersResponse(
             members=[
-                pb.Member(username=member.user, email=member.email, roles=member.roles, is_owner=member.is_owner)
+                pb.Member(
+                    username=member.user,
+                    email=member.email,
+                    roles=member.roles,
+                    is_owner=member.is_owner,
+                    is_set_up=member.is_set_up,
+                )
                 for member in found
             ],
             revision=look.revision,
@@ -292,15 +365,16 @@ class ManageUsersService:
             request.DESCRIPTOR.full_name.encode() + b"\0" + request.SerializeToString(deterministic=True)
         ).digest()
         async with self._store.transaction(caller=caller, actor=actor) as tx:
-            kept = await tx.kept_answer(key, digest) if key else None
-            if kept is not None:
-                return cast(Response, response_type(request).FromString(kept))
+            before = await tx.kept_answer(key, digest, self._clock()) if key else None
+            if before is not None:
+                return cast(Response, response_type(request).FromString(before))
             response = await story(tx)
             response.revision = tx.written.revision
+            kept = what_to_keep(key, digest, request, response, tx.user)
             if key:
-                await tx.keep_answer(key, digest, response.SerializeToString())
+                await tx.keep_answer(kept)
         if key and not tx.written.changed:
             # What changed nothing was taken back whole, the kept answer with it.
-            await self._store.keep_answer(caller, key, digest, response.SerializeToString())
+            await self._store.keep_answer(caller, kept)
         self._written()
         return response

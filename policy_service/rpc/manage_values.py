@@ -3,16 +3,17 @@
 import base64
 import binascii
 from collections.abc import Iterable
-from datetime import datetime
+from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
 
 from policy_service.addresses import parse_email, refuse_name
 from policy_service.custom_roles import RoleDefinition
 from policy_service.delivery import advice
-from policy_service.invitations import Holding
+from policy_service.invitations import Holding, Looked
 from policy_service.pb import manage_users_pb2 as pb
 from policy_service.rpc.fields import Fields, invalid, parse_text
+from policy_service.store.answers import Kept
 from policy_service.store.invitations import DeliveryState, Invitation, InvitationState
 from policy_service.vocabulary import (
     Physician,
@@ -42,6 +43,29 @@ _DELIVERIES: Final[dict[DeliveryState, pb.DeliveryState]] = {
 def response_type(request: Any) -> Any:
     """The message that answers a request: by the contract's own naming, XRequest and XResponse."""
     return getattr(pb, request.DESCRIPTOR.name.removesuffix("Request") + "Response")
+
+
+def what_to_keep(key: str, digest: bytes, request: Any, response: Any, user: str) -> Kept:
+    """An answer as it is kept: of a role, or of the users named in it, in the request, or by the change (``user``).
+
+    An answer about an invitation or a link ends with that. That an account
+    was opened stays true.
+    """
+    named = {user, getattr(request, "username", ""), getattr(response, "username", "")} - {""}
+    role = getattr(request, "role", "")
+    if role or isinstance(request, pb.RegisterPhysicianRequest):
+        named = set()
+    ends = getattr(response, "invitation", response)
+    return Kept(
+        key=key,
+        digest=digest,
+        answer=response.SerializeToString(),
+        revision=response.revision,
+        physician=getattr(request, "physician", "") or getattr(response, "physician", "") or None,
+        users=tuple(sorted(named)),
+        role=role,
+        stands_until=ends.expires_at.ToDatetime(tzinfo=UTC) if hasattr(ends, "expires_at") else None,
+    )
 
 
 def parse_actor(text: str) -> User:
@@ -161,7 +185,26 @@ def encode_invitation(found: Invitation, now: datetime) -> pb.Invitation:
             state=_DELIVERIES.get(found.delivery, pb.DELIVERY_STATE_UNSPECIFIED),
             next_try=found.next_try if waiting else None,
             words=found.words,
-            advice=advice(found.delivery, our_fault=found.our_fault) if state is InvitationState.PENDING else (),
+            advice=advice(found.delivery, our_fault=found.our_fault)
+            if state is InvitationState.PENDING or found.awaits_setup
+            else (),
             our_fault=found.our_fault,
         ),
+        awaits_setup=found.awaits_setup,
+    )
+
+
+def encode_looked(found: Looked) -> pb.LookUpInvitationResponse:
+    """What a link leads to."""
+    invitation = found.invitation
+    return pb.LookUpInvitationResponse(
+        physician=invitation.physician,
+        display_name=found.title,
+        username=invitation.user,
+        email=invitation.email,
+        state=_STATE_NUMBERS[invitation.state],
+        invited_by=invitation.invited_by,
+        allowed=found.allowed,
+        expires_at=invitation.expires_at,
+        must_set_up_credentials=found.must_set_up,
     )

@@ -10,11 +10,11 @@ import asyncpg
 
 from policy_service.endings import end_if_cancelled
 from policy_service.errors import OutcomeUnknown, StartError, StoreUnavailable, TooManyLongReads
-from policy_service.store import decisions, log, outbox, rules
+from policy_service.store import answers, decisions, log, outbox, rules
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
-from policy_service.store.transaction import KEEP_ANSWER, Transaction, begin
+from policy_service.store.transaction import Transaction, begin
 from policy_service.vocabulary import Held
 
 CHANNEL: Final = "policy_revision"
@@ -167,10 +167,10 @@ class Store:
         with translated():
             return (await rules.held(self._pool)).revision
 
-    async def keep_answer(self, caller: str, key: str, digest: bytes, answer: bytes) -> None:
+    async def keep_answer(self, caller: str, kept: answers.Kept) -> None:
         """Keep an answer for the next time an idempotency key is used. Raises StoreUnavailable."""
         with translated():
-            await self._pool.execute(KEEP_ANSWER, caller, key, digest, answer)
+            await answers.keep(self._pool, caller, kept)
 
     async def claim_mail(self, now: datetime, lease_until: datetime, most: int) -> list[outbox.Claimed]:
         """Take e-mails whose time has come. Raises StoreUnavailable."""

@@ -28,7 +28,7 @@ GRANT SELECT ON alembic_version, casbin_rule TO {role};
 GRANT SELECT, UPDATE ON policy_revision TO {role};
 GRANT SELECT, INSERT, UPDATE (until_revision) ON rules TO {role};
 GRANT SELECT, INSERT ON changes, decisions, decision_replicas, physicians TO {role};
-GRANT SELECT, INSERT, UPDATE ON invitations, outbox TO {role};
+GRANT SELECT, INSERT, UPDATE ON invitations, outbox, address_changes TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON users TO {role};
 GRANT SELECT, INSERT, DELETE ON idempotency TO {role};
 GRANT EXECUTE ON FUNCTION decisions_make_day(date), decisions_drop_before(date) TO {role};

@@ -19,6 +19,16 @@ class InvitationState(StrEnum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
+
+
+class Purpose(StrEnum):
+    """What an e-mail is for."""
+
+    INVITATION = "invitation"
+    SETUP = "setup"
+    ADDRESS = "address"
+    ADDRESS_NOTICE = "address_notice"
 
 
 class DeliveryState(StrEnum):
@@ -52,6 +62,8 @@ class Invitation:
     next_try: datetime | None
     words: str
     our_fault: bool
+    awaits_setup: bool
+    """Accepted, and its user works here and has not set up their credentials: the last link leads back to that."""
 
     def is_open(self, now: datetime) -> bool:
         """May it still be accepted?"""
@@ -64,9 +76,19 @@ class Invitation:
         return self.state
 
 
-_COLUMNS = """
+# Who was taken off the account, and came back by another invitation, goes on with that one.
+_AWAITS_SETUP = """
+(i.state = 'accepted'
+ AND EXISTS (SELECT FROM users u WHERE u.username = i.username AND u.set_up_revision IS NULL)
+ AND EXISTS (SELECT FROM rules r WHERE r.until_revision IS NULL AND r.domain = 'physician:' || i.physician
+             AND r.ptype = 'g' AND r.v0 = 'user:' || i.username)
+ AND NOT EXISTS (SELECT FROM invitations later WHERE later.physician = i.physician AND later.username = i.username
+                 AND later.state = 'accepted' AND later.closed_at_revision > i.closed_at_revision))
+"""
+_COLUMNS = f"""
 i.id, i.physician, i.username, i.email, i.roles, i.actions, i.state, i.invited_by, i.invited_at, i.expires_at,
-i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words, o.our_fault
+i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words, o.our_fault,
+{_AWAITS_SETUP} AS awaits_setup
 """
 _FROM = "FROM invitations i JOIN outbox o ON o.invitation = i.id AND o.generation = i.generation"
 _ADD = """
@@ -75,8 +97,8 @@ INSERT INTO invitations (id, physician, username, email, roles, actions, state, 
 VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
 """
 _ENQUEUE = """
-INSERT INTO outbox (invitation, generation, state, message_id, next_try, queued_at, physician, address)
-VALUES ($1, $2, 'queued', $3, $4, $4, $5, lower($6))
+INSERT INTO outbox (invitation, generation, state, message_id, next_try, purpose, queued_at, physician, address)
+VALUES ($1, $2, 'queued', $3, $4, $5, $4, $6, lower($7))
 """
 _ONE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.id = $2"
 _OPEN_FOR = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.username = $2 AND i.state = 'pending'"
@@ -84,9 +106,15 @@ _OPEN_WITH_ROLE = f"""
 SELECT {_COLUMNS} {_FROM}
 WHERE i.physician = $1 AND i.state = 'pending' AND i.expires_at > now() AND $2 = ANY(i.roles)
 """
-_OPEN_ELSEWHERE = """
-SELECT EXISTS (SELECT FROM invitations WHERE physician <> $1 AND username = $2 AND state = 'pending')
+_OPEN_OF_USER = f"""
+SELECT {_COLUMNS} {_FROM} WHERE i.username = $1 AND i.state = 'pending' AND i.expires_at > $2 ORDER BY i.id
 """
+# The same name at the same address: nobody else took it meanwhile.
+_READDRESS_EXPIRED = """
+UPDATE invitations SET email = $3
+WHERE username = $1 AND state = 'pending' AND lower(email) = lower($2) AND expires_at <= $4
+"""
+_OF_TOKEN = f"SELECT {_COLUMNS} {_FROM} WHERE i.token_hash = $1"
 _PAGE = f"""
 SELECT {_COLUMNS} {_FROM}
 WHERE i.physician = $1 AND i.invited_at_revision < $2
@@ -100,7 +128,7 @@ WHERE id = $1 RETURNING generation
 # Under the lock: a second use of the token, a cancel or an expiry finds no row.
 _OPEN_LINK = "SELECT id FROM invitations WHERE token_hash = $1 AND state = 'pending' AND expires_at > $2"
 _CONSUME = """
-UPDATE invitations SET state = 'accepted', closed_at_revision = $2
+UPDATE invitations SET state = $3, closed_at_revision = $2
 WHERE id = $1 AND state = 'pending' RETURNING physician, id
 """
 _CLOSE = """
@@ -126,6 +154,7 @@ def _invitation(record: Any) -> Invitation:
         next_try=record["next_try"],
         words=record["words"],
         our_fault=record["our_fault"],
+        awaits_setup=record["awaits_setup"],
     )
 
 
@@ -160,7 +189,7 @@ async def add(
         token_hash,
         tx.revision,
     )
-    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now, physician, email)
+    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now, Purpose.INVITATION, physician, email)
 
 
 async def one(tx: Transaction, physician: Physician, wanted: str) -> Invitation | None:
@@ -175,9 +204,20 @@ async def open_for(tx: Transaction, physician: Physician, user: User) -> Invitat
     return _invitation(record) if record else None
 
 
-async def is_open_elsewhere(tx: Transaction, physician: Physician, user: User) -> bool:
-    """Has the user an invitation of another account that nobody closed?"""
-    return bool(await tx.connection.fetchval(_OPEN_ELSEWHERE, physician, user))
+async def open_of(tx: Transaction, user: User, now: datetime) -> list[Invitation]:
+    """The user's invitations, of all accounts, that can still be accepted."""
+    return [_invitation(record) for record in await tx.connection.fetch(_OPEN_OF_USER, user, now)]
+
+
+async def readdress_expired(tx: Transaction, user: User, before: str, email: str, now: datetime) -> None:
+    """Let the user's expired invitations go, if they are sent again, where the user is now."""
+    await tx.connection.execute(_READDRESS_EXPIRED, user, before, email, now)
+
+
+async def of_token(source: Transaction | Reading, token_hash: bytes) -> Invitation | None:
+    """The invitation whose last link has this token, whatever became of it."""
+    record = await source.connection.fetchrow(_OF_TOKEN, token_hash)
+    return _invitation(record) if record else None
 
 
 async def open_with_role(tx: Transaction, physician: Physician, role: Role) -> list[Invitation]:
@@ -204,19 +244,20 @@ async def renew(
     message_id: str,
     now: datetime,
 ) -> None:
-    """Replace the link, and queue its e-mail."""
+    """Replace the link, and queue its e-mail: one that invites, or one that leads back to the set-up."""
     await tx.touch("invitations", wanted.id)
     generation = await tx.connection.fetchval(_RENEW, wanted.id, token_hash, email, expires_at)
-    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now, wanted.physician, email)
+    purpose = Purpose.SETUP if wanted.awaits_setup else Purpose.INVITATION
+    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now, purpose, wanted.physician, email)
 
 
-async def consume(tx: Transaction, token_hash: bytes, now: datetime) -> Invitation | None:
-    """Close the open invitation of this token as accepted; None if there is none."""
+async def consume(tx: Transaction, token_hash: bytes, now: datetime, state: InvitationState) -> Invitation | None:
+    """Close the open invitation of this token as accepted or declined; None if there is none."""
     wanted = await tx.connection.fetchval(_OPEN_LINK, token_hash, now)
     if wanted is None:
         return None
     await tx.touch("invitations", wanted)
-    record = await tx.connection.fetchrow(_CONSUME, wanted, tx.revision)
+    record = await tx.connection.fetchrow(_CONSUME, wanted, tx.revision, state)
     return await one(tx, record["physician"], record["id"]) if record else None
 
 

@@ -18,7 +18,7 @@ SELECT (SELECT count(*) FROM users) AS users, (SELECT count(*) FROM physicians) 
        (SELECT count(*) FROM invitations WHERE state = 'pending') AS invitations
 """
 _USERS: Final = """
-SELECT username, email, active_since_revision IS NOT NULL AS is_active FROM users ORDER BY username
+SELECT username, email, set_up_revision IS NOT NULL AS is_set_up FROM users ORDER BY username
 """
 _PHYSICIANS: Final = "SELECT physician, owner, display_name FROM physicians ORDER BY physician"
 _RULES: Final = """
@@ -40,6 +40,9 @@ VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, decode($11, 'hex'), 
 _ADD_MAIL: Final = """
 INSERT INTO outbox (invitation, generation, message_id, state, next_try, queued_at, physician, address)
 VALUES ($1, $2, $3, $4, now(), $5, $6, lower($7))
+"""
+_FORGET_INVITED: Final = """
+DELETE FROM users WHERE set_up_revision IS NULL AND NOT EXISTS (SELECT FROM rules WHERE v0 = 'user:' || username)
 """
 TABLES: Final = ("user", "physician", "rule", "invitation")
 
@@ -71,9 +74,14 @@ async def add_users(tx: Transaction, found: Iterable[list[Any]]) -> None:
     await _copy(
         tx,
         "users",
-        ("username", "email", "created_at_revision", "active_since_revision"),
-        ((name, email, tx.revision, tx.revision if active else None) for name, email, active in found),
+        ("username", "email", "created_at_revision", "active_since_revision", "set_up_revision"),
+        ((name, email, *(tx.revision,) * 2, tx.revision if set_up else None) for name, email, set_up in found),
     )
+
+
+async def forget_invited(tx: Transaction) -> None:
+    """Drop users without credentials or access: older files hold whoever was only invited among the users."""
+    await tx.connection.execute(_FORGET_INVITED)
 
 
 async def add_physicians(tx: Transaction, found: Iterable[list[Any]]) -> None:

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from policy_service.store.invitations import DeliveryState
+from policy_service.store.invitations import DeliveryState, Purpose
 from policy_service.store.transaction import Transaction
 from policy_service.vocabulary import Physician, User
 
@@ -16,23 +16,30 @@ WHERE id IN (
     WHERE state IN ('queued', 'delayed') AND next_try <= $1 AND (leased_until IS NULL OR leased_until <= $1)
     ORDER BY next_try LIMIT $3 FOR UPDATE SKIP LOCKED
 )
-RETURNING id, invitation, generation, message_id, attempts
+RETURNING id, coalesce(invitation, address_change) AS invitation, generation, message_id, attempts, purpose
 """
 _LETTER = """
 SELECT i.physician, i.username, i.email, i.roles, i.actions, i.expires_at, i.token_hash, p.display_name,
-       u.active_since_revision IS NOT NULL AS is_active,
+       u.set_up_revision IS NOT NULL AS is_active,
        ARRAY(SELECT DISTINCT substr(v0, 6) FROM rules
              WHERE until_revision IS NULL AND domain = '*' AND ptype = 'p') AS built_in
 FROM invitations i JOIN physicians p USING (physician) LEFT JOIN users u USING (username)
-WHERE i.id = $1 AND i.generation = $2 AND i.state = 'pending' AND i.expires_at > $3
+WHERE i.id = $1 AND i.generation = $2 AND i.expires_at > $3
+  AND i.state = CASE $4 WHEN 'setup' THEN 'accepted' ELSE 'pending' END
+  AND ($4 <> 'setup' OR u.set_up_revision IS NULL)
+"""
+_ADDRESS_LETTER = """
+SELECT username, email, before, expires_at, token_hash FROM address_changes
+WHERE id = $1 AND CASE $3 WHEN 'address_notice' THEN state = 'confirmed' ELSE state = 'pending' AND expires_at > $2 END
 """
 _RECORD = """
 UPDATE outbox SET state = $2, words = $3, next_try = $4, our_fault = $5, leased_until = NULL WHERE id = $1
 """
 _NOT_DONE = """
 SELECT o.state, count(*) AS letters FROM outbox o
-JOIN invitations i ON i.id = o.invitation AND i.generation = o.generation AND i.state = 'pending'
-WHERE o.state IN ('queued', 'delayed', 'failed') GROUP BY o.state
+LEFT JOIN invitations i ON i.id = o.invitation
+WHERE (i.id IS NULL OR i.generation = o.generation AND (i.state = 'pending' OR o.purpose = 'setup'))
+  AND o.state IN ('queued', 'delayed', 'failed') GROUP BY o.state
 """
 # The oldest of so many last letters: when it falls out of the time that counts, another may be sent.
 _OLDEST_OF = {
@@ -55,14 +62,16 @@ class Claimed:
 
     id: int
     invitation: str
+    """What it is about: an invitation, or a change of address."""
     generation: int
     message_id: str
     attempts: int
+    purpose: str = Purpose.INVITATION
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """What an invitation's e-mail says, and to whom."""
+    """What an e-mail says, and to whom."""
 
     physician: Physician
     title: str
@@ -71,10 +80,14 @@ class Letter:
     roles: tuple[str, ...]
     actions: tuple[str, ...]
     expires_at: datetime
-    token_hash: bytes
+    token_hash: bytes | None
+    """None where the e-mail has no link."""
     is_active: bool
     built_in: frozenset[str] = frozenset()
     """Names of the roles that hold in every account."""
+    purpose: Purpose = Purpose.INVITATION
+    new_email: str = ""
+    """In a notice: the address that took this one's place."""
 
 
 async def claim(connection: Any, now: datetime, lease_until: datetime, most: int) -> list[Claimed]:
@@ -84,7 +97,10 @@ async def claim(connection: Any, now: datetime, lease_until: datetime, most: int
 
 async def letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | None:
     """What to send; None if the invitation no longer stands, or another link took this one's place."""
-    found = await connection.fetchrow(_LETTER, claimed.invitation, claimed.generation, now)
+    purpose = Purpose(claimed.purpose)
+    if purpose in (Purpose.ADDRESS, Purpose.ADDRESS_NOTICE):
+        return await _address_letter(connection, claimed, now)
+    found = await connection.fetchrow(_LETTER, claimed.invitation, claimed.generation, now, purpose)
     if found is None:
         return None
     return Letter(
@@ -98,6 +114,28 @@ async def letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | N
         token_hash=found["token_hash"],
         is_active=bool(found["is_active"]),
         built_in=frozenset(found["built_in"]),
+        purpose=purpose,
+    )
+
+
+async def _address_letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | None:
+    """To the new address for confirmation, or to the old one so that it is known there."""
+    found = await connection.fetchrow(_ADDRESS_LETTER, claimed.invitation, now, claimed.purpose)
+    if found is None:
+        return None
+    is_notice = claimed.purpose == Purpose.ADDRESS_NOTICE
+    return Letter(
+        physician=Physician(""),
+        title="",
+        user=found["username"],
+        email=found["before"] if is_notice else found["email"],
+        roles=(),
+        actions=(),
+        expires_at=found["expires_at"],
+        token_hash=None if is_notice else found["token_hash"],
+        is_active=True,
+        purpose=Purpose(claimed.purpose),
+        new_email=found["email"],
     )
 
 

@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from policy_service.store import rules
-from policy_service.vocabulary import Held, Row
+from policy_service.vocabulary import Held, Physician, Row
+
+_TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
 
 
 class Reading:
@@ -36,6 +38,10 @@ class Reading:
     async def changed_domains(self, since: int) -> set[str]:
         """Every domain of which a row began or ended after ``since``."""
         return await rules.changed_domains(self.connection, since)
+
+    async def title_of(self, physician: Physician) -> str:
+        """How the account is called in texts for people."""
+        return str(await self.connection.fetchval(_TITLE, physician) or physician)
 
     def every_row(self) -> AsyncIterator[tuple[str, str, str, str, str, str]]:
         """All rows as (domain, ptype, v0 … v3), domain by domain."""

@@ -1,4 +1,4 @@
-"""Users, physicians and invitations as the change log vouches for them: by a digest of each row before and after.
+"""Users, physicians, invitations and changes of address as the change log vouches for them: by digests of each row.
 
 Their rows change in place, so an entry names every row that its change touched
 with two SHA-256 digests. What an import brought, and what was there before entries
@@ -31,6 +31,13 @@ class Table:
 
 
 TABLES: Final = {
+    "address_changes": Table(
+        key="id",
+        columns=(
+            *("id", "username", "email", "before", "state", "asked_at", "expires_at", "token_hash"),
+            *("asked_at_revision", "closed_at_revision"),
+        ),
+    ),
     "invitations": Table(
         key="id",
         columns=(
@@ -39,7 +46,9 @@ TABLES: Final = {
         ),
     ),
     "physicians": Table(key="physician", columns=("physician", "owner", "display_name", "registered_at_revision")),
-    "users": Table(key="username", columns=("username", "email", "created_at_revision", "active_since_revision")),
+    "users": Table(
+        key="username", columns=("username", "email", "created_at_revision", "active_since_revision", "set_up_revision")
+    ),
 }
 
 

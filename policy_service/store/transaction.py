@@ -4,13 +4,14 @@ import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 import structlog
 
 from policy_service.chain import START, Entry
-from policy_service.errors import IdempotencyKeyReused, PhysicianExists
-from policy_service.store import records, rules
+from policy_service.errors import PhysicianExists
+from policy_service.store import answers, records, rules
 from policy_service.vocabulary import Held, Origin, Physician, Row, User, row_fault
 
 log = structlog.get_logger(__name__)
@@ -39,11 +40,9 @@ SELECT ptype, v0, v1, v2, v3 FROM rules
 WHERE until_revision IS NULL AND origin = 'seed' AND domain IN ('*', 'system')
 """
 _ADD_USER = """
-INSERT INTO users (username, created_at_revision, active_since_revision) VALUES ($1, $2, $2)
-ON CONFLICT (username) DO UPDATE SET active_since_revision = coalesce(users.active_since_revision, $2)
+INSERT INTO users (username, created_at_revision, active_since_revision, set_up_revision) VALUES ($1, $2, $2, $2)
+ON CONFLICT (username) DO NOTHING
 """
-_KEPT_ANSWER = "SELECT digest, answer FROM idempotency WHERE caller = $1 AND key = $2"
-KEEP_ANSWER = "INSERT INTO idempotency (caller, key, digest, answer) VALUES ($1, $2, $3, $4) ON CONFLICT DO NOTHING"
 _ADD_PHYSICIAN = """
 INSERT INTO physicians (physician, owner, display_name, registered_at_revision) VALUES ($1, $2, $3, $4)
 ON CONFLICT (physician) DO NOTHING RETURNING physician
@@ -70,6 +69,8 @@ class Transaction:
         self._caller, self._actor, self._reason = caller, actor, reason
         self._story: dict[str, Any] | None = None
         self._before: dict[tuple[str, str], str | None] = {}
+        self.user = ""
+        """Whom the change says that it is about, beside its rows."""
         self.committing: str | None = None
         """The database's name of this transaction, from when it was told to commit."""
 
@@ -77,18 +78,13 @@ class Transaction:
         """Name the acting person, where only what was read could tell who that is."""
         self._actor = actor
 
-    async def kept_answer(self, key: str, digest: bytes) -> bytes | None:
-        """The answer given before under an idempotency key; raises IdempotencyKeyReused for another request's."""
-        kept = await self.connection.fetchrow(_KEPT_ANSWER, self._caller, key)
-        if kept is None:
-            return None
-        if kept["digest"] != digest:
-            raise IdempotencyKeyReused(key=key)
-        return bytes(kept["answer"])
+    async def kept_answer(self, key: str, digest: bytes, now: datetime) -> bytes | None:
+        """The answer given before under an idempotency key, if it still stands; see ``answers.kept``."""
+        return await answers.kept(self.connection, self._caller, key, digest, now)
 
-    async def keep_answer(self, key: str, digest: bytes, answer: bytes) -> None:
+    async def keep_answer(self, kept: answers.Kept) -> None:
         """Keep an answer for the next time the key is used."""
-        await self.connection.execute(KEEP_ANSWER, self._caller, key, digest, answer)
+        await answers.keep(self.connection, self._caller, kept)
 
     @property
     def written(self) -> Written:
@@ -126,7 +122,7 @@ class Transaction:
             self._before[table, key] = await records.digest(self.connection, table, key)
 
     async def add_user(self, user: User) -> None:
-        """Note a user who has credentials, and may be known already."""
+        """Note a user who has credentials, or is known already."""
         await self.touch("users", user)
         await self.connection.execute(_ADD_USER, user, self.revision)
 
@@ -160,6 +156,7 @@ class Transaction:
             # Whatever way a row came: what a policy file may not say, the service may not write.
             if fault := row_fault(row.ptype, row.values):
                 raise ValueError(f"not a row of policy: {fault}")
+        self.user = str((detail or {}).get("user", ""))
         await rules.write(self.connection, self.revision, before, after, origin)
         self._story = {
             "kind": kind,

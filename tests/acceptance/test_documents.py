@@ -1,13 +1,10 @@
 """The README's commands and snippets, run as they are written, but for the port."""
 
-import json
 import os
 import re
 import shlex
 import subprocess
 import sys
-import time
-from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
@@ -15,7 +12,6 @@ import pytest
 from tests.acceptance.conftest import BIN, Service, patient_clients
 from tests.support.command import run_command
 from tests.support.patience import PATIENCE
-from tests.support.people import token_in
 
 ROOT = Path(__file__).parents[2]
 
@@ -39,35 +35,6 @@ def test_the_readmes_commands_answer(service):
             comment = line.partition("#")[2].strip()
             if comment.startswith("denied"):
                 assert run.stdout.startswith(comment)
-
-
-def test_the_story_of_manage_users_runs_as_written(service):
-    lines = [line for block in blocks("docs/manage-users.md", "sh") for line in block.splitlines()]
-    assert len(lines) >= 11
-    with service.running():
-        for line in lines:
-            words = line.split()[1:]
-            if "TOKEN" in words:
-                words[words.index("TOKEN")] = token_for(service, "nina@clinic.example")
-            if "INVITATION" in words:
-                pending = json.loads(service.cli("users", "pending", "dr-osei", "--as", "ama", "--json").stdout)
-                words[words.index("INVITATION")] = pending[0]["id"]
-            run = service.cli(*words)
-            assert run.returncode == 0, (line, run.stdout, run.stderr)
-        assert service.cli("check", "nina", "dr-osei", "claim:submit").returncode == 0
-        assert service.cli("check", "mia", "dr-osei", "claim:view").returncode == 1
-
-
-def token_for(service: Service, address: str) -> str:
-    """The token in the e-mail that development mode wrote for an address; waits until it is there."""
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        for path in (service.data_dir / "mail").glob("*.eml"):
-            message = message_from_bytes(path.read_bytes(), policy=policy.default)
-            if message["To"] == address:
-                return token_in(message)
-        time.sleep(0.01)
-    raise AssertionError(f"no e-mail for {address}")
 
 
 @pytest.mark.parametrize("name", ["README.md", "clients/python/README.md"])

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator
+from datetime import datetime
 
 import pytest
 
@@ -44,10 +45,10 @@ async def reached(app: App, revision: int) -> None:
                 await asyncio.to_thread(app.replica.at, revision)
 
 
-async def grant(app: App, physician: str, user: str, role: str) -> int:
+async def grant(app: App, physician: str, user: str, role: str, now: datetime | None = None) -> int:
     """Give a role; the revision."""
     written = await manage_users.grant(
-        app.store, Physician(physician), User(user), Role(role), caller="test", actor="test"
+        app.store, Physician(physician), User(user), Role(role), caller="test", actor="test", now=now
     )
     return written.revision
 

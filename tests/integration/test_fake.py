@@ -67,7 +67,7 @@ def world_of(app: App, database: str, data_dir: Any, wire: Wire, management: Wir
         users=management,
         token=token,
         pass_time=clock.move,
-        grant=lambda user, physician, role: grant(app, physician, user, role),
+        grant=lambda user, physician, role: grant(app, physician, user, role, clock()),
     )
 
 
@@ -140,6 +140,10 @@ _steps = [
     st.tuples(st.just("accept"), _number),
     st.tuples(st.just("cancel"), _number),
     st.tuples(st.just("resend"), _number, st.sampled_from(("", "else@clinic.example", "ann@clinic.example"))),
+    st.tuples(st.just("decline"), _number),
+    st.tuples(st.just("complete"), _number),
+    st.tuples(st.just("look_up"), _number),
+    st.tuples(st.just("leave")),
     st.tuples(st.just("edit"), _user, _holding),
     st.tuples(st.just("revoke"), _user),
     st.tuples(st.just("create_role"), _custom, _definition),
@@ -148,7 +152,7 @@ _steps = [
     st.tuples(st.just("grant"), _user, _role),
     st.tuples(st.just("pass_time"), st.sampled_from((WEEK / 100, WEEK / 2, WEEK))),
 ]
-_step = st.one_of(*_steps[:2] * 4, *_steps[:9] * 2, *_steps)
+_step = st.one_of(*_steps[:2] * 4, *_steps[:13] * 2, *_steps)
 _sequence = st.lists(
     st.tuples(st.sampled_from(("dr-a", "dr-a", "dr-a", "dr-b")), _actor, _step), min_size=20, max_size=30
 )
@@ -207,6 +211,14 @@ class Told:
                 self.invitations.append(response.invitation.id)
             case "accept", (number,):
                 response = await page.accept(await self._token(number))
+            case ("decline" | "complete") as method, (number,):
+                response = await getattr(page, method)(await self._token(number))
+            case "look_up", (number,):
+                looked = await page.look_up(await self._token(number))
+                self.looked = (list(looked.allowed), looked.state, looked.must_set_up_credentials)
+                return self.revision
+            case "leave", ():
+                response = await page.leave()
             case "cancel", (number,):
                 response = await page.cancel(self._invitation(number))
             case "resend", (number, email):

@@ -192,6 +192,8 @@ class LifeCycle(RuleBasedStateMachine):
         if wanted.open and which == count - 1:
             assert said == "done"
             assert response.must_set_up_credentials == (not was_active)
+            if not was_active:
+                assert self.attempt(self.page(wanted.account).complete(token))[0] == "done"
             wanted.open = False
             wanted.tokens.append("used")
             self.members[wanted.account, wanted.person] = wanted.holding

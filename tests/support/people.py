@@ -50,6 +50,24 @@ class Page:
     async def accept(self, token: str, **more: Any) -> Any:
         return await self.wire("AcceptInvitation", mu.AcceptInvitationRequest(token=token, **more))
 
+    async def look_up(self, token: str) -> Any:
+        return await self.wire("LookUpInvitation", mu.LookUpInvitationRequest(token=token))
+
+    async def decline(self, token: str, **more: Any) -> Any:
+        return await self.wire("DeclineInvitation", mu.DeclineInvitationRequest(token=token, **more))
+
+    async def complete(self, token: str, **more: Any) -> Any:
+        return await self.wire("CompleteSetup", mu.CompleteSetupRequest(token=token, **more))
+
+    async def leave(self, **more: Any) -> Any:
+        return await self._call("LeaveAccount", **more)
+
+    async def change_address(self, email: str, **more: Any) -> Any:
+        return await self.wire("ChangeAddress", mu.ChangeAddressRequest(actor=self.actor, email=email, **more))
+
+    async def confirm_address(self, token: str, **more: Any) -> Any:
+        return await self.wire("ConfirmAddress", mu.ConfirmAddressRequest(token=token, **more))
+
     async def members(self) -> dict[str, list[str]]:
         return {member.username: list(member.roles) for member in (await self._call("ListMembers")).members}
 

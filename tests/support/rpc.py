@@ -1,7 +1,7 @@
 """A bare gRPC client for tests: nothing between the test and the wire."""
 
 import asyncio
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import grpc
@@ -33,6 +33,7 @@ class Refused(Exception):
     details: str
     reason: str
     fields: dict[str, str]
+    facts: dict[str, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
         return f"{self.code.name} {self.reason}: {self.details}"
@@ -109,14 +110,14 @@ def question(user: str, physician: str, action: str, channel: int = 0, **more: A
 
 def refused(error: grpc.aio.AioRpcError) -> Refused:
     status = status_pb2.Status()
-    reason, fields = "", {}
+    reason, fields, facts = "", {}, {}
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             status.ParseFromString(value)
     for detail in status.details:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         if detail.Unpack(info):
-            reason = info.reason
+            reason, facts = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):
             fields = {violation.field: violation.description for violation in bad.field_violations}
-    return Refused(code=error.code(), details=error.details() or "", reason=reason, fields=fields)
+    return Refused(code=error.code(), details=error.details() or "", reason=reason, fields=fields, facts=facts)

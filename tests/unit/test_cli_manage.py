@@ -14,6 +14,8 @@ from clients.python.tests.scripted import Scripted, failing
 from policy_service.cli import output, users
 from policy_service.cli.main import app
 
+BY_LINK = ("accept", "decline", "look-up", "complete", "confirm-address")
+"""Commands of whoever holds a link, whom it names."""
 USER_EXISTS = failing(
     grpc.StatusCode.FAILED_PRECONDITION, "USER_EXISTS", words="This username or address exists already."
 )
@@ -33,7 +35,7 @@ def run(script, monkeypatch):
     monkeypatch.setattr(output.out, "_width", 200)
 
     def command(*words: str, typed: str | None = None, actor: str | None = "ama") -> Any:
-        who = ["--as", actor] if actor and words[1] != "accept" else []
+        who = ["--as", actor] if actor and words[1] not in BY_LINK else []
         return CliRunner().invoke(app, [*words, *who], input=typed)
 
     yield command
@@ -73,17 +75,23 @@ WRITES = [
     (("users", "cancel", "dr-osei", "i-1"), mu.CancelInvitationResponse(revision=7)),
     (("users", "edit", "dr-osei", "mia", "--role", "data_entry"), mu.UpdatePermissionsResponse(revision=7)),
     (("users", "revoke", "dr-osei", "mia", "--yes"), mu.RevokeAccessResponse(revision=7)),
+    (("users", "leave", "dr-osei", "--yes"), mu.LeaveAccountResponse(revision=7)),
     (("roles", "create", "dr-osei", "desk", "--allow", "claim:view"), mu.CreateRoleResponse(revision=7)),
     (("roles", "edit", "dr-osei", "desk", "--allow", "claim:view"), mu.UpdateRoleResponse(revision=7)),
     (("roles", "delete", "dr-osei", "desk"), mu.DeleteRoleResponse(revision=7)),
 ]
 OTHERS = [
+    (("users", "address", "mia@example.org"), mu.ChangeAddressResponse(revision=7, expires_at=stamp(8))),
+    (("users", "decline", "t0ken"), mu.DeclineInvitationResponse(revision=7, username="ellie", physician="dr-osei")),
+    (("users", "complete", "t0ken"), mu.CompleteSetupResponse(revision=7, username="ellie", physician="dr-osei")),
+    (("users", "confirm-address", "t0ken"), mu.ConfirmAddressResponse(revision=7, username="e", email="e@b.example")),
     (
         ("users", "invite", "dr-osei", "e@example.org", "ellie", "--role", "data_entry"),
         mu.InviteUserResponse(revision=7, invitation=invitation()),
     ),
     (("users", "resend", "dr-osei", "i-1"), mu.ResendInvitationResponse(revision=7, invitation=invitation())),
     (("users", "accept", "t0ken"), mu.AcceptInvitationResponse(revision=7, username="ellie", physician="dr-osei")),
+    (("users", "look-up", "t0ken"), mu.LookUpInvitationResponse(username="ellie", state=1, expires_at=stamp(8))),
     (("users", "pending", "dr-osei"), mu.ListInvitationsResponse(invitations=[invitation()])),
     (("users", "list", "dr-osei"), mu.ListMembersResponse(revision=7)),
     (("users", "show", "dr-osei", "mia"), mu.GetPermissionsResponse(revision=7)),
@@ -122,7 +130,7 @@ def test_a_refusal_exits_with_1_and_an_error_with_2(script, run, words, response
     assert (result.exit_code, result.stdout, result.stderr) == (exit_code, "", "error: physician is empty\n")
 
 
-@pytest.mark.parametrize(("words", "response"), [call for call in WRITES + OTHERS if call[0][1] != "accept"])
+@pytest.mark.parametrize(("words", "response"), [call for call in WRITES + OTHERS if call[0][1] not in BY_LINK])
 def test_the_acting_person_must_be_named(script, run, words, response, monkeypatch):
     script.answers = [response]
     result = run(*words, actor=None)
@@ -196,9 +204,7 @@ def test_no_means_nobody_is_invited(script, run, terminal, typed):
     script.answers = [USER_EXISTS]
     result = run(*INVITE, typed=typed)
     assert (result.exit_code, len(script.asked)) == (1, 1)
-    assert "mia or mia@example.org exists already. Invite the existing user, who keeps their credentials? [y/N]" in (
-        result.stderr
-    )
+    assert "mia or mia@example.org exists already. Invite mia, who keeps their credentials? [y/N]" in result.stderr
 
 
 def test_yes_invites_the_existing_user(script, run, terminal):
@@ -311,17 +317,23 @@ def test_members_are_listed(script, run):
         mu.ListMembersResponse(
             revision=7,
             members=[
-                mu.Member(username="ama", roles=["owner"], is_owner=True),
+                mu.Member(username="ama", roles=["owner"], is_owner=True, is_set_up=True),
                 mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"]),
             ],
         )
     ]
     lines = run("users", "list", "dr-osei").stdout.splitlines()
-    assert any(line.split() == ["ama", "owner", "yes"] for line in lines)
-    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk"] for line in lines)
+    assert any(line.split() == ["ama", "owner", "yes", "yes"] for line in lines)
+    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "no"] for line in lines)
     assert "2 may act for dr-osei; revision 7" in lines
     found = json.loads(run("users", "list", "dr-osei", "--json").stdout)
-    assert found["members"][0] == {"username": "ama", "email": "", "roles": ["owner"], "is_owner": True}
+    assert found["members"][0] == {
+        "username": "ama",
+        "email": "",
+        "roles": ["owner"],
+        "is_owner": True,
+        "is_set_up": True,
+    }
 
 
 def test_the_edit_view_shows_every_action(script, run):

@@ -1,5 +1,6 @@
 """What can go wrong, one class for each way of handling it. None of them is ever an allow."""
 
+from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, cast
 
@@ -13,9 +14,9 @@ class PolicyError(Exception):
     """The question was not answered.
 
     ``reason`` is the service's stable word for the cause (google.rpc.ErrorInfo),
-    ``fields`` the fields at fault with what is wrong with each, ``code`` the
-    gRPC status, ``retry_after`` how long to wait before trying again
-    (google.rpc.RetryInfo). Each may be empty.
+    ``fields`` the fields at fault with what is wrong with each, ``facts`` what
+    else it concerns, ``code`` the gRPC status, ``retry_after`` how long to wait
+    before trying again (google.rpc.RetryInfo). Each may be empty.
     """
 
     def __init__(
@@ -24,6 +25,7 @@ class PolicyError(Exception):
         *,
         reason: str = "",
         fields: dict[str, str] | None = None,
+        facts: dict[str, str] | None = None,
         code: grpc.StatusCode | None = None,
         retry_after: timedelta | None = None,
     ) -> None:
@@ -31,6 +33,7 @@ class PolicyError(Exception):
         super().__init__(message)
         self.reason = reason
         self.fields = fields or {}
+        self.facts = facts or {}
         self.code = code
         self.retry_after = retry_after
 
@@ -68,7 +71,16 @@ class Refused(PolicyError):
 
 
 class UserExists(Refused):
-    """The username or address to invite exists already; ask, and set ``reuse_existing``."""
+    """The username or address to invite exists already; ask, and invite ``user`` with ``reuse_existing``."""
+
+    @property
+    def user(self) -> str:
+        """Who exists: the username to invite instead, where it is another."""
+        return self.facts.get("user", "")
+
+
+class Superseded(PolicyError):
+    """The call with this idempotency key was done, and what it answered no longer stands: look how things are now."""
 
 
 class ActorNotAllowed(Refused):
@@ -101,6 +113,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
 }
 _BY_REASON: dict[str, type[PolicyError]] = {
     "PLAN_MOVED": PlanMoved,
+    "SUPERSEDED": Superseded,
     "USER_EXISTS": UserExists,
     "ACTOR_NOT_ALLOWED": ActorNotAllowed,
     "SELF_EDIT": ActorNotAllowed,
@@ -115,22 +128,37 @@ def error_from(failed: grpc.RpcError) -> PolicyError:
     call = cast(Any, failed)
     code: grpc.StatusCode = call.code()
     message: str = call.details() or code.name
-    reason, fields, retry_after = "", dict[str, str](), None
+    details = _Details()
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS:
-            reason, fields, retry_after = _read_details(value)
-    kind = _BY_REASON.get(reason) or _BY_CODE.get(code, PolicyError)
-    return kind(message, reason=reason, fields=fields, code=code, retry_after=retry_after)
+            details = _read_details(value)
+    kind = _BY_REASON.get(details.reason) or _BY_CODE.get(code, PolicyError)
+    return kind(
+        message,
+        reason=details.reason,
+        fields=details.fields,
+        facts=details.facts,
+        code=code,
+        retry_after=details.retry_after,
+    )
 
 
-def _read_details(value: bytes) -> tuple[str, dict[str, str], timedelta | None]:
-    reason, fields, retry_after = "", dict[str, str](), None
+@dataclass(kw_only=True)
+class _Details:
+    reason: str = ""
+    fields: dict[str, str] = field(default_factory=dict)
+    facts: dict[str, str] = field(default_factory=dict)
+    retry_after: timedelta | None = None
+
+
+def _read_details(value: bytes) -> _Details:
+    found = _Details()
     for detail in status_pb2.Status.FromString(value).details:
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         if detail.Unpack(info):
-            reason = info.reason
+            found.reason, found.facts = info.reason, dict(info.metadata)
         elif detail.Unpack(bad):
-            fields = {violation.field: violation.description for violation in bad.field_violations}
+            found.fields = {violation.field: violation.description for violation in bad.field_violations}
         elif detail.Unpack(retry):
-            retry_after = retry.retry_delay.ToTimedelta()
-    return reason, fields, retry_after
+            found.retry_after = retry.retry_delay.ToTimedelta()
+    return found

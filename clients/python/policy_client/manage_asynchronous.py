@@ -9,9 +9,13 @@ from policy_client.asynchronous import AsyncioClient
 from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.members import (
     Accepted,
+    AddressAsked,
+    AddressChanged,
+    Answered,
     Invitation,
     InvitationState,
     Invited,
+    LookedUp,
     MemberPermissions,
     Members,
     RoleDefinition,
@@ -61,7 +65,8 @@ class AsyncManageUsersClient(AsyncioClient):
     ) -> Invited:
         """Invite a user by e-mail, to hold roles or a free choice of actions; nothing is granted until accepted.
 
-        Raises UserExists where the username or address is known: ask, and set ``reuse_existing``.
+        Raises UserExists where the username or address is known: ask, and call again with its ``user`` and
+        ``reuse_existing``.
         """
         call = calls.invite_user(
             actor,
@@ -119,6 +124,40 @@ class AsyncManageUsersClient(AsyncioClient):
     ) -> Accepted:
         """Use a link's token, once. The invited person, known by the token, is the one who acts."""
         return await self._run(calls.accept_invitation(token, idempotency_key=idempotency_key), timeout)
+
+    async def look_up_invitation(self, token: str, *, timeout: float | None = None) -> LookedUp:
+        """What a link leads to, without using it. Raises Refused for one that leads nowhere."""
+        return await self._run(calls.look_up_invitation(token), timeout)
+
+    async def decline_invitation(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Answered:
+        """Say no to an invitation, as the invited person."""
+        return await self._run(calls.decline_invitation(token, idempotency_key=idempotency_key), timeout)
+
+    async def complete_setup(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Answered:
+        """Record that the user of an accepted invitation has set up their credentials."""
+        return await self._run(calls.complete_setup(token, idempotency_key=idempotency_key), timeout)
+
+    async def leave_account(
+        self, actor: str, physician: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> int:
+        """Give up everything that the actor holds on the account. The owner stays."""
+        return await self._run(calls.leave_account(actor, physician, idempotency_key=idempotency_key), timeout)
+
+    async def change_address(
+        self, actor: str, email: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> AddressAsked:
+        """Send a link to an address that the actor wants to have; nothing changes until it is used."""
+        return await self._run(calls.change_address(actor, email, idempotency_key=idempotency_key), timeout)
+
+    async def confirm_address(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> AddressChanged:
+        """Use the token of a link that ``change_address`` sent."""
+        return await self._run(calls.confirm_address(token, idempotency_key=idempotency_key), timeout)
 
     async def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
         """Everyone who may act on the account, with their roles."""

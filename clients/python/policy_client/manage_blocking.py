@@ -7,9 +7,13 @@ from policy_client.blocking import BlockingClient
 from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.members import (
     Accepted,
+    AddressAsked,
+    AddressChanged,
+    Answered,
     Invitation,
     InvitationState,
     Invited,
+    LookedUp,
     MemberPermissions,
     Members,
     RoleDefinition,
@@ -59,7 +63,8 @@ class ManageUsersClient(BlockingClient):
     ) -> Invited:
         """Invite a user by e-mail, to hold roles or a free choice of actions; nothing is granted until accepted.
 
-        Raises UserExists where the username or address is known: ask, and set ``reuse_existing``.
+        Raises UserExists where the username or address is known: ask, and call again with its ``user`` and
+        ``reuse_existing``.
         """
         call = calls.invite_user(
             actor,
@@ -117,6 +122,40 @@ class ManageUsersClient(BlockingClient):
     ) -> Accepted:
         """Use a link's token, once. The invited person, known by the token, is the one who acts."""
         return self._run(calls.accept_invitation(token, idempotency_key=idempotency_key), timeout)
+
+    def look_up_invitation(self, token: str, *, timeout: float | None = None) -> LookedUp:
+        """What a link leads to, without using it. Raises Refused for one that leads nowhere."""
+        return self._run(calls.look_up_invitation(token), timeout)
+
+    def decline_invitation(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Answered:
+        """Say no to an invitation, as the invited person."""
+        return self._run(calls.decline_invitation(token, idempotency_key=idempotency_key), timeout)
+
+    def complete_setup(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> Answered:
+        """Record that the user of an accepted invitation has set up their credentials."""
+        return self._run(calls.complete_setup(token, idempotency_key=idempotency_key), timeout)
+
+    def leave_account(
+        self, actor: str, physician: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> int:
+        """Give up everything that the actor holds on the account. The owner stays."""
+        return self._run(calls.leave_account(actor, physician, idempotency_key=idempotency_key), timeout)
+
+    def change_address(
+        self, actor: str, email: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> AddressAsked:
+        """Send a link to an address that the actor wants to have; nothing changes until it is used."""
+        return self._run(calls.change_address(actor, email, idempotency_key=idempotency_key), timeout)
+
+    def confirm_address(
+        self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
+    ) -> AddressChanged:
+        """Use the token of a link that ``change_address`` sent."""
+        return self._run(calls.confirm_address(token, idempotency_key=idempotency_key), timeout)
 
     def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
         """Everyone who may act on the account, with their roles."""

@@ -13,9 +13,13 @@ from policy_client._pb import manage_users_pb2 as mu
 from policy_client.calls import Call, Listing, as_it_is
 from policy_client.members import (
     Accepted,
+    AddressAsked,
+    AddressChanged,
+    Answered,
     Invitation,
     InvitationState,
     Invited,
+    LookedUp,
     MemberPermissions,
     Members,
     RoleDefinition,
@@ -117,6 +121,42 @@ def accept_invitation(token: str, *, idempotency_key: str | None) -> Call[Accept
     """ManageUsersService.AcceptInvitation."""
     request = mu.AcceptInvitationRequest(token=token, idempotency_key=_key(idempotency_key))
     return Call(_path("AcceptInvitation"), request, mu.AcceptInvitationResponse, members.accepted_from)
+
+
+def look_up_invitation(token: str) -> Call[LookedUp]:
+    """ManageUsersService.LookUpInvitation."""
+    request = mu.LookUpInvitationRequest(token=token)
+    return Call(_path("LookUpInvitation"), request, mu.LookUpInvitationResponse, members.looked_up_from)
+
+
+def decline_invitation(token: str, *, idempotency_key: str | None) -> Call[Answered]:
+    """ManageUsersService.DeclineInvitation."""
+    request = mu.DeclineInvitationRequest(token=token, idempotency_key=_key(idempotency_key))
+    return Call(_path("DeclineInvitation"), request, mu.DeclineInvitationResponse, members.answered_from)
+
+
+def complete_setup(token: str, *, idempotency_key: str | None) -> Call[Answered]:
+    """ManageUsersService.CompleteSetup."""
+    request = mu.CompleteSetupRequest(token=token, idempotency_key=_key(idempotency_key))
+    return Call(_path("CompleteSetup"), request, mu.CompleteSetupResponse, members.answered_from)
+
+
+def leave_account(actor: str, physician: str, *, idempotency_key: str | None) -> Call[int]:
+    """ManageUsersService.LeaveAccount."""
+    request = mu.LeaveAccountRequest(actor=actor, physician=physician, idempotency_key=_key(idempotency_key))
+    return Call(_path("LeaveAccount"), request, mu.LeaveAccountResponse, _revision)
+
+
+def change_address(actor: str, email: str, *, idempotency_key: str | None) -> Call[AddressAsked]:
+    """ManageUsersService.ChangeAddress."""
+    request = mu.ChangeAddressRequest(actor=actor, email=email, idempotency_key=_key(idempotency_key))
+    return Call(_path("ChangeAddress"), request, mu.ChangeAddressResponse, members.address_asked_from)
+
+
+def confirm_address(token: str, *, idempotency_key: str | None) -> Call[AddressChanged]:
+    """ManageUsersService.ConfirmAddress."""
+    request = mu.ConfirmAddressRequest(token=token, idempotency_key=_key(idempotency_key))
+    return Call(_path("ConfirmAddress"), request, mu.ConfirmAddressResponse, members.address_changed_from)
 
 
 def list_members(actor: str, physician: str) -> Call[Members]:

@@ -17,6 +17,7 @@ class InvitationState(Enum):
     CANCELLED = "cancelled"
     EXPIRED = "expired"
     WITHDRAWN = "withdrawn"
+    DECLINED = "declined"
     OTHER = "other"
     """A state newer than this client. Not pending."""
 
@@ -71,6 +72,8 @@ class Invitation:
     invited_at: datetime
     expires_at: datetime
     delivery: Delivery
+    awaits_setup: bool = False
+    """Accepted, and the user's credentials are not set up: it can be sent again."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +87,58 @@ class Invited:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Accepted:
-    """The invited user is a member now, and keeps their credentials unless they must set them up."""
+    """The invited user is a member now, and keeps their credentials unless they must set them up.
+
+    After a set-up, call ``complete_setup`` with the same token.
+    """
 
     revision: int
     username: str
     physician: str
     must_set_up_credentials: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LookedUp:
+    """What a link leads to: an open invitation, or an accepted one whose user has yet to set up credentials."""
+
+    physician: str
+    display_name: str
+    username: str
+    email: str
+    state: InvitationState
+    invited_by: str
+    allowed: tuple[str, ...]
+    """Every action that the user may do once they accepted."""
+    expires_at: datetime
+    must_set_up_credentials: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answered:
+    """Who declined an invitation or finished their set-up, and for which account."""
+
+    revision: int
+    username: str
+    physician: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressAsked:
+    """A link is on its way to the new address. ``suggested_email`` is one that may have been meant instead."""
+
+    revision: int
+    expires_at: datetime
+    suggested_email: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressChanged:
+    """Whose address is which from now on."""
+
+    revision: int
+    username: str
+    email: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,6 +149,8 @@ class Member:
     email: str
     roles: tuple[str, ...]
     is_owner: bool
+    is_set_up: bool = True
+    """False for one who accepted and has not finished setting up credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -205,6 +256,7 @@ def invitation_from(message: mu.Invitation) -> Invitation:
             advice=tuple(delivery.advice),
             our_fault=delivery.our_fault,
         ),
+        awaits_setup=message.awaits_setup,
     )
 
 
@@ -227,11 +279,51 @@ def accepted_from(response: mu.AcceptInvitationResponse) -> Accepted:
     )
 
 
+def looked_up_from(response: mu.LookUpInvitationResponse) -> LookedUp:
+    """What a link leads to, from the wire."""
+    return LookedUp(
+        physician=response.physician,
+        display_name=response.display_name,
+        username=response.username,
+        email=response.email,
+        state=_INVITATION_STATES.get(response.state, InvitationState.OTHER),
+        invited_by=response.invited_by,
+        allowed=tuple(response.allowed),
+        expires_at=_time(response.expires_at),
+        must_set_up_credentials=response.must_set_up_credentials,
+    )
+
+
+def answered_from(response: mu.DeclineInvitationResponse | mu.CompleteSetupResponse) -> Answered:
+    """What declining or finishing answered."""
+    return Answered(revision=response.revision, username=response.username, physician=response.physician)
+
+
+def address_asked_from(response: mu.ChangeAddressResponse) -> AddressAsked:
+    """What asking for another address answered."""
+    return AddressAsked(
+        revision=response.revision,
+        expires_at=_time(response.expires_at),
+        suggested_email=response.suggested_email or None,
+    )
+
+
+def address_changed_from(response: mu.ConfirmAddressResponse) -> AddressChanged:
+    """What confirming an address answered."""
+    return AddressChanged(revision=response.revision, username=response.username, email=response.email)
+
+
 def members_from(response: mu.ListMembersResponse) -> Members:
     """The members from the wire."""
     return Members(
         members=tuple(
-            Member(username=found.username, email=found.email, roles=tuple(found.roles), is_owner=found.is_owner)
+            Member(
+                username=found.username,
+                email=found.email,
+                roles=tuple(found.roles),
+                is_owner=found.is_owner,
+                is_set_up=found.is_set_up,
+            )
             for found in response.members
         ),
         revision=response.revision,

@@ -47,6 +47,7 @@ class FakePolicyService:
     ) -> None:
         """``clock`` answers with a timezone; give one of your own to see invitations expire."""
         self._lock = threading.RLock()
+        self._clock = clock
         self._is_away = False
         self._users = Users(clock, invitations_last)
         self._decisions = Decisions(lambda: self._users.state)
@@ -81,11 +82,11 @@ class FakePolicyService:
 
     def add_physician(self, physician: str, *, owner: str) -> int:
         """Open an account; the revision. Raises Refusal if it is open."""
-        return self._change(lambda draft: members.register(draft, physician, owner))
+        return self._change(lambda draft: members.register(draft, physician, owner, self._clock()))
 
     def grant(self, user: str, physician: str, role: str) -> int:
         """Give a user a role without invitation; the revision. Raises Refusal for unknown physicians and roles."""
-        return self._change(lambda draft: members.grant(draft, physician, user, role))
+        return self._change(lambda draft: members.grant(draft, physician, user, role, self._clock()))
 
     def define_role(
         self,
@@ -103,6 +104,10 @@ class FakePolicyService:
     def token_for(self, invitation_id: str) -> str:
         """The token of an invitation's last link, as its e-mail would say. Raises KeyError."""
         return self._users.state.invitations[invitation_id].token
+
+    def address_token_for(self, user: str) -> str:
+        """The token of the last link that the user's wish for another address sent. Raises KeyError."""
+        return {wish.user: wish.token for wish in self._users.state.addresses}[user]
 
     def go_away(self) -> None:
         """Answer every call with UNAVAILABLE, until ``come_back``."""

@@ -1,14 +1,16 @@
-"""Rules of inviting: invite, resend, cancel, accept. An open invitation grants nothing."""
+"""Rules of inviting: invite, resend, cancel, accept, decline, set up. An open invitation grants nothing."""
 
 import secrets
 from dataclasses import replace
 from datetime import datetime
 
+from policy_client.testing.claims import refuse_prompted, with_address
 from policy_client.testing.letters import send
 from policy_client.testing.refusals import refuse
 from policy_client.testing.state import (
     ACCEPTED,
     CANCELLED,
+    DECLINED,
     EXPIRED,
     PENDING,
     Holding,
@@ -45,7 +47,7 @@ def invite(
         if before.state_at(now) == PENDING:
             refuse("ALREADY_INVITED", user=user, invitation=before.id)
         draft.close(before, EXPIRED)
-    _reserve(draft, user, email, reuse_existing=reuse_existing)
+    refuse_prompted(draft, user, email, now, reuse_existing=reuse_existing)
     invitation = Invitation(
         id=f"inv-{secrets.token_hex(12)}",
         physician=physician,
@@ -67,24 +69,18 @@ def invite(
 def resend(
     draft: State, actor: str, physician: str, wanted: str, email: str, *, now: datetime, until: datetime
 ) -> Invitation:
-    """Replace the link of an open or expired invitation; ``email`` may be empty."""
+    """Replace the link of an invitation that is open, expired or waits for the set-up; ``email`` may be empty."""
     account = draft.account(physician)
     require(account, actor, "user:invite")
     invitation = _found(draft, physician, wanted)
-    if invitation.state != PENDING:
-        refuse("INVITATION_CLOSED", invitation=wanted, state=invitation.state.lower())
-    refuse_holding_beyond(account, actor, invitation.holding)
-    if email and email != invitation.email:
-        elsewhere = any(
-            i.user == invitation.user and i.physician != physician and i.state == PENDING
-            for i in draft.invitations.values()
-        )
-        taken = _addressed(draft, email) not in (None, invitation.user)
-        if taken or elsewhere or draft.people[invitation.user].is_active:
-            refuse("USER_MISMATCH")
-        draft.people[invitation.user] = Person(email=email, is_active=False)
-    send(draft, invitation=wanted, email=email or invitation.email, physician=physician, now=now)
-    again = replace(invitation, email=email or invitation.email, expires_at=until, token=secrets.token_urlsafe(32))
+    email = email or invitation.email
+    if not draft.awaits_setup(invitation):
+        if invitation.state != PENDING:
+            refuse("INVITATION_CLOSED", invitation=wanted, state=invitation.state.lower())
+        refuse_holding_beyond(account, actor, invitation.holding)
+    refuse_prompted(draft, invitation.user, email, now, reuse_existing=True, but=wanted)
+    send(draft, invitation=wanted, email=email, physician=physician, now=now)
+    again = replace(invitation, email=email, expires_at=until, token=secrets.token_urlsafe(32))
     draft.invitations[wanted] = again
     return again
 
@@ -108,11 +104,53 @@ def accept(draft: State, token: str, now: datetime) -> tuple[Invitation, bool]:
     # The inviter's right and the roles are looked at again.
     require(account, invitation.invited_by, "user:invite")
     refuse_holding_beyond(account, invitation.invited_by, invitation.holding)
+    person, owner = draft.people.get(user), with_address(draft, invitation.email)
+    if owner not in (None, user) or (person is not None and person.email is not None and owner is None):
+        refuse("USER_MISMATCH")
     draft.accounts[account.physician] = account.with_rows(account.rows | invitation.holding.rows(user))
-    person = draft.people[user]
-    draft.people[user] = replace(person, is_active=True)
+    is_new = person is None or not person.is_set_up
+    draft.people[user] = Person(email=(person.email if person else None) or invitation.email, is_set_up=not is_new)
     draft.close(invitation, ACCEPTED)
-    return invitation, not person.is_active
+    return invitation, is_new
+
+
+def decline(draft: State, token: str, now: datetime) -> Invitation:
+    """Say no to an invitation."""
+    found = [i for i in draft.invitations.values() if i.token == token and i.state_at(now) == PENDING]
+    if not found:
+        refuse("INVALID_TOKEN")
+    draft.close(found[0], DECLINED)
+    return found[0]
+
+
+def look_up(state: State, token: str, now: datetime) -> Invitation:
+    """The invitation that a link leads to."""
+    found = [one for one in state.invitations.values() if one.token == token and one.expires_at > now]
+    if not found or (found[0].state != PENDING and not state.awaits_setup(found[0])):
+        refuse("INVALID_TOKEN")
+    return found[0]
+
+
+def complete_setup(draft: State, token: str) -> Invitation:
+    """Record that the user of an accepted invitation has credentials."""
+    found = next((one for one in draft.invitations.values() if one.token == token), None)
+    if found is not None and found.state == PENDING:
+        refuse("NOT_ACCEPTED_YET")
+    if found is None or not draft.awaits_setup(found):
+        refuse("INVALID_TOKEN")
+    draft.people[found.user] = replace(draft.people[found.user], is_set_up=True)
+    return found
+
+
+def follow(draft: State, user: str, before: str, email: str, now: datetime) -> None:
+    """Send a user's open invitations anew, to the address that is theirs now; expired ones would go there."""
+    for one in list(draft.invitations.values()):
+        if one.user != user or one.state != PENDING:
+            continue
+        if one.state_at(now) == PENDING:
+            draft.invitations[one.id] = replace(one, email=email, token=secrets.token_urlsafe(32))
+        elif one.email.lower() == before.lower():
+            draft.invitations[one.id] = replace(one, email=email)
 
 
 def _found(draft: State, physician: str, wanted: str) -> Invitation:
@@ -120,22 +158,3 @@ def _found(draft: State, physician: str, wanted: str) -> Invitation:
     if invitation is None or invitation.physician != physician:
         refuse("UNKNOWN_INVITATION", invitation=wanted)
     return invitation
-
-
-def _addressed(draft: State, email: str) -> str | None:
-    """Whose address this is, however it is written."""
-    lower = email.lower()
-    return next((user for user, person in draft.people.items() if (person.email or "").lower() == lower), None)
-
-
-def _reserve(draft: State, user: str, email: str, *, reuse_existing: bool) -> None:
-    named, addressed = draft.people.get(user), _addressed(draft, email)
-    if named is None and addressed is None:
-        draft.people[user] = Person(email=email, is_active=False)
-        return
-    if addressed not in (None, user) or (named is not None and named.email is not None and addressed is None):
-        refuse("USER_MISMATCH")
-    if not reuse_existing:
-        refuse("USER_EXISTS", user=user)
-    if named is not None and named.email is None:
-        draft.people[user] = replace(named, email=email)

@@ -1,7 +1,9 @@
 """Rules of who works for whom, and of an account's custom roles."""
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from policy_client.testing.claims import alike, refuse_owner, refuse_physician
 from policy_client.testing.refusals import refuse
 from policy_client.testing.rules import ACTIONS, BUILT_IN, OWNER, OWNER_ONLY, Account, Row
 from policy_client.testing.state import (
@@ -34,21 +36,20 @@ class Definition:
         return frozenset(rows | {(subject, f"role:{included}") for included in self.includes})
 
 
-def register(draft: State, physician: str, owner: str) -> None:
+def register(draft: State, physician: str, owner: str, now: datetime) -> None:
     """Open an account with its owner."""
-    if physician in draft.accounts:
-        refuse("PHYSICIAN_EXISTS", physician=physician)
-    _know(draft, owner)
+    refuse_physician(draft, physician)
+    _know(draft, owner, now)
     draft.accounts[physician] = Account(physician, frozenset({(f"user:{owner}", f"role:{OWNER}")}))
 
 
-def grant(draft: State, physician: str, user: str, role: str) -> None:
+def grant(draft: State, physician: str, user: str, role: str, now: datetime) -> None:
     """Give a role without invitation."""
     if role == OWNER:
         refuse("OWNER_ONLY", action="role owner")
     account = draft.account(physician)
     refuse_unknown(account, role)
-    _know(draft, user)
+    _know(draft, user, now)
     draft.accounts[physician] = account.with_rows(account.rows | {(f"user:{user}", f"role:{role}")})
 
 
@@ -72,12 +73,27 @@ def revoke(draft: State, actor: str, physician: str, user: str) -> None:
         draft.close(invitation, WITHDRAWN)
 
 
+def leave(draft: State, actor: str, physician: str) -> None:
+    """Give up everything that one holds oneself."""
+    account = draft.account(physician)
+    if OWNER in account.roles_of(actor):
+        refuse("LAST_OWNER", physician=physician)
+    if actor not in account.users():
+        refuse("NOT_A_MEMBER", user=actor, physician=physician)
+    draft.accounts[physician] = account.with_rows(
+        account.rows - account.of(f"user:{actor}") - account.of(f"role:custom.{actor}")
+    )
+
+
 def create_role(draft: State, actor: str, physician: str, role: str, definition: Definition) -> None:
     """Make a custom role."""
     account = draft.account(physician)
     require(account, actor, "user:edit")
     if role in account.custom_roles():
         refuse("ROLE_EXISTS", role=role, physician=physician)
+    for other in (*sorted(BUILT_IN), *account.custom_roles()):
+        if other != role and alike(other, role):
+            refuse("NAME_TOO_SIMILAR", name=role, like=other)
     _define_as(draft, account, actor, role, definition)
 
 
@@ -153,10 +169,10 @@ def _held(account: Account, actor: str, user: str) -> frozenset[Row]:
     return account.of(f"user:{user}") | account.of(f"role:custom.{user}")
 
 
-def _know(draft: State, user: str) -> None:
-    """Note a user who has credentials, and may be known already."""
-    person = draft.people.get(user)
-    draft.people[user] = Person(email=person.email if person else None, is_active=True)
+def _know(draft: State, user: str, now: datetime) -> None:
+    """Note a user who has credentials, or is known already."""
+    refuse_owner(draft, user, now)
+    draft.people.setdefault(user, Person(email=None, is_set_up=True))
 
 
 def _refuse_not_custom(account: Account, role: str) -> None:

@@ -5,7 +5,7 @@ from typing import Final
 
 from policy_client._pb import manage_users_pb2 as mu
 from policy_client.testing.rules import ACTIONS, BUILT_IN, Account
-from policy_client.testing.state import PENDING, Invitation
+from policy_client.testing.state import PENDING, Invitation, State
 
 _ADVICE: Final = (
     "It may still be on its way: it can take a couple of hours, longer around holidays.",
@@ -32,8 +32,9 @@ def role_message(account: Account, role: str) -> mu.RoleInfo:
     )
 
 
-def invitation_message(invitation: Invitation, now: datetime) -> mu.Invitation:
+def invitation_message(found: State, invitation: Invitation, now: datetime) -> mu.Invitation:
     """An invitation as it stands now. Its e-mail is always sent already."""
+    awaits_setup = found.awaits_setup(invitation)
     state = invitation.state_at(now)
     return mu.Invitation(
         id=invitation.id,
@@ -45,5 +46,6 @@ def invitation_message(invitation: Invitation, now: datetime) -> mu.Invitation:
         invited_by=invitation.invited_by,
         invited_at=invitation.invited_at,
         expires_at=invitation.expires_at,
-        delivery=mu.Delivery(state=mu.DELIVERY_STATE_SENT, advice=_ADVICE if state == PENDING else ()),
+        delivery=mu.Delivery(state=mu.DELIVERY_STATE_SENT, advice=_ADVICE if state == PENDING or awaits_setup else ()),
+        awaits_setup=awaits_setup,
     )

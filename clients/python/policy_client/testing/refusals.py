@@ -12,6 +12,7 @@ DETAILS_KEY: Final = "grpc-status-details-bin"
 _NOT_FOUND = grpc.StatusCode.NOT_FOUND
 _EXISTS = grpc.StatusCode.ALREADY_EXISTS
 _PRECONDITION = grpc.StatusCode.FAILED_PRECONDITION
+_EXHAUSTED = grpc.StatusCode.RESOURCE_EXHAUSTED
 _DENIED = grpc.StatusCode.PERMISSION_DENIED
 
 _TABLE: Final = {
@@ -31,6 +32,15 @@ _TABLE: Final = {
     "ROLE_CHAIN_TOO_LONG": (_PRECONDITION, "Roles include each other in a circle or through too many steps."),
     "USER_EXISTS": (_PRECONDITION, "This username or address exists already; ask whether to invite the existing user."),
     "USER_MISMATCH": (_PRECONDITION, "The username and the address belong to different people."),
+    "NAME_RESERVED": (_PRECONDITION, "An open invitation reserves this username for whom it invites."),
+    "NAME_TOO_SIMILAR": (_PRECONDITION, "This new name could be taken for one that exists; choose another."),
+    "NOT_ACCEPTED_YET": (_PRECONDITION, "The invitation of this link is open; set-up comes after accepting it."),
+    "SETUP_UNFINISHED": (_PRECONDITION, "The user has not set up their credentials yet."),
+    "ADDRESS_UNCHANGED": (_PRECONDITION, "This is the user's address already."),
+    "ADDRESS_TAKEN": (_PRECONDITION, "This address belongs to somebody else."),
+    "UNKNOWN_USER": (_NOT_FOUND, "Nobody of this name has or ever had access, credentials or an invitation."),
+    "TOO_MANY_ADDRESS_CHANGES": (_EXHAUSTED, "The user asked for other addresses too often; they can again later."),
+    "SUPERSEDED": (grpc.StatusCode.ABORTED, "The call was done, and what it answered no longer stands."),
     "ALREADY_A_MEMBER": (_PRECONDITION, "The user works on this account already; edit their permissions instead."),
     "ALREADY_INVITED": (_PRECONDITION, "The user has an open invitation to this account; resend or cancel it."),
     "INVITATION_CLOSED": (_PRECONDITION, "The invitation is no longer open."),

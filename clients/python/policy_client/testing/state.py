@@ -13,14 +13,27 @@ ACCEPTED: Final = "ACCEPTED"
 CANCELLED: Final = "CANCELLED"
 EXPIRED: Final = "EXPIRED"
 WITHDRAWN: Final = "WITHDRAWN"
+DECLINED: Final = "DECLINED"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A user as the directory knows them; active once they have credentials."""
+    """A user whom the directory knows: their confirmed address, and whether they set up credentials."""
 
     email: str | None
-    is_active: bool
+    is_set_up: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AddressChange:
+    """A wish for another address, with the token of its link."""
+
+    user: str
+    email: str
+    is_open: bool
+    asked_at: datetime
+    expires_at: datetime
+    token: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,6 +65,8 @@ class Invitation:
     expires_at: datetime
     revision: int
     token: str
+    closed_at: int = 0
+    """The revision at which it was accepted."""
 
     def state_at(self, now: datetime) -> str:
         """The state as people see it."""
@@ -77,6 +92,9 @@ class State:
     people: dict[str, Person] = field(default_factory=dict)
     invitations: dict[str, Invitation] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
+    addresses: tuple[AddressChange, ...] = ()
+    about: frozenset[tuple[str, str]] = frozenset()
+    """What the change that made this revision touched: users and roles of an account; of no account, addresses."""
 
     def draft(self) -> "State":
         """A copy to write in, at the next revision."""
@@ -86,11 +104,12 @@ class State:
             people=dict(self.people),
             invitations=dict(self.invitations),
             letters=list(self.letters),
+            addresses=self.addresses,
         )
 
     def differs(self, other: "State") -> bool:
         """Has anything changed, the revision apart?"""
-        return replace(self, revision=other.revision) != other
+        return replace(self, revision=other.revision, about=other.about) != other
 
     def account(self, physician: str) -> Account:
         """A registered account. Refuses UNKNOWN_PHYSICIAN."""
@@ -104,12 +123,45 @@ class State:
         return next(found, None)
 
     def close(self, invitation: Invitation, state: str) -> None:
-        """Close an invitation; frees the name and address of somebody who never accepted one and has none open."""
-        self.invitations[invitation.id] = replace(invitation, state=state)
-        user = invitation.user
-        waits = any(other.user == user and other.state == PENDING for other in self.invitations.values())
-        if user in self.people and not self.people[user].is_active and not waits:
-            del self.people[user]
+        """Close an invitation: what it reserved is free."""
+        self.invitations[invitation.id] = replace(invitation, state=state, closed_at=self.revision)
+
+    def awaits_setup(self, invitation: Invitation) -> bool:
+        """Was it accepted, by somebody who works there and has not finished their set-up since?"""
+        person, account = self.people.get(invitation.user), self.accounts[invitation.physician]
+        later = any(
+            one.closed_at > invitation.closed_at
+            for one in self.invitations.values()
+            if (one.physician, one.user, one.state) == (invitation.physician, invitation.user, ACCEPTED)
+        )
+        return (
+            invitation.state == ACCEPTED
+            and person is not None
+            and not person.is_set_up
+            and invitation.user in account.users()
+            and not later
+        )
+
+    def touched(self, before: "State") -> frozenset[tuple[str, str]]:
+        """What differs from a state before, as ``about`` says it."""
+        found: set[tuple[str, str]] = set()
+        for name, account in self.accounts.items():
+            rows = before.accounts[name].rows if name in before.accounts else frozenset()
+            for row in account.rows ^ rows:
+                subject = row[0].replace("role:custom.", "user:")
+                found.add((name, subject))
+        for key, one in self.invitations.items():
+            was = before.invitations.get(key)
+            # That an expired one would go elsewhere is no news.
+            if was is None or replace(was, email=one.email) != one:
+                found.add((one.physician, f"user:{one.user}"))
+        for user, person in self.people.items():
+            known = before.people.get(user)
+            if known is not None and person.is_set_up != known.is_set_up:
+                found.add(("*", f"user:{user}"))
+        for wish in set(self.addresses) ^ set(before.addresses):
+            found.add(("", f"user:{wish.user}"))
+        return frozenset(found)
 
 
 def require(account: Account, actor: str, action: str) -> None:

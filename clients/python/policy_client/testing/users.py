@@ -2,11 +2,12 @@
 
 import base64
 from collections.abc import Callable
-from datetime import datetime, timedelta
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 from policy_client._pb import manage_users_pb2 as mu
-from policy_client.testing import invitations, members
+from policy_client.testing import addressing, invitations, members
 from policy_client.testing.addresses import suggestion
 from policy_client.testing.fields import Fields
 from policy_client.testing.members import Definition
@@ -25,7 +26,8 @@ class Users:
         """``clock`` says what time it is, with a timezone; links work for ``valid_for``."""
         self._clock = clock
         self._valid_for = valid_for
-        self._kept: dict[str, tuple[bytes, bytes]] = {}
+        self._kept: dict[str, _Kept] = {}
+        self._history: list[State] = []
         self.state = State()
 
     def write(self, story: Callable[[State], Response]) -> Response:
@@ -33,7 +35,8 @@ class Users:
         draft = self.state.draft()
         result = story(draft)
         if draft.differs(self.state):
-            self.state = draft
+            self.state = replace(draft, about=draft.touched(self.state))
+            self._history.append(self.state)
         return result
 
     def register_physician(self, request: mu.RegisterPhysicianRequest) -> mu.RegisterPhysicianResponse:
@@ -45,7 +48,10 @@ class Users:
             fields.title("display_name", request.display_name)
 
         def story(draft: State) -> mu.RegisterPhysicianResponse:
-            members.register(draft, request.physician, request.owner)
+            if request.actor != request.owner:
+                physician = request.physician
+                refuse("ACTOR_NOT_ALLOWED", actor=request.actor, action="physician:register", physician=physician)
+            members.register(draft, request.physician, request.owner, self._clock())
             return mu.RegisterPhysicianResponse()
 
         return self._answer(request, story)
@@ -72,7 +78,7 @@ class Users:
                 until=now + self._valid_for,
             )
             return mu.InviteUserResponse(
-                invitation=invitation_message(invitation, now), suggested_email=suggestion(email)
+                invitation=invitation_message(draft, invitation, now), suggested_email=suggestion(email)
             )
 
         return self._answer(request, story)
@@ -95,7 +101,7 @@ class Users:
         ]
         more = base64.urlsafe_b64encode(str(found[size - 1].revision).encode()).decode() if len(found) > size else ""
         return mu.ListInvitationsResponse(
-            invitations=[invitation_message(one, now) for one in found[:size]], next_page_token=more
+            invitations=[invitation_message(self.state, one, now) for one in found[:size]], next_page_token=more
         )
 
     def resend_invitation(self, request: mu.ResendInvitationRequest) -> mu.ResendInvitationResponse:
@@ -117,7 +123,7 @@ class Users:
                 until=now + self._valid_for,
             )
             return mu.ResendInvitationResponse(
-                invitation=invitation_message(again, now), suggested_email=suggestion(email) if email else ""
+                invitation=invitation_message(draft, again, now), suggested_email=suggestion(email) if email else ""
             )
 
         return self._answer(request, story)
@@ -145,6 +151,74 @@ class Users:
 
         return self._answer(request, story)
 
+    def look_up_invitation(self, request: mu.LookUpInvitationRequest) -> mu.LookUpInvitationResponse:
+        """What a link leads to. The fake has no names for people."""
+        found = invitations.look_up(self.state, request.token, self._clock())
+        account, person = self.state.account(found.physician), self.state.people.get(found.user)
+        then = account.with_rows(account.rows | found.holding.rows(found.user))
+        return mu.LookUpInvitationResponse(
+            physician=found.physician,
+            display_name=found.physician,
+            username=found.user,
+            email=found.email,
+            state=getattr(mu, f"INVITATION_STATE_{found.state}"),
+            invited_by=found.invited_by,
+            allowed=[action for action in ACTIONS if then.may(found.user, action)],
+            expires_at=found.expires_at,
+            must_set_up_credentials=person is None or not person.is_set_up,
+        )
+
+    def decline_invitation(self, request: mu.DeclineInvitationRequest) -> mu.DeclineInvitationResponse:
+        """Use a link's token to say no."""
+
+        def story(draft: State) -> mu.DeclineInvitationResponse:
+            found = invitations.decline(draft, request.token, self._clock())
+            return mu.DeclineInvitationResponse(username=found.user, physician=found.physician)
+
+        return self._answer(request, story)
+
+    def complete_setup(self, request: mu.CompleteSetupRequest) -> mu.CompleteSetupResponse:
+        """Record that credentials are set up."""
+
+        def story(draft: State) -> mu.CompleteSetupResponse:
+            found = invitations.complete_setup(draft, request.token)
+            return mu.CompleteSetupResponse(username=found.user, physician=found.physician)
+
+        return self._answer(request, story)
+
+    def leave_account(self, request: mu.LeaveAccountRequest) -> mu.LeaveAccountResponse:
+        """Give up everything of one's own."""
+        with Fields() as fields:
+            _account_fields(fields, request)
+
+        def story(draft: State) -> mu.LeaveAccountResponse:
+            members.leave(draft, request.actor, request.physician)
+            return mu.LeaveAccountResponse()
+
+        return self._answer(request, story)
+
+    def change_address(self, request: mu.ChangeAddressRequest) -> mu.ChangeAddressResponse:
+        """Ask for another address."""
+        with Fields() as fields:
+            fields.user("actor", request.actor)
+            email = fields.email(request.email)
+
+        def story(draft: State) -> mu.ChangeAddressResponse:
+            now = self._clock()
+            wish = addressing.ask(draft, request.actor, email, now=now, until=now + self._valid_for)
+            return mu.ChangeAddressResponse(expires_at=wish.expires_at, suggested_email=suggestion(email))
+
+        return self._answer(request, story)
+
+    def confirm_address(self, request: mu.ConfirmAddressRequest) -> mu.ConfirmAddressResponse:
+        """Use the token of an address's link."""
+
+        def story(draft: State) -> mu.ConfirmAddressResponse:
+            wish = addressing.confirm(draft, request.token, self._clock())
+            return mu.ConfirmAddressResponse(username=wish.user, email=wish.email)
+
+        return self._answer(request, story)
+
     def list_members(self, request: mu.ListMembersRequest) -> mu.ListMembersResponse:
         """Everyone who may act here."""
         account = self._looked_at(request)
@@ -152,7 +226,9 @@ class Users:
         for user in account.users():
             person, roles = self.state.people.get(user), account.roles_of(user)
             email = person.email if person else None
-            found.append(mu.Member(username=user, email=email or "", roles=roles, is_owner="owner" in roles))
+            member = mu.Member(username=user, email=email or "", roles=roles, is_owner="owner" in roles)
+            member.is_set_up = person is not None and person.is_set_up
+            found.append(member)
         return mu.ListMembersResponse(members=found, revision=self.state.revision)
 
     def get_permissions(self, request: mu.GetPermissionsRequest) -> mu.GetPermissionsResponse:
@@ -243,16 +319,60 @@ class Users:
         with Fields() as fields:
             fields.key(key)
         if key in self._kept:
-            before, answer = self._kept[key]
-            if before != content:
-                refuse("IDEMPOTENCY_KEY_REUSED", key=key)
-            kept: Response = getattr(mu, type(request).__name__.replace("Request", "Response")).FromString(answer)
+            kept: Response = self._again(self._kept[key], content, request)
             return kept
         response = self.write(story)
         response.revision = self.state.revision
         if key:
-            self._kept[key] = content, response.SerializeToString()
+            self._kept[key] = _kept(key, content, request, response, self.state)
         return response
+
+    def _again(self, kept: "_Kept", content: bytes, request: Any) -> Any:
+        if kept.content != content:
+            refuse("IDEMPOTENCY_KEY_REUSED", key=kept.key)
+        since = [state for state in self._history if state.revision > kept.revision]
+        overtaken = next((state.revision for state in since if kept.about & state.about), None)
+        if overtaken is not None:
+            refuse("SUPERSEDED", key=kept.key, revision=kept.revision, by_revision=overtaken)
+        if kept.stands_until is not None and kept.stands_until <= self._clock():
+            refuse("SUPERSEDED", key=kept.key, revision=kept.revision)
+        return getattr(mu, type(request).__name__.replace("Request", "Response")).FromString(kept.answer)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Kept:
+    """An answer, with what it is about: given again while that is as it was."""
+
+    key: str
+    content: bytes
+    answer: bytes
+    revision: int
+    about: frozenset[tuple[str, str]]
+    stands_until: datetime | None
+
+
+def _kept(key: str, content: bytes, request: Any, response: Any, state: State) -> _Kept:
+    about: set[tuple[str, str]] = set()
+    physician = getattr(request, "physician", "") or getattr(response, "physician", "")
+    invitation = state.invitations.get(getattr(request, "invitation_id", ""))
+    users = {
+        getattr(request, "username", "") or getattr(response, "username", ""),
+        invitation.user if invitation else "",
+        request.actor if isinstance(request, mu.LeaveAccountRequest | mu.ChangeAddressRequest) else "",
+    }
+    if role := getattr(request, "role", ""):
+        about = {(physician, f"role:{role}")}
+    elif not isinstance(request, mu.RegisterPhysicianRequest):
+        about = {(place, f"user:{user}") for user in users - {""} for place in (physician, "*")}
+    ends = getattr(response, "invitation", response)
+    return _Kept(
+        key=key,
+        content=content,
+        answer=response.SerializeToString(),
+        revision=response.revision,
+        about=frozenset(about),
+        stands_until=ends.expires_at.ToDatetime(tzinfo=UTC) if hasattr(ends, "expires_at") else None,
+    )
 
 
 def _account_fields(fields: Fields, request: Any) -> None:

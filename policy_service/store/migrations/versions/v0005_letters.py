@@ -19,7 +19,6 @@ ALTER TABLE outbox ADD COLUMN address text COLLATE "C";
 ALTER TABLE outbox ADD COLUMN queued_at timestamptz;
 UPDATE outbox SET physician = i.physician, address = lower(i.email), queued_at = i.invited_at
 FROM invitations i WHERE i.id = outbox.invitation;
-ALTER TABLE outbox ALTER COLUMN physician SET NOT NULL;
 ALTER TABLE outbox ALTER COLUMN address SET NOT NULL;
 ALTER TABLE outbox ALTER COLUMN queued_at SET NOT NULL;
 CREATE INDEX outbox_of_physician ON outbox (physician, queued_at);
