@@ -1,14 +1,11 @@
 """What older releases wrote about people means the same after the schema's upgrade."""
 
-import os
-
 import asyncpg
-from alembic import command
-from sqlalchemy import Connection
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
+from policy_service.checkpoints import Signer
 from policy_service.store import migrate
-from policy_service.store.migrate import _config, _engine
-from tests.conftest import in_database
+from tests.support.older import older_database
 
 OLD = """
 INSERT INTO users (username, email, created_at_revision, active_since_revision) VALUES
@@ -27,34 +24,19 @@ INSERT INTO idempotency (caller, key, digest, answer) VALUES ('page', 'k', '\\x0
 """
 
 
-def _to_the_release_before(connection: Connection) -> None:
-    config = _config()
-    config.attributes["connection"] = connection
-    command.upgrade(config, "0003")
-
-
 async def test_users_of_before_have_credentials_and_the_invited_only_their_invitation(postgres):
-    name = f"older_{os.getpid()}"
-    owner = await asyncpg.connect(postgres)
-    await owner.execute(f"CREATE DATABASE {name}")
-    dsn = in_database(postgres, name)
-    engine = _engine(dsn)
-    async with engine.begin() as connection:
-        await connection.run_sync(_to_the_release_before)
-    await engine.dispose()
-    connection = await asyncpg.connect(dsn)
-    await connection.execute(OLD)
-    await migrate(dsn)
-    users = await connection.fetch("SELECT username, email, set_up_revision FROM users ORDER BY username")
-    assert [tuple(user) for user in users] == [
-        ("BEN", None, 1), ("ben", None, 1), ("mia", "mia@clinic.example", 2), ("olive", None, 1),
-    ]  # fmt: skip
-    reserved = await connection.fetch("SELECT username, email, state FROM invitations ORDER BY id")
-    assert [tuple(one) for one in reserved] == [
-        ("nina", "nina@clinic.example", "pending"), ("gone", "gone@clinic.example", "pending"),
-    ]  # fmt: skip
-    assert [one["purpose"] for one in await connection.fetch("SELECT purpose FROM outbox")] == ["invitation"] * 2
-    assert await connection.fetchval("SELECT revision IS NULL FROM idempotency")
-    await connection.close()
-    await owner.execute(f"DROP DATABASE {name} WITH (FORCE)")
-    await owner.close()
+    async with older_database(postgres, "0003") as dsn:
+        connection = await asyncpg.connect(dsn)
+        await connection.execute(OLD)
+        await migrate(dsn, Signer(Ed25519PrivateKey.generate()).sign_bytes)
+        users = await connection.fetch("SELECT username, email, set_up_revision FROM users ORDER BY username")
+        assert [tuple(user) for user in users] == [
+            ("BEN", None, 1), ("ben", None, 1), ("mia", "mia@clinic.example", 2), ("olive", None, 1),
+        ]  # fmt: skip
+        reserved = await connection.fetch("SELECT username, email, state FROM invitations ORDER BY id")
+        assert [tuple(one) for one in reserved] == [
+            ("nina", "nina@clinic.example", "pending"), ("gone", "gone@clinic.example", "pending"),
+        ]  # fmt: skip
+        assert [one["purpose"] for one in await connection.fetch("SELECT purpose FROM outbox")] == ["invitation"] * 2
+        assert await connection.fetchval("SELECT revision IS NULL FROM idempotency")
+        await connection.close()

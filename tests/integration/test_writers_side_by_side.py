@@ -3,9 +3,10 @@
 import asyncio
 import json
 from collections import Counter
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import asyncpg
 import pytest
@@ -18,6 +19,7 @@ from policy_service.checkpoints import Signer
 from policy_service.errors import StartError, StoreUnavailable
 from policy_service.invitations import Holding, Invitations
 from policy_service.pb import seeds_pb2
+from policy_service.prompts import Prompts
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store, log, migrate, records
 from policy_service.tokens import TokenKey
 from policy_service.verification import Verdict, verify
@@ -25,6 +27,7 @@ from policy_service.vocabulary import Physician, Role, Row, User, domain_of, gra
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import register
 from tests.support import second_verifier
+from tests.support.older import older_database
 from tests.support.seeds import SEED
 
 WRITERS = 16
@@ -108,7 +111,7 @@ async def test_one_chain_while_everything_else_goes_on(app, store, database, wir
         await register(app, name, f"owner-{name}")
     done, place, turns = asyncio.Event(), tmp_path / "checkpoints.jsonl", Counter[str]()
     checkpointer = Checkpointer(store, SIGNER, str(place), seconds=1, clock=now)
-    invitations = Invitations(SHIPPED_MODEL, TokenKey(bytes(32)), valid_for=timedelta(days=7))
+    invitations = Invitations(SHIPPED_MODEL, TokenKey(bytes(32)), Prompts(1_000), valid_for=timedelta(days=7))
 
     async def check(turn: int) -> None:
         await wire.check("owner-dr-0", "dr-0", "claim:view", correlation_id=str(turn))
@@ -160,47 +163,60 @@ async def _eventually_recorded(store: Store, checks: int) -> bool:
 
 
 @pytest.fixture
-async def earlier_log(store: Store, database: str, seed: tuple[Row, ...]) -> str:
+async def earlier_log(store: Store, database: str, postgres: str, seed: tuple[Row, ...]) -> AsyncIterator[str]:
     """A database as the release before left it: its writers forked the log, its entries vouch for rules only."""
     await seeds.install_first(store, seed, SHIPPED_MODEL)
     owner = User("olive")
     await manage_users.register_physician(store, Physician("dr-a"), owner, "Dr. A", caller="test", actor=owner)
     await write(store, "dr-a", 1, 30)
-    connection = await asyncpg.connect(database)
-    await connection.execute("SET session_replication_role = replica")
-    hashes = {0: START}
-    for record in await connection.fetch("SELECT * FROM changes ORDER BY revision"):
-        revision, detail = record["revision"], json.loads(record["detail"])
-        del detail["records"]
-        # Between 10 and 20, three writers at a time saw the same head.
-        seen = revision - 1 if not 10 <= revision <= 20 else (revision - 1) // 3 * 3 - 1
-        entry = log.entry_of({**record, "detail": json.dumps(detail), "previous_hash": hashes[seen]})
-        hashes[revision] = entry.hash()
-        await connection.execute(
-            "UPDATE changes SET detail = $2, previous_hash = $3, hash = $4 WHERE revision = $1",
-            revision, json.dumps(detail), entry.previous, hashes[revision],
-        )  # fmt: skip
-    for statement in (
-        "DROP TRIGGER one_chain ON changes",
-        "DROP FUNCTION changes_are_one_chain, changes_wait_for_statement",
-        "UPDATE alembic_version SET version_num = '0003'",
-    ):
-        await connection.execute(statement)
-    await connection.close()
-    return database
+    async with older_database(postgres, "0003") as older:
+        now_, then = await asyncpg.connect(database), await asyncpg.connect(older)
+        for table in ("users", "physicians", "rules"):
+            for record in await now_.fetch(f"SELECT * FROM {table}"):
+                fields = {
+                    name: value for name, value in record.items() if name not in ("id", "domain", "set_up_revision")
+                }
+                await then.execute(_insert(table, fields), *fields.values())
+        hashes = {0: START}
+        for record in await now_.fetch("SELECT * FROM changes ORDER BY revision"):
+            revision, detail = record["revision"], json.loads(record["detail"])
+            del detail["records"]
+            # Between 10 and 20, three writers at a time saw the same head.
+            seen = revision - 1 if not 10 <= revision <= 20 else (revision - 1) // 3 * 3 - 1
+            fields = {**record, "detail": json.dumps(detail), "previous_hash": hashes[seen]}
+            fields["hash"] = hashes[revision] = log.entry_of(fields).hash()
+            del fields["users"]
+            await then.execute(_insert("changes", fields), *fields.values())
+        point = await now_.fetchrow("SELECT revision, mark, changed_at FROM policy_revision")
+        await then.execute("UPDATE policy_revision SET revision = $1, mark = $2, changed_at = $3", *point)
+        await now_.close()
+        await then.close()
+        yield older
 
 
-async def test_a_log_that_an_earlier_release_forked_is_stated_and_not_rewritten(earlier_log, store):
-    assert (await verdict(store)).broken_revision == 10
+def _insert(table: str, fields: dict[str, Any]) -> str:
+    places = ", ".join(f"${place}" for place in range(1, len(fields) + 1))
+    return f"INSERT INTO {table} ({', '.join(fields)}) VALUES ({places})"
+
+
+@pytest.fixture
+async def earlier(earlier_log: str) -> AsyncIterator[Store]:
+    """A store on that database."""
+    async with connect_store(earlier_log) as opened:
+        yield opened
+
+
+async def test_a_log_that_an_earlier_release_forked_is_stated_and_not_rewritten(earlier_log, earlier):
+    assert (await verdict(earlier)).broken_revision == 10
     connection = await asyncpg.connect(earlier_log)
     before = await connection.fetch("SELECT * FROM changes ORDER BY revision")
     assert (await migrate(earlier_log, SIGNER.sign_bytes))[0] == "0003"
     await migrate(earlier_log, SIGNER.sign_bytes)
     after = await connection.fetch("SELECT * FROM changes ORDER BY revision")
     assert after[:-1] == before
-    await write(store, "dr-a", 2, 4)
+    await write(earlier, "dr-a", 2, 4)
 
-    found = await verdict(store)
+    found = await verdict(earlier)
     assert (found.fault, found.entries) == ("", len(before) + 5)
     assert "11 entries of revisions 10 to 20 follow another than the one before" in found.statement
     assert f"revision {len(before) + 1} found and sealed them" in found.statement
@@ -208,7 +224,7 @@ async def test_a_log_that_an_earlier_release_forked_is_stated_and_not_rewritten(
     assert await second_verifier.fault(earlier_log, key) == ""
     # A statement is believed by whoever knows the key, and by nobody else.
     for verifier in (None, Signer(Ed25519PrivateKey.generate()).verifier):
-        *_, doubted = [part async for part in verify(store, [], verifier)]
+        *_, doubted = [part async for part in verify(earlier, [], verifier)]
         assert (doubted.broken_revision, "public key" in doubted.fault or "not believed" in doubted.fault) == (
             len(before) + 1,
             True,
@@ -224,7 +240,7 @@ async def test_a_log_that_an_earlier_release_forked_is_stated_and_not_rewritten(
         "DELETE FROM changes WHERE revision = 15",
     ],
 )
-async def test_what_was_sealed_stays_as_it_was(earlier_log, store, statement):
+async def test_what_was_sealed_stays_as_it_was(earlier_log, earlier, statement):
     await migrate(earlier_log, SIGNER.sign_bytes)
     connection = await asyncpg.connect(earlier_log)
     await connection.execute("SET session_replication_role = replica")
@@ -235,7 +251,7 @@ async def test_what_was_sealed_stays_as_it_was(earlier_log, store, statement):
             "UPDATE changes SET hash = $2 WHERE revision = $1", record["revision"], log.entry_of(record).hash()
         )
     await connection.close()
-    assert (await verdict(store)).fault != ""
+    assert (await verdict(earlier)).fault != ""
     assert await second_verifier.fault(earlier_log, SIGNER.sign_bytes(b"")[0]) != ""
 
 
@@ -251,16 +267,16 @@ async def test_a_later_statement_explains_nothing(replicas, database):
     assert found.fault != ""
 
 
-async def test_between_the_steps_of_a_migration_nothing_is_written(earlier_log, store):
+async def test_between_the_steps_of_a_migration_nothing_is_written(earlier_log, earlier):
     """The process that migrated was killed before it stated what it found: the next one does."""
     assert await schema_of(earlier_log) == "0003"
     with pytest.raises(StartError, match="no key to sign with"):
         await migrate(earlier_log)
     with pytest.raises(StoreUnavailable):
-        await write(store, "dr-a", 1, 1)
+        await write(earlier, "dr-a", 1, 1)
     await migrate(earlier_log, SIGNER.sign_bytes)
-    assert await write(store, "dr-a", 1, 1) == 1
-    assert (await verdict(store)).fault == ""
+    assert await write(earlier, "dr-a", 1, 1) == 1
+    assert (await verdict(earlier)).fault == ""
 
 
 async def schema_of(dsn: str) -> str:
@@ -292,15 +308,9 @@ PAST_THE_SERVICE = {
     ),
     "an invitation that ended": ("UPDATE invitations SET expires_at = now() + '9 years'", "is not as the last entry"),
     "an invitation that went": ("DELETE FROM outbox; DELETE FROM invitations", "is gone, and no entry says so"),
-    "an address": (
-        "UPDATE users SET email = 'eve@evil.example' WHERE username = 'nina'",
-        "user nina is not as the last",
-    ),
-    "credentials": (
-        "UPDATE users SET active_since_revision = 1 WHERE username = 'nina'",
-        "user nina is not as the last",
-    ),
-    "a user that went": ("DELETE FROM users WHERE username = 'nina'", "user nina is gone"),
+    "an address": ("UPDATE users SET email = 'eve@evil.example' WHERE username = 'mia'", "user mia is not as the last"),
+    "credentials": ("UPDATE users SET set_up_revision = NULL WHERE username = 'mia'", "user mia is not as the last"),
+    "a user that went": ("DELETE FROM users WHERE username = 'mia'", "user mia is gone"),
     "which history it is": ("UPDATE policy_revision SET mark = gen_random_uuid()", "its mark is not the one"),
 }
 
@@ -312,8 +322,9 @@ async def test_what_was_changed_past_the_service_is_named(store, database, seed,
     await seeds.install_first(store, seed, SHIPPED_MODEL)
     for owner in ("olive", "mia"):
         async with store.transaction(caller="test", actor=owner) as tx:
-            await manage_users.register(tx, Physician(f"dr-{'a' if owner == 'olive' else 'z'}"), User(owner), "")
-    invitations = Invitations(SHIPPED_MODEL, TokenKey(bytes(32)), valid_for=timedelta(days=7))
+            account = Physician("dr-a" if owner == "olive" else "dr-z")
+            await manage_users.register(tx, account, User(owner), "", actor=User(owner), now=now())
+    invitations = Invitations(SHIPPED_MODEL, TokenKey(bytes(32)), Prompts(1_000), valid_for=timedelta(days=7))
     async with store.transaction(caller="test", actor="olive") as tx:
         await invitations.invite(
             tx, Physician("dr-a"), User("nina"), "nina@clinic.example", Holding(roles=frozenset({Role("data_entry")})),

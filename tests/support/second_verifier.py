@@ -10,6 +10,7 @@ from cryptography.exceptions import InvalidSignature
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 RECORDS = {
+    "address_changes": "id",
     "invitations": "id",
     "physicians": "physician",
     "users": "username",
