@@ -4,7 +4,12 @@ import asyncio
 import contextlib
 import os
 import signal
+import subprocess
 import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
 from pathlib import Path
 
 import asyncpg
@@ -53,15 +58,23 @@ class Asker(threading.Thread):
                 with self.moved:
                     self.moved.notify_all()
 
-    def wait_for(self, more: int) -> None:
-        """Until so many further answers came."""
-        wanted = len(self.answered) + more
+    def wait_for(self, more: int, running: "Running") -> None:
+        """Until so many further answers came; a service that ended by itself gives none."""
+        wanted, until = len(self.answered) + more, time.monotonic() + PATIENCE
         with self.moved:
-            assert self.moved.wait_for(lambda: len(self.answered) >= wanted, PATIENCE)
+            while not self.moved.wait_for(lambda: len(self.answered) >= wanted, 1):
+                assert running.process.poll() is None, running.log.read_text()
+                assert time.monotonic() < until, running.log.read_text()
+
+
+@pytest.fixture
+def stack() -> Iterator[ExitStack]:
+    with ExitStack() as opened:
+        yield opened
 
 
 @pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGQUIT])
-async def test_across_kills_of_the_service_and_of_the_database(short_folder: Path, how: int):
+async def test_across_kills_of_the_service_and_of_the_database(short_folder: Path, stack: ExitStack, how: int):
     database = contextlib.AsyncExitStack()
     dsn = await database.enter_async_context(embedded_postgres(short_folder / "pg"))
     await migrate(dsn)
@@ -71,30 +84,32 @@ async def test_across_kills_of_the_service_and_of_the_database(short_folder: Pat
     assert (await asyncio.to_thread(owner.cli, "migrate")).returncode == 0
     settings = {"POLICY_DATABASE_URL": as_role(dsn, SERVICE_ROLE), "POLICY_LOG_LEVEL": "warning"}
     service = Service(short_folder / "data", command=command, settings=settings)
-    process = await asyncio.to_thread(started, service)
+    running = await asyncio.to_thread(started, service)
+    stack.callback(lambda: running.end())
     asker = Asker(service.ports["DECISION"])
     asker.start()
+    stack.callback(asker.stopped.set)
     for fault in ("service", "database", "service", "both", "database"):
-        await asyncio.to_thread(asker.wait_for, 500)
+        await asyncio.to_thread(asker.wait_for, 500, running)
         if fault in ("database", "both"):
             postmaster = int((short_folder / "pg/postgres/postmaster.pid").read_text().split()[0])
             os.kill(postmaster, how)
             # Checks go on without it.
-            await asyncio.to_thread(asker.wait_for, 500)
+            await asyncio.to_thread(asker.wait_for, 500, running)
         if fault in ("service", "both"):
-            os.kill(process.pid, signal.SIGKILL)
-            process.communicate()
+            running.end()
         if fault in ("database", "both"):
             await database.aclose()
             await database.enter_async_context(embedded_postgres(short_folder / "pg"))
         if fault in ("service", "both"):
-            process = await asyncio.to_thread(started, service)
-    await asyncio.to_thread(asker.wait_for, 500)
+            running = await asyncio.to_thread(started, service)
+    await asyncio.to_thread(asker.wait_for, 500, running)
     asker.stopped.set()
     await asyncio.to_thread(asker.join)
     connection = await asyncpg.connect(dsn)
     await until(lambda: connection.fetch("SELECT FROM decision_replicas WHERE event = 'recovered' OFFSET 2"))
-    await asyncio.to_thread(service.stop, process)
+    running.process.send_signal(signal.SIGINT)
+    await asyncio.to_thread(running.process.wait, PATIENCE)
     found = await connection.fetch("SELECT replica, sequence FROM decisions ORDER BY replica, sequence")
     await connection.close()
     await database.aclose()
@@ -108,9 +123,24 @@ async def test_across_kills_of_the_service_and_of_the_database(short_folder: Pat
         assert sequences == list(range(1, len(sequences) + 1))
 
 
-def started(service: Service):
-    process = service.start()
+@dataclass
+class Running:
+    """A service that writes its log into a file: nobody reads it meanwhile, and a pipe would become full."""
+
+    process: "subprocess.Popen[bytes]"
+    log: Path
+
+    def end(self) -> None:
+        """Kill -9, if it still runs."""
+        self.process.kill()
+        self.process.wait()
+
+
+def started(service: Service) -> Running:
+    log = service.data_dir.with_name("service.log")
+    with log.open("ab") as file:
+        process = subprocess.Popen(service.command, env=service.env, stdout=file, stderr=file, start_new_session=True)
     # With warnings only, the first sign of life is the port.
     with grpc.insecure_channel(f"127.0.0.1:{service.ports['DECISION']}") as channel:
         grpc.channel_ready_future(channel).result(timeout=PATIENCE)
-    return process
+    return Running(process, log)
