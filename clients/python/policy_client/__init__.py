@@ -24,6 +24,7 @@ from policy_client.errors import (
     ActorNotAllowed,
     AlreadyExists,
     CallerNotAllowed,
+    ClientNotUsable,
     DeadlineExceeded,
     InvalidRequest,
     ListChanged,
@@ -35,6 +36,7 @@ from policy_client.errors import (
     ResourceExhausted,
     ServiceUnavailable,
     UserExists,
+    WrongAddress,
 )
 from policy_client.manage_asynchronous import AsyncManageUsersClient
 from policy_client.manage_blocking import ManageUsersClient
@@ -70,6 +72,7 @@ from policy_client.reviews import (
     Verdict,
 )
 from policy_client.seeds import Finding, ImpactGroup, Membership, SeedClient, SeedPlan, SeedTarget
+from policy_client.transport import credentials_from_files
 
 __all__ = [
     "Accepted",
@@ -86,6 +89,7 @@ __all__ = [
     "CallerNotAllowed",
     "Change",
     "Channel",
+    "ClientNotUsable",
     "DeadlineExceeded",
     "Decision",
     "Delivery",
@@ -139,4 +143,6 @@ __all__ = [
     "UserExists",
     "Users",
     "Verdict",
+    "WrongAddress",
+    "credentials_from_files",
 ]

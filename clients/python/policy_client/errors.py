@@ -3,7 +3,11 @@
 from typing import Any, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+
+from policy_client.channel import Reach
+from policy_client.unreached import plain_words
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -41,6 +45,14 @@ class ServiceUnavailable(PolicyError):
 
 class DeadlineExceeded(PolicyError):
     """No answer came in time."""
+
+
+class WrongAddress(PolicyError):
+    """Nobody there answers that method: it is the service's other port, or a service of another release."""
+
+
+class ClientNotUsable(PolicyError):
+    """The client was closed, is of another event loop, or was carried over a fork; ``reason`` says which."""
 
 
 class CallerNotAllowed(PolicyError):
@@ -94,6 +106,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
     grpc.StatusCode.FAILED_PRECONDITION: Refused,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.ABORTED: ListChanged,
+    grpc.StatusCode.UNIMPLEMENTED: WrongAddress,
 }
 _BY_REASON: dict[str, type[PolicyError]] = {
     "PLAN_MOVED": PlanMoved,
@@ -105,8 +118,8 @@ _BY_REASON: dict[str, type[PolicyError]] = {
 """Reasons that are handled in another way than their code's others."""
 
 
-def error_from(failed: grpc.RpcError) -> PolicyError:
-    """A typed error from what gRPC raised."""
+def error_from(failed: grpc.RpcError, path: str, reach: Reach) -> PolicyError:
+    """A typed error from what gRPC raised when a method was called."""
     # Both the blocking and the asyncio call errors are calls too, with these methods.
     call = cast(Any, failed)
     code: grpc.StatusCode = call.code()
@@ -115,16 +128,22 @@ def error_from(failed: grpc.RpcError) -> PolicyError:
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS:
             reason, fields = _read_details(value)
+    if not reason:
+        message = plain_words(code, message, path, reach)
     kind = _BY_REASON.get(reason) or _BY_CODE.get(code, PolicyError)
     return kind(message, reason=reason, fields=fields, code=code)
 
 
 def _read_details(value: bytes) -> tuple[str, dict[str, str]]:
     reason, fields = "", dict[str, str]()
-    for detail in status_pb2.Status.FromString(value).details:
-        info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
-        if detail.Unpack(info):
-            reason = info.reason
-        elif detail.Unpack(bad):
-            fields = {violation.field: violation.description for violation in bad.field_violations}
+    try:
+        for detail in status_pb2.Status.FromString(value).details:
+            info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
+            if detail.Unpack(info):
+                reason = info.reason
+            elif detail.Unpack(bad):
+                fields = {violation.field: violation.description for violation in bad.field_violations}
+    except DecodeError:
+        # A proxy's, maybe. The status without them is an error all the same.
+        return "", {}
     return reason, fields
