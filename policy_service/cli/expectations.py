@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 from policy_client import PolicyClient
 from policy_client.channel import MANAGEMENT_TARGET
+from policy_client.environment import MANAGEMENT_ADDRESS
 
 from policy_service.cli.calling import AsJson, asking_if_live
 from policy_service.cli.output import Exit, print_error
@@ -30,9 +31,7 @@ def seed_test(
     live: Annotated[bool, typer.Option("--live", help="Ask the running service, and take its seed.")] = False,
     management: Annotated[
         str,
-        typer.Option(
-            "--management-address", envvar="POLICY_MANAGEMENT_ADDRESS", help="With --live: where its seed is read."
-        ),
+        typer.Option("--management-address", envvar=MANAGEMENT_ADDRESS, help="With --live: where its seed is read."),
     ] = MANAGEMENT_TARGET,
     require_coverage: Annotated[
         bool, typer.Option("--require-coverage", help="Exit with 1 if a row of the seed decides nothing that is asked.")

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import structlog
 import typer
+from policy_client.environment import CALLERS_OWN
 
 from policy_service import __version__
 from policy_service.cli import audit, questions, roles, seeds, users
@@ -89,8 +91,13 @@ def show_settings(*, as_json: AsJson = False) -> None:
         (PREFIX + name.upper(), str(getattr(settings, name)), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+    rows += [
+        (name, os.environ.get(name, ""), meaning + "; the command's and clients'")
+        for name, meaning in CALLERS_OWN.items()
+    ]
     if as_json:
-        print_json({PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()})
+        own = {PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()}
+        print_json({**own, **{name: os.environ.get(name) for name in CALLERS_OWN}})
     else:
         print_table(["setting", "value", "meaning"], rows, caption="Set them in the environment.")
 
