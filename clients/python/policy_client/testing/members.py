@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from policy_client.testing.refusals import refuse
-from policy_client.testing.rules import ACTIONS, BUILT_IN, OWNER, OWNER_ONLY, Account, Row
+from policy_client.testing.rules import ACTIONS, OWNER, OWNER_ONLY, Account, Row
 from policy_client.testing.state import (
     PENDING,
     WITHDRAWN,
@@ -39,7 +39,7 @@ def register(draft: State, physician: str, owner: str) -> None:
     if physician in draft.accounts:
         refuse("PHYSICIAN_EXISTS", physician=physician)
     _know(draft, owner)
-    draft.accounts[physician] = Account(physician, frozenset({(f"user:{owner}", f"role:{OWNER}")}))
+    draft.accounts[physician] = Account(physician, frozenset({(f"user:{owner}", f"role:{OWNER}")}), draft.built_in)
 
 
 def grant(draft: State, physician: str, user: str, role: str) -> None:
@@ -93,7 +93,7 @@ def delete_role(draft: State, actor: str, physician: str, role: str, replacement
     """Remove a custom role; its holders get ``replacement``, if that is not empty."""
     account = draft.account(physician)
     require(account, actor, "user:edit")
-    if role in BUILT_IN:
+    if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     if replacement:
         refuse_holding_beyond(account, actor, Holding(roles=(replacement,)))
@@ -128,7 +128,7 @@ def _defined(account: Account, role: str, definition: Definition) -> Account:
         refuse("OWNER_ONLY", action=action)
     if OWNER in definition.includes:
         refuse("OWNER_ONLY", action="role owner")
-    if role in BUILT_IN:
+    if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     for included in sorted(definition.includes):
         refuse_unknown(account, included)
@@ -160,7 +160,7 @@ def _know(draft: State, user: str) -> None:
 
 
 def _refuse_not_custom(account: Account, role: str) -> None:
-    if role in BUILT_IN:
+    if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     if role not in account.custom_roles():
         refuse("UNKNOWN_ROLE", role=role, physician=account.physician)
