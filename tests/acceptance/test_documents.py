@@ -1,7 +1,6 @@
 """The README's commands and snippets, run as they are written, but for the port."""
 
 import json
-import os
 import re
 import shlex
 import subprocess
@@ -11,6 +10,7 @@ from email import message_from_bytes, policy
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.acceptance.conftest import BIN, Service
 from tests.support.people import token_in
@@ -68,17 +68,26 @@ def token_for(service: Service, address: str) -> str:
 
 
 @pytest.mark.parametrize("name", ["README.md", "clients/python/README.md"])
-def test_the_snippets_run_as_written(service, name):
-    snippets = [block for block in blocks(name, "python") if "ca_pem" not in block]
+def test_the_snippets_run_as_written(service, short_folder, name):
+    """Each in a folder with the files that it names; only the port is another, which clients read in the environment."""
+    snippets = blocks(name, "python")
     assert snippets
-    env = {**os.environ, "GRPC_VERBOSITY": "error"}
+    authority = trustme.CA()
+    own = authority.issue_cert("billing")
+    authority.cert_pem.write_to_path(short_folder / "ca.pem")
+    own.private_key_pem.write_to_path(short_folder / "billing-key.pem")
+    (short_folder / "billing.pem").write_bytes(own.cert_chain_pems[0].bytes())
+    env = {**service.env, "GRPC_VERBOSITY": "error"}
     with service.running():
         for snippet in snippets:
             text = snippet.replace("127.0.0.1:50051", f"127.0.0.1:{service.ports['DECISION']}")
-            text = text.replace("PolicyClient()", f"PolicyClient('127.0.0.1:{service.ports['DECISION']}')")
-            text = text.replace("ManageUsersClient()", f"ManageUsersClient('127.0.0.1:{service.ports['MANAGEMENT']}')")
             run = subprocess.run(
-                [sys.executable, "-W", "error", "-c", text], env=env, capture_output=True, text=True, timeout=60
+                [sys.executable, "-W", "error", "-c", text],
+                cwd=short_folder,
+                env=env,
+                capture_output=True,
+                text=True,
+                timeout=60,
             )
             assert run.returncode == 0, (snippet, run.stderr)
 
