@@ -42,9 +42,9 @@ from policy_service.cli.output import Exit, print_error
 from policy_service.errors import StartError
 from policy_service.settings import refuse_unknown
 
-User = Annotated[str, typer.Argument(help="A username.")]
-Physician = Annotated[str, typer.Argument(help="A physician account.")]
-Action = Annotated[str, typer.Argument(help='An action, as "claim:submit".')]
+User = Annotated[str, typer.Argument(metavar="USER", help="A username.")]
+Physician = Annotated[str, typer.Argument(metavar="PHYSICIAN", help="A physician account.")]
+Action = Annotated[str, typer.Argument(metavar="ACTION", help='An action, as "claim:submit".')]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Timeout = Annotated[
     float,

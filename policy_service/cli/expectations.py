@@ -23,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 @asking_if_live
 def seed_test(
     client: PolicyClient | None,
-    files: Annotated[list[Path] | None, typer.Argument(help="Expectation files; default: those shipped.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="Expectation files; default: those shipped.")
+    ] = None,
     *,
     seed_file: Annotated[
         Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")

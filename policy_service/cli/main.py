@@ -28,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 app.add_typer(seeds.app, name="seed")
 app.add_typer(users.app, name="users")
@@ -69,6 +69,7 @@ def migrate(
             show_default=False,
         ),
     ] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date, and install the seed if there is no policy yet."""
     from policy_service.app import open_store
@@ -80,7 +81,11 @@ def migrate(
         async with open_store(settings, migrating=True, service_role=service_role) as store:
             return await store.revision()
 
-    out.print(f"The database is up to date, at revision {_run(migrated())}.")
+    revision = _run(migrated())
+    if as_json:
+        print_json({"revision": revision})
+    else:
+        out.print(f"The database is up to date, at revision {revision}.")
 
 
 @app.command("settings")
