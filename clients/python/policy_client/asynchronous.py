@@ -92,7 +92,7 @@ class AsyncioClient:
                 return before.channel
             elif not before.loop.is_closed():
                 raise of_another_loop()
-        forks.opened()
+        forks.opened_to_stay()
         reach, options = self._reach, channel_options(self._reach.options)
         if reach.credentials is None:
             channel = grpc.aio.insecure_channel(reach.target, options)

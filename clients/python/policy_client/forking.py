@@ -14,10 +14,10 @@ from pathlib import Path
 from typing import Any, Final, Protocol
 from weakref import WeakSet
 
-_WAIT_FOR_CALLS: Final = 2.0
-"""Seconds that a fork waits for calls in hand."""
-_WAIT_FOR_THREADS: Final = 0.5
-"""Seconds that it waits for gRPC's threads to end, which takes some milliseconds."""
+_WAIT_FOR_CALLS: Final = 5.0
+"""Seconds that a fork waits for calls in hand; those with the usual deadline are over by then."""
+_WAIT_FOR_THREADS: Final = 2.0
+"""Seconds that it waits for gRPC's threads to end, which takes some milliseconds, more on a busy machine."""
 _THREADS: Final = Path("/proc/self/task")
 
 
@@ -47,6 +47,7 @@ class Forks:
         self._streams = 0
         self._forks = 0
         self._was_used = False
+        self._is_alive = False
 
     def call_begins(self, *, may_last: bool = False) -> int:
         """Wait while there is a fork; what to end the call with. No fork waits for one that may last for minutes."""
@@ -70,12 +71,16 @@ class Forks:
                 self._calls -= 1
             self._turn.notify_all()
 
-    def opened(self, holder: Holder | None = None) -> None:
-        """A channel was opened; by a holder it is closed before forks."""
+    def opened(self, holder: Holder) -> None:
+        """A channel was opened, which its holder closes before forks."""
         with self._turn:
             self._was_used = True
-            if holder is not None:
-                self._holders.add(holder)
+            self._holders.add(holder)
+
+    def opened_to_stay(self) -> None:
+        """An asyncio channel was opened: gRPC's threads stay, even when it is closed."""
+        with self._turn:
+            self._is_alive = True
 
     def leave(self, channel: object) -> None:
         """Keep another process's channel as it is: even to be collected it would call into gRPC."""
@@ -91,7 +96,8 @@ class Forks:
         if not self._calls and not self._streams:
             for holder in list(self._holders):
                 holder.shut_for_fork()
-        until = time.monotonic() + (_WAIT_FOR_THREADS if self._was_used else 0)
+        # Once they were found to stay they are others', and no later fork waits for them.
+        until = time.monotonic() + (_WAIT_FOR_THREADS if self._was_used and not self._is_alive else 0)
         while (alive := _grpc_threads()) and time.monotonic() < until:
             time.sleep(0.001)
         self._is_alive = alive
