@@ -8,6 +8,7 @@ from importlib.resources import files
 from pathlib import Path
 from typing import Any, Literal
 
+from policy_client.environment import CALLERS_OWN
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
@@ -151,11 +152,24 @@ def is_loopback(address: str) -> bool:
         return False
 
 
-def read_settings() -> Settings:
-    """Read the environment; raises StartError that names each variable at fault and never a value."""
-    known = {PREFIX + name.upper() for name in Settings.model_fields}
+def refuse_unknown() -> None:
+    """Raise StartError that names every ``POLICY_*`` that neither the service nor its callers know."""
+    known = {*_names(), *CALLERS_OWN}
     if unknown := sorted(name for name in os.environ if name.startswith(PREFIX) and name not in known):
         raise StartError(f"Unknown setting {', '.join(unknown)}. Known: {', '.join(sorted(known))}")
+
+
+def _names() -> set[str]:
+    return {PREFIX + name.upper() for name in Settings.model_fields}
+
+
+def read_settings() -> Settings:
+    """Read the environment; raises StartError that names each variable at fault and never a value.
+
+    What only callers read (``policy_client.environment``) may stand beside, so that one environment serves both.
+    """
+    refuse_unknown()
+    known = _names()
     if empty := sorted(
         name for name in known & os.environ.keys() if not os.environ[name] and name not in _MAY_BE_EMPTY
     ):

@@ -129,7 +129,9 @@ def decisions(
 @auditing
 def review(
     client: AuditClient,
-    physician: Annotated[str, typer.Argument(help="A physician account.", show_default=False)] = "",
+    physician: Annotated[
+        str, typer.Argument(metavar="PHYSICIAN", help="A physician account.", show_default=False)
+    ] = "",
     *,
     user: Annotated[
         str, typer.Option("--user", help="Instead of an account: everywhere this user can act.", show_default=False)

@@ -2,7 +2,6 @@
 
 import inspect
 import os
-import re
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -25,22 +24,43 @@ from policy_client import (
     Refused,
     SeedClient,
 )
-from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET, stays_here
+from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
+from policy_client.environment import (
+    CALLER_CERT_FILE,
+    CALLER_KEY_FILE,
+    CALLER_TIMEOUT_SECONDS,
+    DECISION_ADDRESS,
+    MANAGEMENT_ADDRESS,
+    SERVER_CA_FILE,
+    given,
+)
+from policy_client.targets import read_target, stays_here
+from policy_client.transport import credentials_from_files
+from policy_client.unreached import NOBODY
 
 from policy_service.cli.output import Exit, print_error
+from policy_service.errors import StartError
+from policy_service.settings import refuse_unknown
 
-_ADDRESS = re.compile(r"(dns:///)?(\[[0-9A-Fa-f:.]+\]|[^\s:/]+):\d{1,5}")
-
-User = Annotated[str, typer.Argument(help="A username.")]
-Physician = Annotated[str, typer.Argument(help="A physician account.")]
-Action = Annotated[str, typer.Argument(help='An action, as "claim:submit".')]
+User = Annotated[str, typer.Argument(metavar="USER", help="A username.")]
+Physician = Annotated[str, typer.Argument(metavar="PHYSICIAN", help="A physician account.")]
+Action = Annotated[str, typer.Argument(metavar="ACTION", help='An action, as "claim:submit".')]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Timeout = Annotated[
-    float, typer.Option(min=0.001, help="Seconds to wait for an answer; lists, plans and verifications take theirs.")
+    float,
+    typer.Option(
+        min=0.001,
+        envvar=CALLER_TIMEOUT_SECONDS,
+        help="Seconds to wait for an answer; lists, plans and verifications take theirs.",
+    ),
 ]
-CaFile = Annotated[Path | None, typer.Option(help="With TLS: who signed the service's certificate, PEM.")]
-CertFile = Annotated[Path | None, typer.Option(help="With TLS: this caller's certificate, PEM.")]
-KeyFile = Annotated[Path | None, typer.Option(help="With TLS: its key, PEM.")]
+CaFile = Annotated[
+    Path | None, typer.Option(envvar=SERVER_CA_FILE, help="With TLS: who signed the service's certificate, PEM.")
+]
+CertFile = Annotated[
+    Path | None, typer.Option(envvar=CALLER_CERT_FILE, help="With TLS: this caller's certificate, PEM.")
+]
+KeyFile = Annotated[Path | None, typer.Option(envvar=CALLER_KEY_FILE, help="With TLS: its key, PEM.")]
 
 Actor = Annotated[
     str, typer.Option("--as", envvar="MANAGE_USERS_ACTOR", help="The acting person: a username.", show_default=False)
@@ -97,12 +117,15 @@ def _calling(
                     command(None, **values)
                 return
             with _told(reach["address"], refusals):
-                _refuse_no_address(reach["address"])
-                if not reach["tls_ca"] and not stays_here(reach["address"]):
-                    raise ValueError(
-                        f"{reach['address']} is not on this machine: give --tls-ca, --tls-cert and --tls-key"
-                    )
+                refuse_unknown()
+                _refuse_empty_variables(variable)
+                read_target(reach["address"], variable if os.environ.get(variable) == reach["address"] else "--address")
                 credentials = _credentials(reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
+                if credentials is None and not stays_here(reach["address"]):
+                    raise ValueError(
+                        f"{reach['address']} is not on this machine, so it needs TLS: give --tls-ca, --tls-cert and "
+                        f"--tls-key, or set {SERVER_CA_FILE}, {CALLER_CERT_FILE} and {CALLER_KEY_FILE}"
+                    )
                 with client(reach["address"], timeout=reach["timeout"], credentials=credentials) as opened:
                     command(opened, **values)
 
@@ -114,19 +137,17 @@ def _calling(
     return with_client
 
 
-asking = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS")
-asking_if_live = _calling(PolicyClient, DECISION_TARGET, "POLICY_DECISION_ADDRESS", only_if="live")
-managing = _calling(
-    ManageUsersClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, AlreadyExists)
-)
-auditing = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", nothing_empty=True)
+asking = _calling(PolicyClient, DECISION_TARGET, DECISION_ADDRESS)
+asking_if_live = _calling(PolicyClient, DECISION_TARGET, DECISION_ADDRESS, only_if="live")
+managing = _calling(ManageUsersClient, MANAGEMENT_TARGET, MANAGEMENT_ADDRESS, refusals=(Refused, AlreadyExists))
+auditing = _calling(AuditClient, MANAGEMENT_TARGET, MANAGEMENT_ADDRESS, nothing_empty=True)
 
-_seeding = partial(_calling, SeedClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", refusals=(Refused, PlanMoved))
+_seeding = partial(_calling, SeedClient, MANAGEMENT_TARGET, MANAGEMENT_ADDRESS, refusals=(Refused, PlanMoved))
 seeding = _seeding()
 seeding_unless_offline = _seeding(unless="against")
 seeding_unless_filed = _seeding(unless="file")
 seeding_unless_direct = _seeding(unless="direct")
-auditing_unless_direct = _calling(AuditClient, MANAGEMENT_TARGET, "POLICY_MANAGEMENT_ADDRESS", unless="direct")
+auditing_unless_direct = _calling(AuditClient, MANAGEMENT_TARGET, MANAGEMENT_ADDRESS, unless="direct")
 
 
 @contextmanager
@@ -135,12 +156,10 @@ def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[Non
         yield
     except PolicyError as fault:
         print_error(str(fault))
-        if fault.code is grpc.StatusCode.UNAVAILABLE and not fault.reason:
+        if fault.code is grpc.StatusCode.UNAVAILABLE and str(fault).startswith(NOBODY):
             print_error(f"Is the service running at {address}? 'make run' starts one here.")
         elif fault.code is grpc.StatusCode.DEADLINE_EXCEEDED:
             print_error(f"{address} did not answer in time; --timeout gives it longer.")
-        elif fault.code is grpc.StatusCode.UNIMPLEMENTED:
-            print_error(f"{address} is a service's other plane, or of another release.")
         raise typer.Exit(Exit.DENIED if isinstance(fault, refusals) else Exit.ERROR) from fault
     except BrokenPipeError as fault:
         # Whoever read has seen enough, as 'head' has; what is left in the buffer has nowhere to go.
@@ -149,7 +168,7 @@ def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[Non
     except OSError as fault:
         print_error(f"{fault.filename}: {fault.strerror}" if fault.filename else str(fault))
         raise typer.Exit(Exit.ERROR) from fault
-    except ValueError as fault:
+    except (ValueError, StartError) as fault:
         print_error(str(fault))
         raise typer.Exit(Exit.ERROR) from fault
 
@@ -162,17 +181,16 @@ def _refuse_empty(context: typer.Context, values: Mapping[str, object]) -> None:
             raise ValueError(f"{parameter.opts[0]} is empty")
 
 
-def _refuse_no_address(address: str) -> None:
-    """A path to a socket, or HOST:PORT."""
-    if not address.startswith(("unix:", "unix-abstract:")) and not _ADDRESS.fullmatch(address):
-        raise ValueError(f"--address {address!r} is not HOST:PORT, as 127.0.0.1:50051")
+def _refuse_empty_variables(*names: str) -> None:
+    """An empty one would count as none; that it is empty is most often a slip."""
+    for name in (*names, SERVER_CA_FILE, CALLER_CERT_FILE, CALLER_KEY_FILE, CALLER_TIMEOUT_SECONDS):
+        given(name)
 
 
-def _credentials(*paths: Path | None) -> grpc.ChannelCredentials | None:
-    if not any(paths):
+def _credentials(ca: Path | None, certificate: Path | None, key: Path | None) -> grpc.ChannelCredentials | None:
+    if not (ca or certificate or key):
         return None
-    authority, certificate, key = (path.read_bytes() if path else None for path in paths)
-    return grpc.ssl_channel_credentials(authority, key, certificate)
+    return credentials_from_files(ca, certificate, key, names=("--tls-ca", "--tls-cert", "--tls-key"))
 
 
 def plain(answer: Any) -> Any:

@@ -6,6 +6,7 @@ from typing import Annotated, NoReturn
 import typer
 from policy_client import PolicyClient
 from policy_client.channel import MANAGEMENT_TARGET
+from policy_client.environment import MANAGEMENT_ADDRESS
 
 from policy_service.cli.calling import AsJson, asking_if_live
 from policy_service.cli.output import Exit, print_error
@@ -22,7 +23,9 @@ def add_to(app: typer.Typer) -> None:
 @asking_if_live
 def seed_test(
     client: PolicyClient | None,
-    files: Annotated[list[Path] | None, typer.Argument(help="Expectation files; default: those shipped.")] = None,
+    files: Annotated[
+        list[Path] | None, typer.Argument(metavar="FILES", help="Expectation files; default: those shipped.")
+    ] = None,
     *,
     seed_file: Annotated[
         Path | None, typer.Option("--seed", help="The seed to test; default: POLICY_SEED_FILE.")
@@ -30,9 +33,7 @@ def seed_test(
     live: Annotated[bool, typer.Option("--live", help="Ask the running service, and take its seed.")] = False,
     management: Annotated[
         str,
-        typer.Option(
-            "--management-address", envvar="POLICY_MANAGEMENT_ADDRESS", help="With --live: where its seed is read."
-        ),
+        typer.Option("--management-address", envvar=MANAGEMENT_ADDRESS, help="With --live: where its seed is read."),
     ] = MANAGEMENT_TARGET,
     require_coverage: Annotated[
         bool, typer.Option("--require-coverage", help="Exit with 1 if a row of the seed decides nothing that is asked.")

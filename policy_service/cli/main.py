@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 import signal
 import sys
 from collections.abc import Callable
@@ -9,6 +10,7 @@ from typing import Annotated, Any
 
 import structlog
 import typer
+from policy_client.environment import CALLERS_OWN
 
 from policy_service import __version__
 from policy_service.cli import audit, questions, roles, seeds, users
@@ -26,7 +28,7 @@ app = typer.Typer(
     add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
 )
 app.add_typer(seeds.app, name="seed")
 app.add_typer(users.app, name="users")
@@ -67,6 +69,7 @@ def migrate(
             show_default=False,
         ),
     ] = "",
+    as_json: AsJson = False,
 ) -> None:
     """Bring the database's schema up to date, and install the seed if there is no policy yet."""
     from policy_service.app import open_store
@@ -78,7 +81,11 @@ def migrate(
         async with open_store(settings, migrating=True, service_role=service_role) as store:
             return await store.revision()
 
-    out.print(f"The database is up to date, at revision {_run(migrated())}.")
+    revision = _run(migrated())
+    if as_json:
+        print_json({"revision": revision})
+    else:
+        out.print(f"The database is up to date, at revision {revision}.")
 
 
 @app.command("settings")
@@ -89,8 +96,13 @@ def show_settings(*, as_json: AsJson = False) -> None:
         (PREFIX + name.upper(), str(getattr(settings, name)), field.description or "")
         for name, field in Settings.model_fields.items()
     ]
+    rows += [
+        (name, os.environ.get(name, ""), meaning + "; the command's and clients'")
+        for name, meaning in CALLERS_OWN.items()
+    ]
     if as_json:
-        print_json({PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()})
+        own = {PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()}
+        print_json({**own, **{name: os.environ.get(name) for name in CALLERS_OWN}})
     else:
         print_table(["setting", "value", "meaning"], rows, caption="Set them in the environment.")
 

@@ -9,7 +9,7 @@ from rich.markup import escape
 from policy_service.cli.calling import Actor, AsJson, Physician, managing, plain
 from policy_service.cli.output import print_done, print_json, print_table
 
-Role = Annotated[str, typer.Argument(help="A role of the account.")]
+Role = Annotated[str, typer.Argument(metavar="ROLE", help="A role of the account.")]
 Allow = Annotated[
     list[str] | None, typer.Option("--allow", help='An action that it allows, as "claim:view". Can be repeated.')
 ]

@@ -28,7 +28,9 @@ class Format(StrEnum):
 
 SeedFile = Annotated[
     Path | None,
-    typer.Argument(help="The seed; - is standard input; default: POLICY_SEED_FILE.", show_default=False),
+    typer.Argument(
+        metavar="SEED", help="The seed; - is standard input; default: POLICY_SEED_FILE.", show_default=False
+    ),
 ]
 
 

@@ -52,7 +52,7 @@ def seed_export(
 
 
 def seed_import(
-    file: Annotated[Path, typer.Argument(help="Written by 'seed export --jsonl'.")],
+    file: Annotated[Path, typer.Argument(metavar="FILE", help="Written by 'seed export --jsonl'.")],
     *,
     actor: Actor,
     reason: Annotated[str, typer.Option(help="Why, for the change log.")] = "moved house",

@@ -26,11 +26,15 @@ from policy_service.cli.output import (
     yes_no,
 )
 
-Email = Annotated[str, typer.Argument(help="An e-mail address.")]
 Token = Annotated[
     str | None,
-    typer.Argument(help="The link's token; left out, it is read from standard input and stays out of histories."),
+    typer.Argument(
+        metavar="LINK",
+        help="The e-mail's link, or the token in it; left out, it is read from standard input and stays out of "
+        "histories.",
+    ),
 ]
+Email = Annotated[str, typer.Argument(metavar="EMAIL", help="An e-mail address.")]
 InvitationId = Annotated[str, typer.Argument(metavar="INVITATION", help="An invitation, by its id in 'users pending'.")]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="A role to hold. Can be repeated.")]
 Actions = Annotated[
@@ -54,7 +58,7 @@ app = typer.Typer(help="Who works on an account: invite, list, edit, revoke.", n
 def register(
     client: ManageUsersClient,
     physician: Physician,
-    owner: Annotated[str, typer.Argument(help="The owner's username.")],
+    owner: Annotated[str, typer.Argument(metavar="OWNER", help="The owner's username.")],
     *,
     actor: Actor,
     display_name: Annotated[str, typer.Option(help='How texts for people call the account, "Dr. Ama Osei".')] = "",

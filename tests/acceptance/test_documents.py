@@ -1,6 +1,5 @@
 """The README's commands and snippets, run as they are written, but for the port."""
 
-import os
 import re
 import shlex
 import subprocess
@@ -8,6 +7,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import trustme
 
 from tests.acceptance.conftest import BIN, Service, patient_clients
 from tests.support.command import run_command
@@ -38,17 +38,22 @@ def test_the_readmes_commands_answer(service):
 
 
 @pytest.mark.parametrize("name", ["README.md", "clients/python/README.md"])
-def test_the_snippets_run_as_written(service, name):
-    snippets = [block for block in blocks(name, "python") if "ca_pem" not in block]
+def test_the_snippets_run_as_written(service, short_folder, name):
+    """Each in a folder with the files that it names; only the port is another, which clients read in the environment."""
+    snippets = blocks(name, "python")
     assert snippets
-    env = {**os.environ, "GRPC_VERBOSITY": "error"}
+    authority = trustme.CA()
+    own = authority.issue_cert("billing")
+    authority.cert_pem.write_to_path(short_folder / "ca.pem")
+    own.private_key_pem.write_to_path(short_folder / "billing-key.pem")
+    (short_folder / "billing.pem").write_bytes(own.cert_chain_pems[0].bytes())
+    env = {**service.env, "GRPC_VERBOSITY": "error"}
     with service.running():
         for snippet in snippets:
             text = snippet.replace("127.0.0.1:50051", f"127.0.0.1:{service.ports['DECISION']}")
-            text = text.replace("PolicyClient()", f"PolicyClient('127.0.0.1:{service.ports['DECISION']}')")
-            text = text.replace("ManageUsersClient()", f"ManageUsersClient('127.0.0.1:{service.ports['MANAGEMENT']}')")
             run = subprocess.run(
                 [sys.executable, "-W", "error", "-c", patient_clients + text],
+                cwd=short_folder,
                 env=env,
                 capture_output=True,
                 text=True,

@@ -24,6 +24,7 @@ from policy_client.errors import (
     ActorNotAllowed,
     AlreadyExists,
     CallerNotAllowed,
+    ClientNotUsable,
     DeadlineExceeded,
     InvalidRequest,
     ListChanged,
@@ -36,6 +37,7 @@ from policy_client.errors import (
     ServiceUnavailable,
     Superseded,
     UserExists,
+    WrongAddress,
 )
 from policy_client.manage_asynchronous import AsyncManageUsersClient
 from policy_client.manage_blocking import ManageUsersClient
@@ -75,6 +77,7 @@ from policy_client.reviews import (
     Verdict,
 )
 from policy_client.seeds import Finding, ImpactGroup, Membership, SeedClient, SeedPlan, SeedTarget
+from policy_client.transport import credentials_from_files
 
 __all__ = [
     "Accepted",
@@ -94,6 +97,7 @@ __all__ = [
     "CallerNotAllowed",
     "Change",
     "Channel",
+    "ClientNotUsable",
     "DeadlineExceeded",
     "Decision",
     "Delivery",
@@ -149,4 +153,6 @@ __all__ = [
     "UserExists",
     "Users",
     "Verdict",
+    "WrongAddress",
+    "credentials_from_files",
 ]

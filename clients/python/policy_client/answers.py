@@ -1,8 +1,9 @@
 """Questions and answers as values: frozen, typed, and checked before anybody may rely on them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import KW_ONLY, dataclass
 from enum import Enum
+from typing import Literal
 
 from policy_client._pb import decision_pb2 as pb
 from policy_client.errors import ProtocolError
@@ -29,17 +30,25 @@ class Reason(Enum):
     """A reason newer than this client. Never an allow."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+Via = Channel | Literal["web", "mobile"]
+"""A channel, or its word."""
+
+
+@dataclass(frozen=True, slots=True)
 class Question:
-    """One question of a batch."""
+    """One question of a batch, as ``Question("mia", "dr-osei", "claim:submit")``. Raises ValueError for no channel."""
 
     user: str
     physician: str
     action: str
-    channel: Channel = Channel.WEB
+    _: KW_ONLY
+    channel: Via = Channel.WEB
     min_revision: int = 0
     resource: str = ""
     correlation_id: str = ""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "channel", channel_of(self.channel))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,13 +185,25 @@ CHANNEL_OF = {number: channel for channel, number in _CHANNELS.items()}
 _REASONS = {pb.Reason.Value(f"REASON_{reason.name}"): reason for reason in Reason if reason is not Reason.OTHER}
 
 
-def channel_number(channel: Channel) -> pb.Channel:
+def channel_of(channel: Via) -> Channel:
+    """The channel that a word names. Raises ValueError for another word, and for nothing: that is not the web."""
+    try:
+        return Channel(channel)
+    except ValueError:
+        words = " or ".join(repr(known.value) for known in Channel)
+        raise ValueError(f"channel is {channel!r}; it is {words}") from None
+
+
+def channel_number(channel: Via) -> pb.Channel:
     """The channel on the wire."""
-    return _CHANNELS[channel]
+    return _CHANNELS[channel_of(channel)]
 
 
 def check_request(question: Question) -> pb.CheckRequest:
-    """A question on the wire."""
+    """A question on the wire. Raises TypeError for what is no text, naming it."""
+    if not isinstance(question, Question):
+        raise TypeError(f"{question!r} is no Question; write Question(user, physician, action)")
+    refuse_no_text(user=question.user, physician=question.physician, action=question.action)
     return pb.CheckRequest(
         user=question.user,
         physician=question.physician,
@@ -192,6 +213,13 @@ def check_request(question: Question) -> pb.CheckRequest:
         resource=question.resource,
         correlation_id=question.correlation_id,
     )
+
+
+def refuse_no_text(**fields: object) -> None:
+    """Raise TypeError, naming the field, for what the wire would take for something else, as None for empty."""
+    for name, value in fields.items():
+        if not isinstance(value, str):
+            raise TypeError(f"{name} is {type(value).__name__}, not a string")
 
 
 def reason_of(number: int) -> Reason:

@@ -9,6 +9,7 @@ from policy_client.audit_calls import Point
 from policy_client.blocking import BlockingClient
 from policy_client.calls import Call, Listing, as_it_is
 from policy_client.channel import LIST_TIMEOUT, MANAGEMENT_TARGET
+from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.errors import ProtocolError
 from policy_client.reviews import AccessDiff, AccessReview, Change, LoggedDecision, Progress, Verdict
 
@@ -24,6 +25,7 @@ class AuditClient(BlockingClient):
     """
 
     default_target = MANAGEMENT_TARGET
+    variable = MANAGEMENT_ADDRESS
 
     def changes(
         self,
@@ -111,7 +113,7 @@ class AuditClient(BlockingClient):
 
     def _pages(self, first: Call[Any], timeout: float | None) -> Iterator[Any]:
         """The pages of a list, each asked for when the one before is used up."""
-        timeout = max(LIST_TIMEOUT, self._timeout) if timeout is None else timeout
+        timeout = max(LIST_TIMEOUT, self._reach.timeout) if timeout is None else timeout
         listing = Listing(first, as_it_is)
         page = self._run(first, timeout)
         yield page

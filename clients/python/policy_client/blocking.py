@@ -7,80 +7,99 @@ from typing import ClassVar, Self, TypeVar
 import grpc
 
 from policy_client import calls
-from policy_client.answers import AccessDenied, Channel, Decision, Explanation, Permissions, Places, Question, Users
+from policy_client.answers import (
+    AccessDenied,
+    Channel,
+    Decision,
+    Explanation,
+    Permissions,
+    Places,
+    Question,
+    Users,
+    Via,
+)
 from policy_client.calls import LIST_ATTEMPTS, Call, Listing
 from policy_client.channel import (
     DECISION_TARGET,
     LIST_TIMEOUT,
-    TIMEOUT,
+    Credentials,
     Options,
-    channel_options,
-    refuse_plain_text_abroad,
+    read_reach,
+    read_timeout,
 )
+from policy_client.environment import DECISION_ADDRESS
 from policy_client.errors import ListChanged, error_from
+from policy_client.forking import forks
+from policy_client.opening import LazyChannel
 
 Answer = TypeVar("Answer")
 Client = TypeVar("Client", bound="BlockingClient")
 
 
 class BlockingClient:
-    """A blocking channel; safe to share between threads."""
+    """A blocking channel, opened when first asked; safe to share between threads, and to carry over a fork."""
 
     default_target: ClassVar[str]
+    variable: ClassVar[str]
 
     def __init__(
         self,
         target: str | None = None,
         *,
-        timeout: float = TIMEOUT,
-        credentials: grpc.ChannelCredentials | None = None,
+        timeout: float | None = None,
+        credentials: Credentials = "environment",
         options: Options = (),
     ) -> None:
         """``timeout`` is seconds for a whole call, retries included; each method can set its own.
 
-        Raises ValueError for plain text beyond this machine.
+        What is left out comes from the environment, ``POLICY_*``, else from
+        the defaults. Raises ValueError for what cannot be, such as an address
+        without a port, or plain text beyond this machine.
         """
-        target = target or self.default_target
-        refuse_plain_text_abroad(target, credentials)
-        self._timeout = timeout
-        self._credentials = credentials
-        self._options = options
-        if credentials is None:
-            self._channel = grpc.insecure_channel(target, channel_options(options))
-        else:
-            self._channel = grpc.secure_channel(target, credentials, channel_options(options))
+        self._reach = read_reach(
+            target, timeout, credentials, options, variable=self.variable, default_target=self.default_target
+        )
+        self._channel = LazyChannel(self._reach)
 
     def on(self, target: str, kind: type[Client]) -> Client:
         """A client of another kind at another target, which reaches it in the same way."""
-        return kind(target, timeout=self._timeout, credentials=self._credentials, options=self._options)
+        reach = self._reach
+        return kind(target, timeout=reach.timeout, credentials=reach.credentials, options=reach.options)
 
     def _run(self, call: Call[Answer], timeout: float | None) -> Answer:
-        method = self._channel.unary_unary(
-            call.path,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response_type.FromString,
-        )
+        timeout = self._reach.timeout if timeout is None else read_timeout(timeout)
+        began = forks.call_begins()
         try:
-            response = method(call.request, timeout=self._timeout if timeout is None else timeout)
+            method = self._channel.get().unary_unary(
+                call.path,
+                request_serializer=type(call.request).SerializeToString,
+                response_deserializer=call.response_type.FromString,
+            )
+            response = method(call.request, timeout=timeout)
         except grpc.RpcError as failed:
-            raise error_from(failed) from failed
+            raise error_from(failed, call.path, self._reach) from failed
+        finally:
+            forks.call_ends(began)
         return call.read(response)
 
     def _stream(self, call: Call[Answer], timeout: float | None) -> Iterator[Answer]:
         """The parts of an answer as they come; there is no limit of time unless one is given."""
-        method = self._channel.unary_stream(
-            call.path,
-            request_serializer=type(call.request).SerializeToString,
-            response_deserializer=call.response_type.FromString,
-        )
+        began = forks.call_begins(may_last=True)
         try:
+            method = self._channel.get().unary_stream(
+                call.path,
+                request_serializer=type(call.request).SerializeToString,
+                response_deserializer=call.response_type.FromString,
+            )
             for part in method(call.request, timeout=timeout):
                 yield call.read(part)
         except grpc.RpcError as failed:
-            raise error_from(failed) from failed
+            raise error_from(failed, call.path, self._reach) from failed
+        finally:
+            forks.call_ends(began, may_last=True)
 
     def _list(self, listing: Listing[Answer], timeout: float | None) -> Answer:
-        timeout = max(LIST_TIMEOUT, self._timeout) if timeout is None else timeout
+        timeout = max(LIST_TIMEOUT, self._reach.timeout) if timeout is None else timeout
         for attempt in range(1, LIST_ATTEMPTS + 1):
             try:
                 pages = [self._run(listing.first, timeout)]
@@ -94,7 +113,7 @@ class BlockingClient:
         raise AssertionError("the last attempt returns or raises")
 
     def close(self) -> None:
-        """Close the channel; calls in hand are cancelled."""
+        """Close the channel for good; calls in hand are cancelled."""
         self._channel.close()
 
     def __enter__(self) -> Self:
@@ -110,6 +129,7 @@ class PolicyClient(BlockingClient):
     """Asks the decision plane. Every method raises a PolicyError if there is no answer."""
 
     default_target = DECISION_TARGET
+    variable = DECISION_ADDRESS
 
     def check(
         self,
@@ -117,7 +137,7 @@ class PolicyClient(BlockingClient):
         physician: str,
         action: str,
         *,
-        channel: Channel = Channel.WEB,
+        channel: Via = Channel.WEB,
         min_revision: int = 0,
         resource: str = "",
         correlation_id: str = "",
@@ -141,7 +161,7 @@ class PolicyClient(BlockingClient):
         physician: str,
         action: str,
         *,
-        channel: Channel = Channel.WEB,
+        channel: Via = Channel.WEB,
         min_revision: int = 0,
         resource: str = "",
         correlation_id: str = "",
@@ -172,7 +192,7 @@ class PolicyClient(BlockingClient):
         user: str,
         physician: str,
         *,
-        channel: Channel = Channel.WEB,
+        channel: Via = Channel.WEB,
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> Permissions:
@@ -184,7 +204,7 @@ class PolicyClient(BlockingClient):
         action: str,
         physician: str,
         *,
-        channel: Channel = Channel.WEB,
+        channel: Via = Channel.WEB,
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> Users:
@@ -196,7 +216,7 @@ class PolicyClient(BlockingClient):
         user: str,
         *,
         action: str | None = None,
-        channel: Channel = Channel.WEB,
+        channel: Via = Channel.WEB,
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> Places:
@@ -209,7 +229,7 @@ class PolicyClient(BlockingClient):
         physician: str,
         action: str,
         *,
-        channel: Channel = Channel.WEB,
+        channel: Via = Channel.WEB,
         min_revision: int = 0,
         timeout: float | None = None,
     ) -> Explanation:

@@ -6,7 +6,7 @@ from typing import Any, Generic, TypeVar
 
 from policy_client import answers
 from policy_client._pb import decision_pb2 as pb
-from policy_client.answers import Channel, Decision, Explanation, Permissions, Places, Question, Users
+from policy_client.answers import Decision, Explanation, Permissions, Places, Question, Users, Via
 
 MOST_QUESTIONS = 1_000
 LIST_ATTEMPTS = 5
@@ -78,7 +78,7 @@ def explain(question: Question) -> Call[Explanation]:
     )
 
 
-def list_actions(user: str, physician: str, channel: Channel, min_revision: int) -> Call[Permissions]:
+def list_actions(user: str, physician: str, channel: Via, min_revision: int) -> Call[Permissions]:
     """DecisionService.ListActions."""
     return Call(
         "/policy.v1.DecisionService/ListActions",
@@ -90,7 +90,7 @@ def list_actions(user: str, physician: str, channel: Channel, min_revision: int)
     )
 
 
-def list_users(action: str, physician: str, channel: Channel, min_revision: int) -> Listing[Users]:
+def list_users(action: str, physician: str, channel: Via, min_revision: int) -> Listing[Users]:
     """DecisionService.ListUsers."""
     request = pb.ListUsersRequest(
         action=action, physician=physician, channel=answers.channel_number(channel), min_revision=min_revision
@@ -99,7 +99,7 @@ def list_users(action: str, physician: str, channel: Channel, min_revision: int)
     return Listing(first, answers.users_from)
 
 
-def list_physicians(user: str, action: str | None, channel: Channel, min_revision: int) -> Listing[Places]:
+def list_physicians(user: str, action: str | None, channel: Via, min_revision: int) -> Listing[Places]:
     """DecisionService.ListPhysicians."""
     request = pb.ListPhysiciansRequest(
         user=user, action=action or "", channel=answers.channel_number(channel), min_revision=min_revision

@@ -1,11 +1,16 @@
 """How to reach the service: channel, transport security, retries; blocking and asyncio alike."""
 
-import ipaddress
 import json
+import math
 from collections.abc import Sequence
-from typing import Any, Final
+from dataclasses import dataclass
+from typing import Any, Final, Literal
 
 import grpc
+
+from policy_client.environment import CALLER_TIMEOUT_SECONDS, given
+from policy_client.targets import read_target, refuse_plain_text_abroad
+from policy_client.transport import credentials_from_environment
 
 DECISION_TARGET: Final = "127.0.0.1:50051"
 MANAGEMENT_TARGET: Final = "127.0.0.1:50052"
@@ -36,6 +41,68 @@ LIST_TIMEOUT: Final = 15.0
 """The same for each page of a list, which may ask about thousands of users or accounts for the first time."""
 
 Options = Sequence[tuple[str, Any]]
+Credentials = grpc.ChannelCredentials | Literal["environment"] | None
+"""As a client takes them: from the environment's files unless given; None is plain text, for this machine alone."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reach:
+    """Where a service is and how it is spoken to."""
+
+    target: str
+    timeout: float
+    credentials: grpc.ChannelCredentials | None
+    options: tuple[tuple[str, Any], ...]
+
+
+def read_reach(
+    target: str | None,
+    timeout: float | None,
+    credentials: Credentials,
+    options: Options,
+    *,
+    variable: str,
+    default_target: str,
+) -> Reach:
+    """What is given, else what the environment says, else the default.
+
+    Raises ValueError, naming what is at fault, also for plain text beyond this machine.
+    """
+    if target is not None:
+        address = read_target(target, "target")
+    else:
+        address = read_target(given(variable) or default_target, variable)
+    if credentials == "environment":
+        credentials = credentials_from_environment()
+    elif credentials is not None and not isinstance(credentials, grpc.ChannelCredentials):
+        raise TypeError(f"credentials is {type(credentials).__name__}; see credentials_from_files")
+    refuse_plain_text_abroad(address, credentials)
+    return Reach(
+        target=address,
+        timeout=_timeout_from_environment() if timeout is None else read_timeout(timeout),
+        credentials=credentials,
+        options=tuple(options),
+    )
+
+
+def read_timeout(seconds: object, name: str = "timeout") -> float:
+    """A time to wait that ends. Raises ValueError and TypeError."""
+    if isinstance(seconds, bool) or not isinstance(seconds, int | float):
+        raise TypeError(f"{name} is {type(seconds).__name__}, not a number of seconds")
+    if not (seconds > 0 and math.isfinite(seconds)):
+        raise ValueError(f"{name} is {seconds}; give a number of seconds above 0")
+    return float(seconds)
+
+
+def _timeout_from_environment() -> float:
+    text = given(CALLER_TIMEOUT_SECONDS)
+    if text is None:
+        return TIMEOUT
+    try:
+        seconds = float(text)
+    except ValueError:
+        raise ValueError(f"{CALLER_TIMEOUT_SECONDS} {text!r} is not a number of seconds") from None
+    return read_timeout(seconds, CALLER_TIMEOUT_SECONDS)
 
 
 def channel_options(more: Options) -> list[tuple[str, Any]]:
@@ -52,28 +119,8 @@ def channel_options(more: Options) -> list[tuple[str, Any]]:
         ("grpc.max_reconnect_backoff_ms", 1_000),
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 10_000),
+        # What is wrong with many fields comes in the trailers; gRPC's 8 KB would make another error of it.
+        ("grpc.max_metadata_size", 64 << 10),
+        ("grpc.absolute_max_metadata_size", 64 << 10),
         *more,
     ]
-
-
-def refuse_plain_text_abroad(target: str, credentials: grpc.ChannelCredentials | None) -> None:
-    """Raise ValueError if names and rights would cross a network unencrypted."""
-    if credentials is None and not stays_here(target):
-        raise ValueError(
-            f"{target} is not on this machine: give credentials=grpc.ssl_channel_credentials(...), with this "
-            "service's certificate and key"
-        )
-
-
-def stays_here(target: str) -> bool:
-    """Is the target on this machine, so that no network sees what is said?"""
-    if target.startswith(("unix:", "unix-abstract:")):
-        return True
-    address = target.rpartition("/")[2]
-    host = address.rpartition(":")[0].strip("[]")
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False

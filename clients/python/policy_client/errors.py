@@ -5,7 +5,11 @@ from datetime import timedelta
 from typing import Any, cast
 
 import grpc
+from google.protobuf.message import DecodeError
 from google.rpc import error_details_pb2, status_pb2
+
+from policy_client.channel import Reach
+from policy_client.unreached import plain_words
 
 _DETAILS = "grpc-status-details-bin"
 
@@ -48,6 +52,14 @@ class ServiceUnavailable(PolicyError):
 
 class DeadlineExceeded(PolicyError):
     """No answer came in time."""
+
+
+class WrongAddress(PolicyError):
+    """Nobody there answers that method: it is the service's other port, or a service of another release."""
+
+
+class ClientNotUsable(PolicyError):
+    """The client was closed, is of another event loop, or was carried over a fork; ``reason`` says which."""
 
 
 class CallerNotAllowed(PolicyError):
@@ -110,6 +122,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
     grpc.StatusCode.FAILED_PRECONDITION: Refused,
     grpc.StatusCode.RESOURCE_EXHAUSTED: ResourceExhausted,
     grpc.StatusCode.ABORTED: ListChanged,
+    grpc.StatusCode.UNIMPLEMENTED: WrongAddress,
 }
 _BY_REASON: dict[str, type[PolicyError]] = {
     "PLAN_MOVED": PlanMoved,
@@ -122,8 +135,8 @@ _BY_REASON: dict[str, type[PolicyError]] = {
 """Reasons that are handled in another way than their code's others."""
 
 
-def error_from(failed: grpc.RpcError) -> PolicyError:
-    """A typed error from what gRPC raised."""
+def error_from(failed: grpc.RpcError, path: str, reach: Reach) -> PolicyError:
+    """A typed error from what gRPC raised when a method was called."""
     # Both the blocking and the asyncio call errors are calls too, with these methods.
     call = cast(Any, failed)
     code: grpc.StatusCode = call.code()
@@ -132,6 +145,8 @@ def error_from(failed: grpc.RpcError) -> PolicyError:
     for key, value in call.trailing_metadata() or ():
         if key == _DETAILS:
             details = _read_details(value)
+    if not details.reason:
+        message = plain_words(code, message, path, reach)
     kind = _BY_REASON.get(details.reason) or _BY_CODE.get(code, PolicyError)
     return kind(
         message,
@@ -153,7 +168,12 @@ class _Details:
 
 def _read_details(value: bytes) -> _Details:
     found = _Details()
-    for detail in status_pb2.Status.FromString(value).details:
+    try:
+        details = status_pb2.Status.FromString(value).details
+    except DecodeError:
+        # A proxy's, maybe. The status without them is an error all the same.
+        return found
+    for detail in details:
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         if detail.Unpack(info):
             found.reason, found.facts = info.reason, dict(info.metadata)

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from policy_client import manage_calls as calls
 from policy_client.asynchronous import AsyncioClient
 from policy_client.channel import MANAGEMENT_TARGET
+from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.members import (
     Accepted,
     AddressAsked,
@@ -33,6 +34,7 @@ class AsyncManageUsersClient(AsyncioClient):
     """
 
     default_target = MANAGEMENT_TARGET
+    variable = MANAGEMENT_ADDRESS
 
     async def register_physician(
         self,

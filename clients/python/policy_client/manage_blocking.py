@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from policy_client import manage_calls as calls
 from policy_client.blocking import BlockingClient
 from policy_client.channel import MANAGEMENT_TARGET
+from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.members import (
     Accepted,
     AddressAsked,
@@ -31,6 +32,7 @@ class ManageUsersClient(BlockingClient):
     """
 
     default_target = MANAGEMENT_TARGET
+    variable = MANAGEMENT_ADDRESS
 
     def register_physician(
         self,

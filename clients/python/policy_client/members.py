@@ -230,7 +230,9 @@ _DELIVERY_STATES = {
 
 
 def state_name(state: InvitationState) -> str:
-    """The state on the wire. Raises ValueError for OTHER, which has none."""
+    """The state on the wire. Raises ValueError for OTHER, which has none, and TypeError for what is no state."""
+    if not isinstance(state, InvitationState):
+        raise TypeError(f"states has {state!r}; give a list of InvitationState")
     if state is InvitationState.OTHER:
         raise ValueError("nobody can ask for states that this client does not know")
     return f"INVITATION_STATE_{state.name}"
@@ -343,7 +345,10 @@ def member_permissions_from(response: mu.GetPermissionsResponse) -> MemberPermis
 
 
 def definition_message(definition: RoleDefinition) -> mu.RoleDefinition:
-    """A custom role on the wire."""
+    """A custom role on the wire. Raises TypeError for a string where a list belongs, which would be its letters."""
+    for name in ("allow", "deny", "includes"):
+        if isinstance(words := getattr(definition, name), str):
+            raise TypeError(f"{name} is one string; give a list of them: {name}=[{words!r}]")
     return mu.RoleDefinition(allow=definition.allow, deny=definition.deny, includes=definition.includes)
 
 

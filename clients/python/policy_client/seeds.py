@@ -8,6 +8,7 @@ from policy_client._pb import seeds_pb2 as pb
 from policy_client.blocking import BlockingClient
 from policy_client.calls import Call, as_it_is
 from policy_client.channel import MANAGEMENT_TARGET
+from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.errors import ProtocolError
 from policy_client.reviews import Progress
 
@@ -93,11 +94,12 @@ class SeedClient(BlockingClient):
     """
 
     default_target = MANAGEMENT_TARGET
+    variable = MANAGEMENT_ADDRESS
 
     def lint(self, csv: str, *, timeout: float | None = None) -> list[Finding]:
         """Judge a seed as the service would; none: it is clean."""
         call = Call(_path("LintSeed"), pb.LintSeedRequest(csv=csv), pb.LintSeedResponse, _findings)
-        return self._run(call, max(SEED_TIMEOUT, self._timeout) if timeout is None else timeout)
+        return self._run(call, max(SEED_TIMEOUT, self._reach.timeout) if timeout is None else timeout)
 
     def plan(
         self,
@@ -142,7 +144,7 @@ class SeedClient(BlockingClient):
             **target.fields(),
         )
         call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, lambda answer: int(answer.revision))
-        return self._run(call, max(SEED_TIMEOUT, self._timeout) if timeout is None else timeout)
+        return self._run(call, max(SEED_TIMEOUT, self._reach.timeout) if timeout is None else timeout)
 
     def seed(self, *, timeout: float | None = None) -> str:
         """The built-in rows in force, as lines of CSV in a stable order."""

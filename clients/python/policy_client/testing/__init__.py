@@ -8,8 +8,8 @@
 
 It is a real gRPC server on loopback which follows the same rules and refuses
 for the same reasons as the service, so that every client is used unchanged. It
-sends no e-mail (``token_for`` gives the link's token), knows only the shipped
-built-in roles, and lets every caller call.
+sends no e-mail (``token_for`` gives the link's token), and lets every caller
+call. Its built-in roles are the shipped ones, or those of a seed file.
 """
 
 import re
@@ -17,6 +17,7 @@ import threading
 from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -30,6 +31,8 @@ from policy_client.testing import members
 from policy_client.testing.decisions import Decisions
 from policy_client.testing.members import Definition
 from policy_client.testing.refusals import DETAILS_KEY, Refusal
+from policy_client.testing.rules import SHIPPED
+from policy_client.testing.seed import read_seed
 from policy_client.testing.users import Users
 
 __all__ = ["FakePolicyService", "Refusal"]
@@ -43,13 +46,22 @@ class FakePolicyService:
     """Both planes of the service, from ``with`` to its end."""
 
     def __init__(
-        self, *, clock: Callable[[], datetime] = _now, invitations_last: timedelta = timedelta(days=7)
+        self,
+        *,
+        clock: Callable[[], datetime] = _now,
+        invitations_last: timedelta = timedelta(days=7),
+        seed: str | Path | None = None,
     ) -> None:
-        """``clock`` answers with a timezone; give one of your own to see invitations expire."""
+        """``clock`` answers with a timezone; give one of your own to see invitations expire.
+
+        ``seed`` is a file in the form of the service's policies/seed.csv, whose
+        roles are then built in. Raises ValueError for a row that cannot be.
+        """
+        built_in = SHIPPED if seed is None else read_seed(seed)
         self._lock = threading.RLock()
         self._clock = clock
         self._is_away = False
-        self._users = Users(clock, invitations_last)
+        self._users = Users(clock, invitations_last, built_in)
         self._decisions = Decisions(lambda: self._users.state)
         self._servers = [
             self._serve(decision_pb2.DESCRIPTOR.services_by_name["DecisionService"], self._decisions),

@@ -10,7 +10,7 @@ from policy_client._pb import decision_pb2 as pb
 from policy_client.answers import Channel, Question
 from policy_client.testing.fields import Fields
 from policy_client.testing.refusals import Refusal, refuse, refuse_fields
-from policy_client.testing.rules import ACTIONS, BUILT_IN, Account, Finding
+from policy_client.testing.rules import ACTIONS, Account, Finding
 from policy_client.testing.state import State
 
 _MOST: Final = 1_000
@@ -176,7 +176,7 @@ def _missing(account: Account, found: Finding, action: str) -> pb.Missing | None
     if found.allowed or found.rule or action not in ACTIONS:
         return None
     wanted = "app:mobile" if found.reason == "CHANNEL_NOT_ALLOWED" else action
-    roles = sorted({*BUILT_IN, *account.custom_roles()})
+    roles = sorted({*account.built_in.roles, *account.custom_roles()})
     return pb.Missing(action=wanted, roles=[role for role in roles if wanted in account.allowed_by(role)])
 
 

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from policy_client.testing.claims import alike, refuse_owner, refuse_physician
 from policy_client.testing.refusals import refuse
-from policy_client.testing.rules import ACTIONS, BUILT_IN, OWNER, OWNER_ONLY, Account, Row
+from policy_client.testing.rules import ACTIONS, OWNER, OWNER_ONLY, Account, Row
 from policy_client.testing.state import (
     PENDING,
     WITHDRAWN,
@@ -40,7 +40,7 @@ def register(draft: State, physician: str, owner: str, now: datetime) -> None:
     """Open an account with its owner."""
     refuse_physician(draft, physician)
     _know(draft, owner, now)
-    draft.accounts[physician] = Account(physician, frozenset({(f"user:{owner}", f"role:{OWNER}")}))
+    draft.accounts[physician] = Account(physician, frozenset({(f"user:{owner}", f"role:{OWNER}")}), draft.built_in)
 
 
 def grant(draft: State, physician: str, user: str, role: str, now: datetime) -> None:
@@ -91,7 +91,7 @@ def create_role(draft: State, actor: str, physician: str, role: str, definition:
     require(account, actor, "user:edit")
     if role in account.custom_roles():
         refuse("ROLE_EXISTS", role=role, physician=physician)
-    for other in (*sorted(BUILT_IN), *account.custom_roles()):
+    for other in (*account.built_in.roles, *account.custom_roles()):
         if other != role and alike(other, role):
             refuse("NAME_TOO_SIMILAR", name=role, like=other)
     _define_as(draft, account, actor, role, definition)
@@ -109,7 +109,7 @@ def delete_role(draft: State, actor: str, physician: str, role: str, replacement
     """Remove a custom role; its holders get ``replacement``, if that is not empty."""
     account = draft.account(physician)
     require(account, actor, "user:edit")
-    if role in BUILT_IN:
+    if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     if replacement:
         refuse_holding_beyond(account, actor, Holding(roles=(replacement,)))
@@ -144,7 +144,7 @@ def _defined(account: Account, role: str, definition: Definition) -> Account:
         refuse("OWNER_ONLY", action=action)
     if OWNER in definition.includes:
         refuse("OWNER_ONLY", action="role owner")
-    if role in BUILT_IN:
+    if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     for included in sorted(definition.includes):
         refuse_unknown(account, included)
@@ -176,7 +176,7 @@ def _know(draft: State, user: str, now: datetime) -> None:
 
 
 def _refuse_not_custom(account: Account, role: str) -> None:
-    if role in BUILT_IN:
+    if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     if role not in account.custom_roles():
         refuse("UNKNOWN_ROLE", role=role, physician=account.physician)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from policy_client._pb import manage_users_pb2 as mu
-from policy_client.testing.rules import ACTIONS, BUILT_IN, Account
+from policy_client.testing.rules import ACTIONS, Account
 from policy_client.testing.state import PENDING, Invitation, State
 
 _ADVICE: Final = (
@@ -17,11 +17,12 @@ _ADVICE: Final = (
 
 def role_message(account: Account, role: str) -> mu.RoleInfo:
     """A role as it stands in an account."""
-    rows = [] if role in BUILT_IN else sorted(account.of(f"role:{role}"))
+    built_in = role in account.built_in.roles
+    rows = [] if built_in else sorted(account.of(f"role:{role}"))
     allowed = account.allowed_by(role)
     return mu.RoleInfo(
         role=role,
-        built_in=role in BUILT_IN,
+        built_in=built_in,
         definition=mu.RoleDefinition(
             allow=[row[1] for row in rows if row[2:] == ("allow",)],
             deny=[row[1] for row in rows if row[2:] == ("deny",)],

@@ -29,14 +29,6 @@ ACTIONS: Final = (
 OWNER_ONLY: Final = frozenset({"user:invite", "user:edit", "user:revoke", "app:mobile"})
 """What no invited user may hold."""
 OWNER: Final = "owner"
-BUILT_IN: Final = {
-    "administrator": frozenset(ACTIONS) - OWNER_ONLY,
-    "data_entry": frozenset({"claim:view", "claim:save", "claim:submit", "claim:delete"}),
-    "financial_viewer": frozenset(
-        {"claim:view", "report:generate", "report:patient_details", "invoice:view", "invoice:pay"}
-    ),
-    OWNER: frozenset({"*"}),
-}
 MAX_ROLE_CHAIN: Final = 8
 
 Row = tuple[str, ...]
@@ -52,9 +44,32 @@ class Rule(NamedTuple):
     effect: str
 
 
-_BUILT_IN_RULES: Final = tuple(
-    sorted(Rule(f"role:{role}", "*", action, "allow") for role, actions in BUILT_IN.items() for action in actions)
+@dataclass(frozen=True, slots=True)
+class BuiltIn:
+    """The roles that every account has."""
+
+    rules: tuple[Rule, ...]
+    roles: tuple[str, ...]
+    """Their names, in byte order."""
+
+    @classmethod
+    def of(cls, rules: Iterable[Rule]) -> "BuiltIn":
+        """The roles that these rules make."""
+        ordered = tuple(sorted(rules))
+        return cls(ordered, tuple(sorted({rule.subject[5:] for rule in ordered})))
+
+
+SHIPPED: Final = BuiltIn.of(
+    Rule(f"role:{role}", "*", action, "allow")
+    for role, actions in {
+        "administrator": frozenset(ACTIONS) - OWNER_ONLY,
+        "data_entry": {"claim:view", "claim:save", "claim:submit", "claim:delete"},
+        "financial_viewer": {"claim:view", "report:generate", "report:patient_details", "invoice:view", "invoice:pay"},
+        OWNER: {"*"},
+    }.items()
+    for action in actions
 )
+"""Those of the service's own seed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +97,7 @@ class Account:
 
     physician: str
     rows: frozenset[Row]
+    built_in: BuiltIn = SHIPPED
 
     def find(self, user: str, action: str, *, mobile: bool = False) -> Finding:
         """May the user do this here, and why?"""
@@ -125,7 +141,7 @@ class Account:
 
     def with_rows(self, rows: Iterable[Row]) -> "Account":
         """The account with other rows. Refuses roles that include each other too deeply or in a circle."""
-        after = Account(self.physician, frozenset(rows))
+        after = Account(self.physician, frozenset(rows), self.built_in)
         for subject in {row[0] for row in after._grants()}:
             after._refuse_long_chain((subject,))
         return after
@@ -135,7 +151,7 @@ class Account:
         reached = self._reached(subject)
         own = sorted(Rule(row[0], self.physician, *row[1:]) for row in self.rows if len(row) == 3)
         matching = [
-            rule for rule in (*_BUILT_IN_RULES, *own) if rule.subject in reached and rule.action in (action, "*")
+            rule for rule in (*self.built_in.rules, *own) if rule.subject in reached and rule.action in (action, "*")
         ]
         return next((rule for rule in matching if rule.effect == "deny"), matching[-1] if matching else None)
 

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import Final
 
 from policy_client.testing.refusals import refuse
-from policy_client.testing.rules import BUILT_IN, OWNER, OWNER_ONLY, Account, Row
+from policy_client.testing.rules import OWNER, OWNER_ONLY, SHIPPED, Account, BuiltIn, Row
 
 PENDING: Final = "PENDING"
 ACCEPTED: Final = "ACCEPTED"
@@ -88,6 +88,7 @@ class State:
     """The policy at a revision. A write changes a draft; only one that was not refused is kept."""
 
     revision: int = 1
+    built_in: BuiltIn = SHIPPED
     accounts: dict[str, Account] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     invitations: dict[str, Invitation] = field(default_factory=dict)
@@ -100,6 +101,7 @@ class State:
         """A copy to write in, at the next revision."""
         return State(
             revision=self.revision + 1,
+            built_in=self.built_in,
             accounts=dict(self.accounts),
             people=dict(self.people),
             invitations=dict(self.invitations),
@@ -178,7 +180,7 @@ def refuse_self(actor: str, user: str) -> None:
 
 def refuse_unknown(account: Account, role: str) -> None:
     """Refuse UNKNOWN_ROLE unless the role is built in or defined here."""
-    if role not in BUILT_IN and role not in account.custom_roles():
+    if role not in account.built_in.roles and role not in account.custom_roles():
         refuse("UNKNOWN_ROLE", role=role, physician=account.physician)
 
 

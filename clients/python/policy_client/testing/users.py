@@ -13,7 +13,7 @@ from policy_client.testing.fields import Fields
 from policy_client.testing.members import Definition
 from policy_client.testing.messages import invitation_message, role_message
 from policy_client.testing.refusals import refuse, refuse_fields
-from policy_client.testing.rules import ACTIONS, BUILT_IN, Account
+from policy_client.testing.rules import ACTIONS, Account, BuiltIn
 from policy_client.testing.state import PENDING, Holding, State, require
 
 Response = TypeVar("Response", bound=Any)
@@ -22,13 +22,13 @@ Response = TypeVar("Response", bound=Any)
 class Users:
     """The methods, by their names in the contract, and the state that they write."""
 
-    def __init__(self, clock: Callable[[], datetime], valid_for: timedelta) -> None:
+    def __init__(self, clock: Callable[[], datetime], valid_for: timedelta, built_in: BuiltIn) -> None:
         """``clock`` says what time it is, with a timezone; links work for ``valid_for``."""
         self._clock = clock
         self._valid_for = valid_for
         self._kept: dict[str, _Kept] = {}
         self._history: list[State] = []
-        self.state = State()
+        self.state = State(built_in=built_in)
 
     def write(self, story: Callable[[State], Response]) -> Response:
         """Run a story on a draft, and keep the draft if it changed anything; what is refused changes nothing."""
@@ -303,7 +303,7 @@ class Users:
     def list_roles(self, request: mu.ListRolesRequest) -> mu.ListRolesResponse:
         """Built-in roles, then custom ones."""
         account = self._looked_at(request)
-        infos = [role_message(account, role) for role in (*sorted(BUILT_IN), *account.custom_roles())]
+        infos = [role_message(account, role) for role in (*account.built_in.roles, *account.custom_roles())]
         return mu.ListRolesResponse(roles=infos, revision=self.state.revision)
 
     def _looked_at(self, request: Any) -> Account:
