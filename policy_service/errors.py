@@ -2,6 +2,12 @@
 
 from dataclasses import dataclass, fields
 from enum import StrEnum
+from typing import Final
+
+MOST_LISTED: Final = 20
+"""Things of one kind that an error names, …"""
+_LISTED_LENGTH: Final = 240
+"""… in so many characters."""
 
 
 class Kind(StrEnum):
@@ -43,10 +49,19 @@ class PolicyError(Exception):
         """The fields in words, but for those that are None or name nothing."""
         found = {field.name: getattr(self, field.name) for field in fields(self)}
         found = {name: fact for name, fact in found.items() if fact is not None and fact != ()}
-        return {
-            name: ", ".join(str(part) for part in fact) if isinstance(fact, tuple) else str(fact)
-            for name, fact in found.items()
-        }
+        return {name: _listed(fact) if isinstance(fact, tuple) else str(fact) for name, fact in found.items()}
+
+
+def _listed(parts: tuple[object, ...]) -> str:
+    """The first of many, and how many more there are."""
+    told, room = list[str](), _LISTED_LENGTH
+    for part in parts[:MOST_LISTED]:
+        room -= len(str(part))
+        if told and room < 0:
+            break
+        told.append(str(part))
+    more = len(parts) - len(told)
+    return ", ".join(told) + (f" and {more:,} more" if more else "")
 
 
 @dataclass(kw_only=True)
@@ -59,7 +74,9 @@ class InvalidRequest(PolicyError):
 
     def __str__(self) -> str:
         """Each fault in words."""
-        return "; ".join(violation.description for violation in self.violations)
+        told = "; ".join(violation.description for violation in self.violations[:MOST_LISTED])
+        more = len(self.violations) - MOST_LISTED
+        return told if more <= 0 else f"{told}; and {more:,} more"
 
 
 @dataclass(kw_only=True)
