@@ -13,7 +13,7 @@ import structlog
 from google.protobuf.message import Message
 
 from policy_service import metrics
-from policy_service.errors import AnswerNotTaken, CallerNotAllowed, PolicyError, RateLimited
+from policy_service.errors import AnswerNotTaken, CallerNotAllowed, InvalidRequest, PolicyError, RateLimited
 from policy_service.replica import Replica
 from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
 
@@ -34,13 +34,15 @@ class Guard:
         self._bucket = _Buckets(questions_per_second) if questions_per_second else None
 
     def admit(self, context: Any, method: str, request: Any) -> str:
-        """The caller, if it may call the method now. Raises CallerNotAllowed and RateLimited."""
+        """The caller, if it may call the method now. Raises CallerNotAllowed, RateLimited and InvalidRequest."""
         caller = _identity(context, method) if self._tls else LOCAL_CALLER
         # A stale replica refuses here already: rights that were taken may not live on in it.
         if not self._replica.at().basis.caller_may(caller, method):
             raise CallerNotAllowed(caller=caller, method=method)
         if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
             raise RateLimited
+        if isinstance(request, InvalidRequest):
+            raise request  # What came could not be read: see bounds.py.
         return caller
 
     def wrap(self, service: str, name: str, decide: Callable[[Any, str], Message]) -> Callable[[Any, Any], Message]:
