@@ -293,6 +293,18 @@ class RoleExists(PolicyError):
 
 
 @dataclass(kw_only=True)
+class AccountFull(PolicyError):
+    """The account would hold more of these than it may; remove some first."""
+
+    reason = "ACCOUNT_FULL"
+    physician: str
+    of: str
+    """Roles, rules or members."""
+    most: int
+    wanted: int
+
+
+@dataclass(kw_only=True)
 class UnknownInvitation(PolicyError):
     """No such invitation was made for this account."""
 
@@ -411,6 +423,15 @@ class TooManyLongReads(PolicyError):
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_LONG_READS"
+    most: int
+
+
+@dataclass(kw_only=True)
+class TooManyQuestions(PolicyError):
+    """As many explanations and lists as may are in hand, beside which checks go on; try again in a moment."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_QUESTIONS"
     most: int
 
 

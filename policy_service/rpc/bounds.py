@@ -55,7 +55,7 @@ ITEMS: Final[Mapping[str, int]] = {
     "BatchCheckRequest.checks": 1_000,
     "ListInvitationsRequest.states": 16,
     "Permissions.actions": 64,
-    "Permissions.roles": 32,
+    "Permissions.roles": 16,
     "RoleDefinition.allow": 64,
     "RoleDefinition.deny": 64,
     "RoleDefinition.includes": 32,

@@ -70,7 +70,12 @@ async def serving(
 
     Raises StartError if an address cannot be had or a certificate not be read.
     """
-    guard = Guard(replica, tls=settings.has_tls, questions_per_second=settings.max_questions_per_second)
+    guard = Guard(
+        replica,
+        tls=settings.has_tls,
+        questions_per_second=settings.max_questions_per_second,
+        lists=min(settings.list_threads, max(1, settings.decision_threads // 2)),
+    )
     credentials = await asyncio.to_thread(_credentials, settings)
 
     threads = ThreadPoolExecutor(settings.decision_threads, thread_name_prefix="decision")

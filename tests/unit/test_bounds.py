@@ -147,7 +147,7 @@ def test_a_megabyte_of_nothing_is_refused_before_anything_is_built(attack):
     assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 30_000
 
 
-@pytest.mark.parametrize("size", [1, 17, 33, 200])
+@pytest.mark.parametrize("size", [1, 16, 17, 200])
 def test_what_is_small_has_the_same_bounds(size):
     found = INVITE(inside(PERMISSIONS, EMPTY_ROLES * size))
     assert isinstance(found, InvalidRequest) == (size > ITEMS["Permissions.roles"])
@@ -169,7 +169,7 @@ def test_what_is_in_bounds_is_read_as_it_was_sent():
     )
     assert full.ByteSize() > 1 << 17
     assert BATCH(full.SerializeToString()) == full
-    invited = mu.InviteUserRequest(actor="a", permissions=mu.Permissions(roles=["r" * 64] * 32))
+    invited = mu.InviteUserRequest(actor="a", permissions=mu.Permissions(roles=["r" * 64] * 16))
     assert INVITE(invited.SerializeToString()) == invited
 
 
