@@ -10,6 +10,7 @@ import pytest
 from google.protobuf import descriptor_pb2, message_factory
 from google.protobuf.descriptor import FieldDescriptor
 from grpc_tools import protoc
+from policy_client.testing import fields
 
 from policy_service.errors import InvalidRequest
 from policy_service.pb import decision_pb2 as pb
@@ -191,3 +192,10 @@ def test_every_bound_is_kept(name):
     found = reader(field.containing_type)(request.SerializeToString())
     assert isinstance(found, InvalidRequest)
     assert [at.field for at in found.violations] == [field.name]
+
+
+def test_the_fake_has_the_same_bounds_for_lists():
+    words = {"permissions": "Permissions", "definition": "RoleDefinition"}
+    for name, most in fields._MOST_ITEMS.items():
+        message, _, field = name.partition(".")
+        assert ITEMS[f"{words[message]}.{field}"] == most
