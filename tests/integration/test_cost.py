@@ -5,14 +5,17 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass, field
+from types import SimpleNamespace
 
 import pytest
 
-from policy_service import authority, custom_roles, model
+from policy_service import authority, custom_roles, engine, model
 from policy_service.custom_roles import RoleDefinition
 from policy_service.rpc import manage_users as handlers
+from policy_service.snapshot import Snapshot
 from policy_service.store import Store
-from policy_service.vocabulary import Action, Physician, Role
+from policy_service.vocabulary import Action, Channel, Physician, Role, User, grant_row
+from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import grant, reached, register
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
@@ -185,3 +188,15 @@ async def test_what_changed_after_the_look_is_what_counts(app, management, monke
     with pytest.raises(Refused) as refused:
         await page.create_role("desk", CHOICE[0], includes=["r1"])
     assert refused.value.reason == "UNKNOWN_ROLE"
+
+
+def test_whoever_asks_much_lets_others_come_between(casbin, monkeypatch, seed):
+    """After each question Python's lock is given up: a Check beside a list does not wait for the list."""
+    breaths, questions = [], []
+    monkeypatch.setattr(engine, "time", SimpleNamespace(sleep=breaths.append))
+    snapshot = Snapshot.of_rows(engine.Basis(SHIPPED_MODEL, seed), [grant_row("user:ben", Role("r"), "physician:dr-a")])
+    casbin.before = lambda: questions.append(len(breaths))
+    snapshot.actions(User("nobody"), Physician("dr-a"), Channel.MOBILE)
+    assert len(questions) >= len(Action)
+    assert questions == list(range(len(questions)))
+    assert set(breaths) == {0}
