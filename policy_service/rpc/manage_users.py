@@ -35,9 +35,11 @@ from policy_service.rpc.manage_values import (
 )
 from policy_service.store import Store, Transaction
 from policy_service.vocabulary import (
+    BUILT_IN_ROLES,
     Action,
     Channel,
     Physician,
+    Role,
     User,
     parse_key,
     parse_physician,
@@ -94,6 +96,7 @@ class ManageUsersService:
             email = fields.read(parse_address, request.email)
             user = fields.read(partial(parse_user, field="username"), request.username)
             holding = fields.read(parse_holding, request.permissions)
+        await self._foresee_roles(physician, actor, holding.roles)
 
         async def story(tx: Transaction) -> pb.InviteUserResponse:
             now = self._clock()
@@ -208,6 +211,7 @@ class ManageUsersService:
             who = fields.read(parse_who, request)
             holding = fields.read(parse_holding, request.permissions)
         actor, physician, user = who
+        await self._foresee_roles(physician, actor, holding.roles)
 
         async def story(tx: Transaction) -> pb.UpdatePermissionsResponse:
             await manage_users.update(tx, self._model, physician, user, holding, actor=actor)
@@ -283,6 +287,11 @@ class ManageUsersService:
 
     async def _foresee(self, physician: Physician, ask: Questions) -> Standing | None:
         return await foresee(self._store, self._model, physician, ask)
+
+    async def _foresee_roles(self, physician: Physician, actor: User, roles: frozenset[Role]) -> None:
+        """What the built-in ones allow is known, and asked under the lock at no cost."""
+        if not roles <= set(BUILT_IN_ROLES):
+            await self._foresee(physician, partial(custom_roles.giving, roles=roles, actor=actor))
 
     async def _write(
         self, request: Any, caller: str, actor: str, story: Callable[[Transaction], Awaitable[Response]]

@@ -117,7 +117,7 @@ async def test_a_check_costs_the_same_whatever_else_the_account_holds(app, wire,
     assert found[0] == found[1]
 
 
-@pytest.mark.parametrize("method", ["create", "update", "delete"])
+@pytest.mark.parametrize("method", ["create", "update", "delete", "invite", "edit"])
 async def test_casbin_is_not_asked_while_the_lock_is_held(app, management, casbin, monkeypatch, method):
     await register(app, "dr-a", "olive")
     await roles(app, "dr-a", 6)
@@ -140,8 +140,12 @@ async def test_casbin_is_not_asked_while_the_lock_is_held(app, management, casbi
         await page.create_role("desk", CHOICE[0], deny=[CHOICE[1]], includes=["r2"])
     elif method == "update":
         await page.update_role("r2", CHOICE[0], deny=[CHOICE[1]])
-    else:
+    elif method == "delete":
         await page.delete_role("r5", "data_entry")
+    elif method == "invite":
+        await page.invite("mia", "r1", "r3")
+    else:
+        await page.edit("ben", "r1", "r3")
     assert held
     assert not any(held)
 
