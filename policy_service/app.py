@@ -45,6 +45,7 @@ from policy_service.seed_plan import SeedPlans
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
     SERVICE_ROLE,
+    Caps,
     Store,
     allow_service,
     as_role,
@@ -117,7 +118,7 @@ async def open_store(
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
             if embedded:
                 dsn = as_role(dsn, SERVICE_ROLE)
-            store = await stack.enter_async_context(connect_store(dsn))
+            store = await stack.enter_async_context(connect_store(dsn, caps=_caps(settings)))
             if migrating or own:
                 await seeds.install_first(store, seed, model)
         except PolicyError as fault:
@@ -245,6 +246,14 @@ def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
 
 def _signer(settings: Settings) -> Signer:
     return read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
+
+
+def _caps(settings: Settings) -> Caps:
+    return Caps(
+        roles=settings.max_roles_per_account,
+        rules=settings.max_rules_per_account,
+        members=settings.max_members_per_account,
+    )
 
 
 def _now() -> datetime:

@@ -216,11 +216,11 @@ def _custom_roles(judge: Shapes, account: Account, page: Iterable[Access], *, fi
     for subject, role in account.grants:
         if subject.startswith("user:"):
             holders.setdefault(name_in(role), []).append(User(name_in(subject)))
-    allowed = dict(judge.allowed_by(account, (role for role, _ in told)))
     for role, definition in told:
+        allowed = judge.allowed_by(account, role)
         yield CustomRole(
             role=role,
             definition=definition,
-            allowed=tuple(action for action in Action if action in allowed[role]),
+            allowed=tuple(action for action in Action if action in allowed),
             holders=tuple(holders.get(role, ())),
         )

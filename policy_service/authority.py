@@ -1,7 +1,13 @@
-"""What an acting person may do, decided by Casbin on the rows as they stand in the transaction."""
+"""What an acting person may do, decided by Casbin on the rows as they stand in the transaction.
+
+Answers are remembered by the rows that they rest on (see shapes.py), so what
+was asked before the lock was taken costs nothing under it: see foresight.py.
+"""
 
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
 
 from policy_service.engine import Account, Basis
 from policy_service.errors import (
@@ -13,29 +19,29 @@ from policy_service.errors import (
     UnknownRole,
 )
 from policy_service.model import Model
+from policy_service.shapes import Outcomes, Shapes, shape_of
 from policy_service.store import Reading, Transaction
 from policy_service.vocabulary import (
     ANY,
     OWNER,
     OWNER_ONLY,
-    SYSTEM_DOMAIN,
     Action,
-    Channel,
     Physician,
     Role,
     Row,
     User,
     domain_of,
-    subject_of_role,
-    subject_of_user,
 )
+
+_MOST_SHAPES: Final = 4_000
+"""Different sets of rows whose answers are remembered, of all accounts together."""
 
 
 @dataclass(frozen=True, slots=True)
 class Standing:
     """An account as it stands in a transaction: nobody else can change it until the end."""
 
-    basis: Basis
+    judge: Shapes
     account: Account
     rows: frozenset[Row]
 
@@ -44,14 +50,31 @@ class Standing:
         """Whose account this is."""
         return self.account.physician
 
+    @property
+    def basis(self) -> Basis:
+        """The built-in rules that hold here."""
+        return self.judge.basis
+
     def with_rows(self, rows: Iterable[Row]) -> "Standing":
         """The account as it would stand with other rows."""
         held = frozenset(rows)
-        return Standing(self.basis, Account.of_rows(self.basis, self.physician, held), held)
+        return Standing(self.judge, Account.of_rows(self.basis, self.physician, held), held)
+
+    def is_as(self, other: "Standing | None") -> bool:
+        """Are both on the same rows, so that all questions have the same answers?"""
+        return other is not None and self.judge is other.judge and self.rows == other.rows
+
+    def allowed(self, user: User) -> frozenset[Action]:
+        """All that the user may do here."""
+        return self.judge.of(shape_of(self.account, user))
+
+    def outcomes(self, user: User) -> Outcomes:
+        """The outcome of every question about the user."""
+        return self.judge.outcomes(user, shape_of(self.account, user))
 
     def may(self, user: User, action: Action) -> bool:
         """May the user do this here?"""
-        return self.account.outcome(user, action, Channel.WEB).allowed
+        return action in self.allowed(user)
 
     def require(self, actor: User, action: Action) -> None:
         """Raise ActorNotAllowed unless the actor may."""
@@ -60,12 +83,11 @@ class Standing:
 
     def allowed_by(self, role: Role) -> frozenset[Action]:
         """Everything that a role allows here in the end."""
-        subject = subject_of_role(role)
-        return frozenset(action for action in Action if self.basis.ask(self.account, subject, action).allowed)
+        return self.judge.allowed_by(self.account, role)
 
     def refuse_unknown(self, role: Role) -> None:
         """Raise UnknownRole unless the role is built in or defined here."""
-        if role not in self.basis.roles and role not in self.account.custom_roles():
+        if role not in self.basis.roles and not self.account.defines(role):
             raise UnknownRole(role=role, physician=self.physician)
 
     def refuse_beyond(self, actor: User, actions: Iterable[Action]) -> None:
@@ -73,7 +95,7 @@ class Standing:
         wanted = frozenset(actions)
         for action in sorted(wanted & OWNER_ONLY):
             raise OwnerOnly(action=action)
-        beyond = tuple(sorted(action for action in wanted if not self.may(actor, action)))
+        beyond = tuple(sorted(wanted - self.allowed(actor)))
         if beyond:
             raise BeyondOwnRights(actor=actor, actions=beyond)
 
@@ -91,8 +113,7 @@ class Standing:
 
     def is_member(self, user: User) -> bool:
         """Does the user hold anything here?"""
-        subject = subject_of_user(user)
-        return any(row.values[0] == subject for row in self.rows)
+        return self.account.names(user)
 
 
 def refuse_self(actor: User, user: User) -> None:
@@ -103,8 +124,15 @@ def refuse_self(actor: User, user: User) -> None:
 
 async def standing(source: Transaction | Reading, model: Model, physician: Physician) -> Standing:
     """Read an account, as it stands in a transaction or a look. Raises UnknownPhysician."""
-    rows = frozenset(await source.rows([domain_of(physician)]))
+    found = await source.rows([ANY, domain_of(physician)])
+    rows = frozenset(row for row in found if row.domain != ANY)
     if not rows:
         raise UnknownPhysician(physician=physician)
-    basis = Basis(model, await source.rows([ANY, SYSTEM_DOMAIN]))
-    return Standing(basis, Account.of_rows(basis, physician, rows), rows)
+    judge = _judge(model, tuple(row for row in found if row.domain == ANY))
+    return Standing(judge, Account.of_rows(judge.basis, physician, rows), rows)
+
+
+@lru_cache(maxsize=2)
+def _judge(model: Model, built_in: tuple[Row, ...]) -> Shapes:
+    """What was asked under some built-in rules, in whatever account: rows of one shape have one answer."""
+    return Shapes(Basis(model, built_in), most=_MOST_SHAPES)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass
+from functools import partial
 
 from policy_service.authority import Standing, standing
 from policy_service.engine import Account
@@ -17,6 +18,7 @@ from policy_service.errors import (
     UnknownPhysician,
     UnknownRole,
 )
+from policy_service.foresight import settle
 from policy_service.model import Model
 from policy_service.names import alike
 from policy_service.store import Store, Transaction, Written
@@ -59,8 +61,8 @@ async def define(
     RoleChainTooLong; what is refused changes nothing.
     """
     async with store.transaction(caller=caller, actor=actor) as transaction:
-        rows = await account_rows(transaction, physician)
-        ended, begun = await _redefinition(transaction, physician, role, definition, rows)
+        rows, built_in = await account_rows(transaction, physician), await built_in_roles(transaction)
+        ended, begun = await _redefinition(transaction, physician, role, definition, rows, built_in)
         await transaction.change("role.define", physician, ended=ended, begun=begun)
     return transaction.written
 
@@ -74,21 +76,38 @@ async def delete(store: Store, physician: Physician, role: Role, *, caller: str,
 
 
 async def create_role(
-    tx: Transaction, model: Model, physician: Physician, role: Role, definition: RoleDefinition, *, actor: User
+    tx: Transaction,
+    model: Model,
+    physician: Physician,
+    role: Role,
+    definition: RoleDefinition,
+    *,
+    actor: User,
+    foreseen: Standing | None = None,
 ) -> None:
-    """Make a custom role. Raises RoleExists, NameTooSimilar, and what ``update_role`` raises."""
+    """Make a custom role. Raises RoleExists, NameTooSimilar, and what ``update_role`` raises.
+
+    ``foreseen`` is the account about which ``defining`` was asked before.
+    """
     at = await standing(tx, model, physician)
     at.require(actor, Action.USER_EDIT)
-    if role in at.account.custom_roles():
+    if at.account.defines(role):
         raise RoleExists(role=role, physician=physician)
     for other in (*at.basis.roles, *at.account.custom_roles()):
         if other != role and alike(other, role):
             raise NameTooSimilar(name=role, like=other)
-    await _define_as(tx, at, role, definition, actor, "role.create")
+    await _define_as(tx, at, role, definition, actor, "role.create", foreseen)
 
 
 async def update_role(
-    tx: Transaction, model: Model, physician: Physician, role: Role, definition: RoleDefinition, *, actor: User
+    tx: Transaction,
+    model: Model,
+    physician: Physician,
+    role: Role,
+    definition: RoleDefinition,
+    *,
+    actor: User,
+    foreseen: Standing | None = None,
 ) -> None:
     """Replace a custom role's definition, and so what its holders may.
 
@@ -97,15 +116,22 @@ async def update_role(
     """
     at = await standing(tx, model, physician)
     at.require(actor, Action.USER_EDIT)
-    if role in await built_in_roles(tx):
+    if role in at.basis.roles:
         raise BuiltInRole(role=role)
-    if role not in at.account.custom_roles():
+    if not at.account.defines(role):
         raise UnknownRole(role=role, physician=physician)
-    await _define_as(tx, at, role, definition, actor, "role.update")
+    await _define_as(tx, at, role, definition, actor, "role.update", foreseen)
 
 
 async def delete_role(
-    tx: Transaction, model: Model, physician: Physician, role: Role, replacement: Role | None, *, actor: User
+    tx: Transaction,
+    model: Model,
+    physician: Physician,
+    role: Role,
+    replacement: Role | None,
+    *,
+    actor: User,
+    foreseen: Standing | None = None,
 ) -> None:
     """Remove a custom role; its holders get ``replacement``.
 
@@ -115,8 +141,9 @@ async def delete_role(
     """
     at = await standing(tx, model, physician)
     at.require(actor, Action.USER_EDIT)
-    if role in await built_in_roles(tx):
+    if role in at.basis.roles:
         raise BuiltInRole(role=role)
+    await settle(at, foreseen, partial(deleting, role=role, replacement=replacement, actor=actor))
     if replacement is not None:
         at.refuse_roles_beyond(actor, [replacement])
     invited = await table.open_with_role(tx, physician, role)
@@ -125,32 +152,83 @@ async def delete_role(
             role=role, physician=physician, held_by=tuple(f"invitation:{invitation.id}" for invitation in invited)
         )
     ended, begun = _removal(physician, role, replacement, at.rows)
-    refuse_long_chains(physician, (at.rows - set(ended)) | set(begun))
-    _refuse_own_change(at, at.with_rows((at.rows - set(ended)) | set(begun)), actor)
+    refuse_long_chains(physician, (at.rows - ended) | begun)
+    _refuse_own_change(at, at.with_rows((at.rows - ended) | begun), actor)
     await tx.change("role.delete", physician, ended=ended, begun=begun)
 
 
 async def _define_as(
-    tx: Transaction, at: Standing, role: Role, definition: RoleDefinition, actor: User, kind: str
+    tx: Transaction,
+    at: Standing,
+    role: Role,
+    definition: RoleDefinition,
+    actor: User,
+    kind: str,
+    foreseen: Standing | None,
 ) -> None:
-    ended, begun = await _redefinition(tx, at.physician, role, definition, at.rows)
+    await settle(at, foreseen, partial(defining, role=role, definition=definition, actor=actor))
+    ended, begun = await _redefinition(tx, at.physician, role, definition, at.rows, at.basis.roles)
     after = at.with_rows((at.rows - ended) | begun)
-    # Every role that could gain from this, not only the one named.
-    for changed in after.account.custom_roles():
+    for changed in _through(at.account, role):
         gained = after.allowed_by(changed) - at.allowed_by(changed)
         at.refuse_beyond(actor, gained)
     _refuse_own_change(at, after, actor)
     await tx.change(kind, at.physician, ended=ended, begun=begun)
 
 
+def defining(at: Standing, *, role: Role, definition: RoleDefinition, actor: User) -> None:
+    """Ask Casbin whatever creating or updating a role will ask, before the lock is taken."""
+    ended, begun = _rows_of(at.physician, role, definition, at.rows)
+    after = at.with_rows((at.rows - ended) | begun)
+    for stands in (at, after):
+        stands.allowed(actor)
+        for changed in _through(at.account, role):
+            stands.allowed_by(changed)
+
+
+def deleting(at: Standing, *, role: Role, replacement: Role | None, actor: User) -> None:
+    """Ask Casbin whatever deleting a role will ask, before the lock is taken."""
+    ended, begun = _replaced(at.physician, role, replacement, at.rows)
+    at.with_rows((at.rows - ended) | begun).allowed(actor)
+    at.allowed(actor)
+    if replacement is not None:
+        at.allowed_by(replacement)
+
+
+def giving(at: Standing, *, roles: Iterable[Role], actor: User) -> None:
+    """Ask Casbin whatever giving somebody roles will ask, before the lock is taken."""
+    at.allowed(actor)
+    for role in roles:
+        at.allowed_by(role)
+
+
+def _through(account: Account, role: Role) -> list[Role]:
+    """A role with all that include it: every role that another definition of this one changes, and no other."""
+    above: dict[str, list[str]] = {}
+    for holder, held in account.grants:
+        above.setdefault(held, []).append(holder)
+    found, waiting = {subject_of_role(role)}, [subject_of_role(role)]
+    while waiting:
+        for holder in above.get(waiting.pop(), ()):
+            if holder.startswith("role:") and holder not in found:
+                found.add(holder)
+                waiting.append(holder)
+    return [Role(name_in(subject)) for subject in sorted(found)]
+
+
 def _refuse_own_change(before: Standing, after: Standing, actor: User) -> None:
     """Raise SelfEdit if the actor's own rights would change."""
-    if any(before.may(actor, action) != after.may(actor, action) for action in Action):
+    if before.allowed(actor) != after.allowed(actor):
         raise SelfEdit(actor=actor)
 
 
 async def _redefinition(
-    tx: Transaction, physician: Physician, role: Role, definition: RoleDefinition, rows: Collection[Row]
+    tx: Transaction,
+    physician: Physician,
+    role: Role,
+    definition: RoleDefinition,
+    rows: Collection[Row],
+    built_in: Collection[Role],
 ) -> tuple[set[Row], set[Row]]:
     """The rows that end and begin when a role is defined like this."""
     if not definition.allow and not definition.deny and not definition.includes:
@@ -160,18 +238,28 @@ async def _redefinition(
     if OWNER in definition.includes:
         raise OwnerOnly(action="role owner")
     # Those of the page stay so, also while a seed has no rules for one.
-    if role in await built_in_roles(tx) or role in BUILT_IN_ROLES:
+    if role in built_in or role in BUILT_IN_ROLES:
         raise BuiltInRole(role=role)
+    named = {row.values[0] for row in rows}
     for included in sorted(definition.includes):
-        await refuse_unknown(tx, physician, included, rows)
+        if included not in built_in and subject_of_role(included) not in named:
+            raise UnknownRole(role=included, physician=physician)
+    if subject_of_role(role) not in named and (waiting := await _waiting_for(tx, physician, role, rows)):
+        raise RoleInUse(role=role, physician=physician, held_by=waiting)
+    ended, begun = _rows_of(physician, role, definition, rows)
+    refuse_long_chains(physician, (set(rows) - ended) | begun)
+    return ended, begun
+
+
+def _rows_of(
+    physician: Physician, role: Role, definition: RoleDefinition, rows: Iterable[Row]
+) -> tuple[set[Row], set[Row]]:
+    """The rows of a definition that end and begin in the place of those there are."""
     subject, domain = subject_of_role(role), domain_of(physician)
     wanted = {rule_row(role, domain, action, Effect.ALLOW) for action in definition.allow}
     wanted |= {rule_row(role, domain, action, Effect.DENY) for action in definition.deny}
     wanted |= {grant_row(subject, included, domain) for included in definition.includes}
     held = {row for row in rows if row.values[0] == subject}
-    if not held and (waiting := await _waiting_for(tx, physician, role, rows)):
-        raise RoleInUse(role=role, physician=physician, held_by=waiting)
-    refuse_long_chains(physician, (set(rows) - held) | wanted)
     return held - wanted, wanted - held
 
 
@@ -186,13 +274,22 @@ def _removal(
     physician: Physician, role: Role, replacement: Role | None, rows: Collection[Row]
 ) -> tuple[set[Row], set[Row]]:
     """The rows that end and begin when a role is removed."""
+    subject = subject_of_role(role)
+    if not any(row.values[0] == subject for row in rows):
+        raise UnknownRole(role=role, physician=physician)
+    holders = sorted(row.values[0] for row in rows if row.ptype == "g" and row.values[1] == subject)
+    if holders and replacement in (None, role):
+        raise RoleInUse(role=role, physician=physician, held_by=tuple(holders))
+    return _replaced(physician, role, replacement, rows)
+
+
+def _replaced(
+    physician: Physician, role: Role, replacement: Role | None, rows: Collection[Row]
+) -> tuple[set[Row], set[Row]]:
+    """A role's rows and the grants of it, and the grants of another in their place."""
     subject, domain = subject_of_role(role), domain_of(physician)
     held = {row for row in rows if row.values[0] == subject}
-    if not held:
-        raise UnknownRole(role=role, physician=physician)
     grants = {row for row in rows if row.ptype == "g" and row.values[1] == subject}
-    if grants and replacement in (None, role):
-        raise RoleInUse(role=role, physician=physician, held_by=tuple(sorted(row.values[0] for row in grants)))
     instead = {grant_row(row.values[0], replacement, domain) for row in grants} if replacement else set()
     return held | grants, instead - set(rows)
 

@@ -7,15 +7,16 @@ fresh one. Nothing here awaits or reads the database.
 """
 
 import threading
+import time
 from bisect import bisect_left
 from collections import OrderedDict, deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, TypeVar
 
 import casbin
 
-from policy_service.model import Model
+from policy_service.model import Model, over
 from policy_service.vocabulary import (
     ANY,
     SYSTEM_DOMAIN,
@@ -38,6 +39,7 @@ from policy_service.vocabulary import (
 
 Grants = tuple[tuple[str, str], ...]
 Rules = tuple[tuple[str, str, str], ...]
+_Fields = TypeVar("_Fields", bound=tuple[str, ...])
 
 SLOTS: Final[dict[Channel, dict[str, int]]] = {
     channel: {action: len(Channel) * place + number for place, action in enumerate(Action)}
@@ -105,7 +107,11 @@ class Basis:
         self._caller_rights: dict[tuple[str, str], bool] = {}
 
     def ask(self, account: "Account", subject: str, action: str) -> _Verdict:
-        """Ask Casbin, making the account's enforcer if it is not at hand."""
+        """Ask Casbin, making the account's enforcer if it is not at hand.
+
+        It looks at the built-in rules and at those of the account that can match:
+        what an answer costs does not grow with what others may do there.
+        """
         with self._asking:
             # By name, so that an account's next state takes the place of the one before.
             entry = self._enforcers.get(account.physician)
@@ -114,7 +120,11 @@ class Basis:
                 if len(self._enforcers) > self._most_enforcers:
                     self._enforcers.popitem(last=False)
             self._enforcers.move_to_end(account.physician)
-            allowed, rule = entry[1].enforce_ex(subject, account.domain, action)
+            rules = self._rules + account.rules_about(subject, action)
+            allowed, rule = over(entry[1], rules).enforce_ex(subject, account.domain, action)
+        # A breath: lists and explanations ask thousands of questions, and whoever waits for Python's lock, a Check
+        # above all, would wait five milliseconds for each of those who ask.
+        time.sleep(0)
         return _Verdict(allowed is True, tuple(rule) if rule else None)
 
     def place_of(self, outcome: Outcome) -> int:
@@ -159,9 +169,8 @@ class Basis:
         return tuple(Role(name_in(role)) for holder, role, _ in grants if holder == subject)
 
     def _account_enforcer(self, account: "Account") -> casbin.Enforcer:
-        own = [[subject, account.domain, action, effect] for subject, action, effect in account.rules]
         grants = [[subject, role, account.domain] for subject, role in account.grants]
-        return self._model.enforcer(self._rules + own, grants)
+        return self._model.enforcer(self._rules, grants)
 
     def _system_enforcer(self) -> casbin.Enforcer | None:
         system = [row for row in self.rows if row.domain == SYSTEM_DOMAIN]
@@ -231,6 +240,44 @@ class Account:
         able = tuple(role for role in roles if self._basis.ask(self, subject_of_role(role), wanted).allowed)
         return replace(found, missing=Missing(action=wanted, roles=able))
 
+    def rules_about(self, subject: str, action: str) -> list[list[str]]:
+        """The rules here that can match, as Casbin takes them: about the action, of the subject or a role of theirs.
+
+        The vetted model looks at a rule through ``g()`` and through equality of actions, so that no other matches.
+        """
+        return [
+            [holder, self.domain, about, effect]
+            for one in sorted(self.reached(subject))
+            for holder, about, effect in self.rules_of(one)
+            if about in (action, ANY)
+        ]
+
+    def reached(self, subject: str) -> set[str]:
+        """A subject with every role that grants lead to from it."""
+        reached, waiting = {subject}, [subject]
+        while waiting:
+            for _, role in _of(self.grants, waiting.pop()):
+                if role not in reached:
+                    reached.add(role)
+                    waiting.append(role)
+        return reached
+
+    def grants_of(self, subject: str) -> Iterator[tuple[str, str]]:
+        """A subject's own grants, in byte order."""
+        return _of(self.grants, subject)
+
+    def rules_of(self, subject: str) -> Iterator[tuple[str, str, str]]:
+        """A subject's own rules, in byte order."""
+        return _of(self.rules, subject)
+
+    def names(self, user: User) -> bool:
+        """Has the user a grant or a rule here?"""
+        return self._is_named(subject_of_user(user))
+
+    def defines(self, role: Role) -> bool:
+        """Has the role rules or included roles of its own here?"""
+        return self._is_named(subject_of_role(role))
+
     def roles_of(self, user: User) -> tuple[Role, ...]:
         """Every role that the user holds directly here."""
         return self._held_by(subject_of_user(user))
@@ -282,22 +329,23 @@ class Account:
         )
 
     def _held_by(self, subject: str) -> tuple[Role, ...]:
-        start = bisect_left(self.grants, (subject,))
-        held = []
-        for holder, role in self.grants[start:]:
-            if holder != subject:
-                break
-            held.append(Role(name_in(role)))
-        return tuple(held)
+        return tuple(Role(name_in(role)) for _, role in _of(self.grants, subject))
 
     def _is_named(self, subject: str) -> bool:
         return _begins(self.grants, subject) or _begins(self.rules, subject)
 
 
+def _of(rows: tuple[_Fields, ...], subject: str) -> Iterator[_Fields]:
+    """A sorted table's rows of this subject."""
+    for place in range(bisect_left(rows, (subject,)), len(rows)):
+        if rows[place][0] != subject:
+            break
+        yield rows[place]
+
+
 def _begins(rows: tuple[tuple[str, ...], ...], subject: str) -> bool:
     """Does a sorted table have a row of this subject?"""
-    place = bisect_left(rows, (subject,))
-    return place < len(rows) and rows[place][0] == subject
+    return next(_of(rows, subject), None) is not None
 
 
 def _way(held_by: Callable[[str], tuple[Role, ...]], subject: str, target: str) -> tuple[tuple[str, Role], ...]:

@@ -3,6 +3,12 @@
 from dataclasses import dataclass, field, fields
 from datetime import datetime, timedelta
 from enum import StrEnum
+from typing import Final
+
+MOST_LISTED: Final = 20
+"""Things of one kind that an error names, …"""
+_LISTED_LENGTH: Final = 240
+"""… in so many characters."""
 
 
 class Kind(StrEnum):
@@ -48,10 +54,19 @@ class PolicyError(Exception):
         """The fields in words, but for those that are None or name nothing."""
         found = {fact.name: getattr(self, fact.name) for fact in fields(self) if fact.metadata.get("told", True)}
         found = {name: fact for name, fact in found.items() if fact is not None and fact != ()}
-        return {
-            name: ", ".join(map(_told, fact)) if isinstance(fact, tuple) else _told(fact)
-            for name, fact in found.items()
-        }
+        return {name: _listed(fact) if isinstance(fact, tuple) else _told(fact) for name, fact in found.items()}
+
+
+def _listed(parts: tuple[object, ...]) -> str:
+    """The first of many, and how many more there are."""
+    told, room = list[str](), _LISTED_LENGTH
+    for part in map(_told, parts[:MOST_LISTED]):
+        room -= len(part)
+        if told and room < 0:
+            break
+        told.append(part)
+    more = len(parts) - len(told)
+    return ", ".join(told) + (f" and {more:,} more" if more else "")
 
 
 def _told(fact: object) -> str:
@@ -68,7 +83,9 @@ class InvalidRequest(PolicyError):
 
     def __str__(self) -> str:
         """Each fault in words."""
-        return "; ".join(violation.description for violation in self.violations)
+        told = "; ".join(violation.description for violation in self.violations[:MOST_LISTED])
+        more = len(self.violations) - MOST_LISTED
+        return told if more <= 0 else f"{told}; and {more:,} more"
 
 
 @dataclass(kw_only=True)
@@ -365,6 +382,18 @@ class RoleExists(PolicyError):
 
 
 @dataclass(kw_only=True)
+class AccountFull(PolicyError):
+    """The account would hold more of these than it may; remove some first."""
+
+    reason = "ACCOUNT_FULL"
+    physician: str
+    of: str
+    """Roles, rules or members."""
+    most: int
+    wanted: int
+
+
+@dataclass(kw_only=True)
 class UnknownInvitation(PolicyError):
     """No such invitation was made for this account."""
 
@@ -483,6 +512,15 @@ class TooManyLongReads(PolicyError):
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_LONG_READS"
+    most: int
+
+
+@dataclass(kw_only=True)
+class TooManyQuestions(PolicyError):
+    """As many explanations and lists as may are in hand, beside which checks go on; try again in a moment."""
+
+    kind = Kind.EXHAUSTED
+    reason = "TOO_MANY_QUESTIONS"
     most: int
 
 

@@ -72,6 +72,12 @@ class _Enforcer(casbin.Enforcer):  # type: ignore[misc]
         return evaluator
 
 
+def over(enforcer: casbin.Enforcer, rules: list[list[str]]) -> casbin.Enforcer:
+    """The enforcer, looking at these rules from now on, and there must be some; its grants stay."""
+    enforcer.model["p"]["p"].policy = rules
+    return enforcer
+
+
 def read_model(path: Path) -> Model:
     """Read a model file; raises BrokenPolicy with file, line and fault."""
     try:

@@ -41,6 +41,12 @@ class Settings(BaseSettings):
         300.0, gt=0, allow_inf_nan=False, description="How long checks go on from memory while the database is away"
     )
     decision_threads: int = Field(64, ge=1, le=256, description="Most checks worked on at once; more wait")
+    list_threads: int = Field(
+        16, ge=1, le=256, description="Most explanations and lists in hand, half the threads at most; more are refused"
+    )
+    max_roles_per_account: int = Field(100, ge=1, le=1_000, description="Most roles that an account may name")
+    max_rules_per_account: int = Field(10_000, ge=1, le=100_000, description="Most rules of all its roles and people")
+    max_members_per_account: int = Field(2_000, ge=1, le=10_000, description="Most people who work on one account")
     max_concurrent_calls: int = Field(1_000, ge=1, description="Most calls in hand; more get RESOURCE_EXHAUSTED")
     max_questions_per_second: float = Field(
         0.0, ge=0, description="Most questions a second from one caller; 0: no limit"

@@ -7,10 +7,10 @@ about one is its answer about the other. A hundred thousand accounts have a
 handful of shapes. Nothing here awaits or reads the database.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import replace
 from itertools import groupby
-from typing import Final
+from typing import Any, Final
 
 from policy_service.engine import Account, Basis
 from policy_service.vocabulary import (
@@ -41,12 +41,16 @@ Outcomes = Mapping[tuple[Action, Channel], Outcome]
 class Shapes:
     """Everything that is allowed under one set of built-in rules."""
 
-    def __init__(self, basis: Basis) -> None:
-        """``basis`` should be nobody else's: its enforcers are for shapes then, not for accounts."""
-        self._basis = basis
+    def __init__(self, basis: Basis, *, most: int | None = None) -> None:
+        """``basis`` should be nobody else's: its enforcers are for shapes then, not for accounts.
+
+        With more than ``most`` shapes remembered all are forgotten, so that no account's can take the memory.
+        """
+        self.basis = basis
+        self._most = most
         self._allowed: dict[Shape, frozenset[Action]] = {}
         self._outcomes: dict[Shape, Outcomes] = {}
-        self._allowed_by: dict[Shape, frozenset[Action]] = {}
+        self._allowed_by: dict[tuple[str, Shape], frozenset[Action]] = {}
 
     def allowed(self, account: Account) -> Iterator[tuple[User, frozenset[Action]]]:
         """Every user whom the account names, in byte order, with all that they may do there on the web."""
@@ -57,8 +61,9 @@ class Shapes:
         """All that users of a shape may do on the web."""
         known = self._allowed.get(shape)
         if known is None:
-            account = Account(self._basis, _ACCOUNT, *shape)
+            account = Account(self.basis, _ACCOUNT, *shape)
             known = frozenset(action for action in Action if account.outcome(_USER, action, Channel.WEB).allowed)
+            self._make_room(self._allowed)
             self._allowed[shape] = known
         return known
 
@@ -66,10 +71,12 @@ class Shapes:
         """The outcome of every question about a user of this shape."""
         known = self._outcomes.get(shape)
         if known is None:
-            account = Account(self._basis, _ACCOUNT, *shape)
-            known = self._outcomes[shape] = {
+            account = Account(self.basis, _ACCOUNT, *shape)
+            known = {
                 (action, channel): account.outcome(_USER, action, channel) for action in Action for channel in Channel
             }
+            self._make_room(self._outcomes)
+            self._outcomes[shape] = known
         own, role = Role(name_in(_OWN_ROLE)), own_role(user)
         if all(outcome.role != own for outcome in known.values()):
             return known
@@ -77,18 +84,23 @@ class Shapes:
             asked: replace(outcome, role=role) if outcome.role == own else outcome for asked, outcome in known.items()
         }
 
-    def allowed_by(self, account: Account, roles: Iterable[Role]) -> Iterator[tuple[Role, frozenset[Action]]]:
-        """What some of the account's roles allow there in the end."""
-        rows = _Rows(account)
-        for role in roles:
-            shape = rows.within_reach(subject_of_role(role), {subject_of_role(role): _ROLE})
-            known = self._allowed_by.get(shape)
-            if known is None:
-                one = Account(self._basis, _ACCOUNT, *shape)
-                known = self._allowed_by[shape] = frozenset(
-                    action for action in Action if self._basis.ask(one, _ROLE, action).allowed
-                )
-            yield role, known
+    def allowed_by(self, account: Account, role: Role) -> frozenset[Action]:
+        """What a role, the account's own or built in, allows there in the end."""
+        subject = subject_of_role(role)
+        # The built-in rules name theirs.
+        new = {} if role in self.basis.roles else {subject: _ROLE}
+        shape, asked = within_reach(account, subject, new), new.get(subject, subject)
+        known = self._allowed_by.get((asked, shape))
+        if known is None:
+            one = Account(self.basis, _ACCOUNT, *shape)
+            known = frozenset(action for action in Action if self.basis.ask(one, asked, action).allowed)
+            self._make_room(self._allowed_by)
+            self._allowed_by[asked, shape] = known
+        return known
+
+    def _make_room(self, memory: dict[Any, Any]) -> None:
+        if self._most is not None and len(memory) >= self._most:
+            memory.clear()
 
 
 def shapes(account: Account) -> Iterator[tuple[User, Shape]]:
@@ -98,34 +110,22 @@ def shapes(account: Account) -> Iterator[tuple[User, Shape]]:
         for subject, grants in groupby(account.grants, key=lambda grant: grant[0]):
             yield User(name_in(subject)), (tuple((_SUBJECT, role) for _, role in grants), ())
         return
-    rows = _Rows(account)
     for user in account.users():
-        subject, own = subject_of_user(user), subject_of_role(own_role(user))
-        yield user, rows.within_reach(subject, {subject: _SUBJECT, own: _OWN_ROLE})
+        yield user, shape_of(account, user)
 
 
-class _Rows:
-    """An account's rows by their subject."""
+def shape_of(account: Account, user: User) -> Shape:
+    """One user's shape, whether the account names them or not."""
+    subject, own = subject_of_user(user), subject_of_role(own_role(user))
+    return within_reach(account, subject, {subject: _SUBJECT, own: _OWN_ROLE})
 
-    def __init__(self, account: Account) -> None:
-        self._roles: dict[str, list[str]] = {}
-        self._rules: dict[str, list[tuple[str, str, str]]] = {}
-        for subject, role in account.grants:
-            self._roles.setdefault(subject, []).append(role)
-        for rule in account.rules:
-            self._rules.setdefault(rule[0], []).append(rule)
 
-    def within_reach(self, subject: str, new: Mapping[str, str]) -> Shape:
-        """The rows within reach of a subject, with new names for its own."""
-        reached, waiting = {subject}, [subject]
-        while waiting:
-            for role in self._roles.get(waiting.pop(), ()):
-                if role not in reached:
-                    reached.add(role)
-                    waiting.append(role)
-        if any(role.startswith(_OWN_ROLES) and role not in new for role in reached):
-            # Among other people's own roles a new name would sort elsewhere, and Casbin name another row first.
-            new = {subject: new[subject]}
-        grants = {(new.get(s, s), new.get(role, role)) for s in reached for role in self._roles.get(s, ())}
-        rules = {(new.get(s, s), action, effect) for one in reached for s, action, effect in self._rules.get(one, ())}
-        return tuple(sorted(grants)), tuple(sorted(rules))
+def within_reach(account: Account, subject: str, new: Mapping[str, str]) -> Shape:
+    """The rows within reach of a subject, with new names for its own."""
+    reached = account.reached(subject)
+    if any(role.startswith(_OWN_ROLES) and role not in new for role in reached):
+        # Among other people's own roles a new name would sort elsewhere, and Casbin name another row first.
+        new = {subject: new[subject]} if subject in new else {}
+    grants = {(new.get(s, s), new.get(role, role)) for one in reached for s, role in account.grants_of(one)}
+    rules = {(new.get(s, s), action, effect) for one in reached for s, action, effect in account.rules_of(one)}
+    return tuple(sorted(grants)), tuple(sorted(rules))

@@ -12,6 +12,7 @@ from policy_service.access_diff import Difference
 from policy_service.audit import Access, AsOf, CustomRole, Held, Judged, Review
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
+from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
 from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
 from policy_service.vocabulary import Channel, Reason, parse_action, parse_physician, parse_user
@@ -23,8 +24,9 @@ MEMBERS: Final = (200, 500)
 DIFFERENCES: Final = (500, 1_000)
 
 _MOST_BYTES: Final = 3 << 20  # A message that is sent has 4 MB at most.
-_MOST_NAME: Final = 64
-_MOST_CORRELATION: Final = 128
+_MOST_NAME: Final = TEXTS["caller"]
+_MOST_CORRELATION: Final = TEXTS["correlation_id"]
+_MOST_ID: Final = TEXTS["decision_id"]
 _MOST_DIGITS: Final = 18
 
 _REASONS: Final = {
@@ -128,7 +130,7 @@ def _parse_outcome(number: int) -> bool | None:
 
 
 def _parse_decision_id(text: str) -> tuple[str, int]:
-    replica, _, sequence = parse_text(text, field="decision_id", most=2 * _MOST_NAME).rpartition("-")
+    replica, _, sequence = parse_text(text, field="decision_id", most=_MOST_ID).rpartition("-")
     if not replica or not sequence.isdecimal() or len(sequence) > _MOST_DIGITS:
         raise invalid("decision_id", "decision_id is not the id of a recorded decision: REPLICA-NUMBER")
     return replica, int(sequence)

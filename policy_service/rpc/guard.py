@@ -13,8 +13,9 @@ import structlog
 from google.protobuf.message import Message
 
 from policy_service import metrics
-from policy_service.errors import AnswerNotTaken, CallerNotAllowed, PolicyError, RateLimited
+from policy_service.errors import AnswerNotTaken, CallerNotAllowed, InvalidRequest, PolicyError, RateLimited
 from policy_service.replica import Replica
+from policy_service.rpc.share import CHECKS, Share
 from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
 
 LOCAL_CALLER: Final = "local"
@@ -27,25 +28,33 @@ log = structlog.get_logger(__name__)
 class Guard:
     """What the handlers of both planes share. Rights and limits hold for each caller."""
 
-    def __init__(self, replica: Replica, *, tls: bool, questions_per_second: float) -> None:
-        """Without ``tls`` the listeners are on loopback, and everyone there is the caller ``local``."""
+    def __init__(self, replica: Replica, *, tls: bool, questions_per_second: float, lists: int) -> None:
+        """Without ``tls`` the listeners are on loopback, and everyone there is the caller ``local``.
+
+        ``lists`` is how many explanations and lists may be in hand on the decision plane.
+        """
+        self._share = Share(lists)
         self._replica = replica
         self._tls = tls
         self._bucket = _Buckets(questions_per_second) if questions_per_second else None
 
     def admit(self, context: Any, method: str, request: Any) -> str:
-        """The caller, if it may call the method now. Raises CallerNotAllowed and RateLimited."""
+        """The caller, if it may call the method now. Raises CallerNotAllowed, RateLimited and InvalidRequest."""
         caller = _identity(context, method) if self._tls else LOCAL_CALLER
         # A stale replica refuses here already: rights that were taken may not live on in it.
         if not self._replica.at().basis.caller_may(caller, method):
             raise CallerNotAllowed(caller=caller, method=method)
         if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
             raise RateLimited
+        if isinstance(request, InvalidRequest):
+            raise request  # What came could not be read: see bounds.py.
         return caller
 
     def wrap(self, service: str, name: str, decide: Callable[[Any, str], Message]) -> Callable[[Any, Any], Message]:
         """A handler for the thread-pool server."""
         method = f"{service}/{name}"
+        if name not in CHECKS:
+            decide = self._share.within(decide)
 
         def handle(request: Any, context: grpc.ServicerContext) -> Message:
             try:

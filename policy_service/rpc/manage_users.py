@@ -1,6 +1,8 @@
 """ManageUsersService: decode, act in one transaction, answer with the revision."""
 
+import asyncio
 import hashlib
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from datetime import datetime
 from functools import partial
@@ -9,8 +11,9 @@ from typing import Any, TypeVar, cast
 from policy_service import custom_roles, manage_users
 from policy_service.address_changes import AddressChanges
 from policy_service.addresses import suggestion
-from policy_service.authority import standing
+from policy_service.authority import Standing, standing
 from policy_service.custom_roles import RoleDefinition
+from policy_service.foresight import Questions, foresee
 from policy_service.invitations import Invitations
 from policy_service.model import Model
 from policy_service.pb import manage_users_pb2 as pb
@@ -37,12 +40,17 @@ from policy_service.rpc.manage_values import (
 )
 from policy_service.store import Store, Transaction
 from policy_service.vocabulary import (
+    BUILT_IN_ROLES,
     Action,
     Channel,
+    Physician,
+    Role,
+    User,
     parse_key,
     parse_physician,
     parse_role,
     parse_user,
+    subject_of_role,
 )
 
 Response = TypeVar("Response", bound=Any)
@@ -95,6 +103,7 @@ class ManageUsersService:
             email = fields.read(parse_address, request.email)
             user = fields.read(partial(parse_user, field="username"), request.username)
             holding = fields.read(parse_holding, request.permissions)
+        await self._foresee_roles(physician, actor, holding.roles)
 
         async def story(tx: Transaction) -> pb.InviteUserResponse:
             now = self._clock()
@@ -258,10 +267,12 @@ class ManageUsersService:
         async with self._store.reading() as look:
             at = await standing(look, self._model, physician)
         at.require(actor, Action.USER_LIST)
-        outcomes = [(action, at.account.outcome(user, action, Channel.WEB)) for action in Action]
+        outcomes = at.outcomes(user)
         return pb.GetPermissionsResponse(
             permissions=[
-                pb.Permission(action=action, shown=outcome.allowed, role=outcome.role) for action, outcome in outcomes
+                pb.Permission(action=action, shown=outcome.allowed, role=outcome.role)
+                for action in Action
+                for outcome in (outcomes[action, Channel.WEB],)
             ],
             roles=at.account.roles_of(user),
             revision=look.revision,
@@ -275,6 +286,7 @@ class ManageUsersService:
             who = fields.read(parse_who, request)
             holding = fields.read(parse_holding, request.permissions)
         actor, physician, user = who
+        await self._foresee_roles(physician, actor, holding.roles)
 
         async def story(tx: Transaction) -> pb.UpdatePermissionsResponse:
             await manage_users.update(tx, self._model, physician, user, holding, actor=actor)
@@ -298,9 +310,11 @@ class ManageUsersService:
             which = fields.read(parse_which_role, request)
             definition = fields.read(parse_definition, request.definition)
         actor, physician, role = which
+        asking = partial(custom_roles.defining, role=role, definition=definition, actor=actor)
+        foreseen = await self._foresee(physician, asking)
 
         async def story(tx: Transaction) -> pb.CreateRoleResponse:
-            await custom_roles.create_role(tx, self._model, physician, role, definition, actor=actor)
+            await custom_roles.create_role(tx, self._model, physician, role, definition, actor=actor, foreseen=foreseen)
             return pb.CreateRoleResponse()
 
         return await self._write(request, caller, actor, story)
@@ -311,9 +325,11 @@ class ManageUsersService:
             which = fields.read(parse_which_role, request)
             definition = fields.read(parse_definition, request.definition)
         actor, physician, role = which
+        asking = partial(custom_roles.defining, role=role, definition=definition, actor=actor)
+        foreseen = await self._foresee(physician, asking)
 
         async def story(tx: Transaction) -> pb.UpdateRoleResponse:
-            await custom_roles.update_role(tx, self._model, physician, role, definition, actor=actor)
+            await custom_roles.update_role(tx, self._model, physician, role, definition, actor=actor, foreseen=foreseen)
             return pb.UpdateRoleResponse()
 
         return await self._write(request, caller, actor, story)
@@ -322,9 +338,13 @@ class ManageUsersService:
         """See ManageUsersService.DeleteRole in manage_users.proto."""
         actor, physician, role = parse_which_role(request)
         replacement = parse_role(request.replacement, "replacement") if request.replacement else None
+        asking = partial(custom_roles.deleting, role=role, replacement=replacement, actor=actor)
+        foreseen = await self._foresee(physician, asking)
 
         async def story(tx: Transaction) -> pb.DeleteRoleResponse:
-            await custom_roles.delete_role(tx, self._model, physician, role, replacement, actor=actor)
+            await custom_roles.delete_role(
+                tx, self._model, physician, role, replacement, actor=actor, foreseen=foreseen
+            )
             return pb.DeleteRoleResponse()
 
         return await self._write(request, caller, actor, story)
@@ -336,25 +356,17 @@ class ManageUsersService:
             physician = fields.read(parse_physician, request.physician)
         async with self._store.reading() as look:
             at = await standing(look, self._model, physician)
-        at.require(actor, Action.USER_LIST)
-        roles, own = [], custom_roles.definitions_of(at.account)
-        for role in (*at.basis.roles, *own):
-            built_in = role in at.basis.roles
-            definition = RoleDefinition() if built_in else own[role]
-            roles.append(
-                pb.RoleInfo(
-                    role=role,
-                    built_in=built_in,
-                    definition=pb.RoleDefinition(
-                        allow=sorted(definition.allow),
-                        deny=sorted(definition.deny),
-                        includes=sorted(definition.includes),
-                    ),
-                    allowed=[action for action in Action if action in at.allowed_by(role)],
-                    holders=sum(role in at.account.roles_of(user) for user in at.account.users()),
-                )
-            )
+        # Of a role's actions each is a question, and roles can be many.
+        roles = await asyncio.to_thread(_roles, at, actor)
         return pb.ListRolesResponse(roles=roles, revision=look.revision)
+
+    async def _foresee(self, physician: Physician, ask: Questions) -> Standing | None:
+        return await foresee(self._store, self._model, physician, ask)
+
+    async def _foresee_roles(self, physician: Physician, actor: User, roles: frozenset[Role]) -> None:
+        """What the built-in ones allow is known, and asked under the lock at no cost."""
+        if not roles <= set(BUILT_IN_ROLES):
+            await self._foresee(physician, partial(custom_roles.giving, roles=roles, actor=actor))
 
     async def _write(
         self, request: Any, caller: str, actor: str, story: Callable[[Transaction], Awaitable[Response]]
@@ -378,3 +390,29 @@ class ManageUsersService:
             await self._store.keep_answer(caller, kept)
         self._written()
         return response
+
+
+def _roles(at: Standing, actor: User) -> list[pb.RoleInfo]:
+    """Built-in roles, then the account's own. Raises ActorNotAllowed."""
+    at.require(actor, Action.USER_LIST)
+    own = custom_roles.definitions_of(at.account)
+    holders = Counter(role for subject, role in at.account.grants if subject.startswith("user:"))
+    roles = []
+    for role in (*at.basis.roles, *own):
+        built_in = role in at.basis.roles
+        definition = RoleDefinition() if built_in else own[role]
+        allowed = at.allowed_by(role)
+        roles.append(
+            pb.RoleInfo(
+                role=role,
+                built_in=built_in,
+                definition=pb.RoleDefinition(
+                    allow=sorted(definition.allow),
+                    deny=sorted(definition.deny),
+                    includes=sorted(definition.includes),
+                ),
+                allowed=[action for action in Action if action in allowed],
+                holders=holders[subject_of_role(role)],
+            )
+        )
+    return roles

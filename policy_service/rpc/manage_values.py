@@ -12,6 +12,7 @@ from policy_service.custom_roles import RoleDefinition
 from policy_service.delivery import advice
 from policy_service.invitations import Holding, Looked
 from policy_service.pb import manage_users_pb2 as pb
+from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
 from policy_service.store.answers import Kept
 from policy_service.store.invitations import DeliveryState, Invitation, InvitationState
@@ -25,8 +26,7 @@ from policy_service.vocabulary import (
     parse_user,
 )
 
-MOST_DISPLAY_NAME: Final = 128
-_MOST_EMAIL: Final = 254
+MOST_DISPLAY_NAME: Final = TEXTS["display_name"]
 _MOST_DIGITS: Final = 18
 MOST_INVITATIONS: Final = 1_000
 _STATES: Final[dict[int, InvitationState]] = {
@@ -75,8 +75,6 @@ def parse_actor(text: str) -> User:
 
 def parse_address(text: str) -> str:
     """Read an e-mail address; raises InvalidRequest."""
-    if len(text) > _MOST_EMAIL:
-        raise invalid("email", f"email has more than {_MOST_EMAIL} characters")
     return parse_email(text)
 
 
@@ -96,7 +94,7 @@ def parse_new_physician(text: str) -> Physician:
 
 def parse_invitation_id(text: str) -> str:
     """Read an invitation's id; raises InvalidRequest."""
-    return parse_text(text, field="invitation_id", most=64)
+    return parse_text(text, field="invitation_id", most=TEXTS["invitation_id"])
 
 
 def parse_who(request: Any) -> tuple[User, Physician, User]:

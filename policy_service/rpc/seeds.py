@@ -10,6 +10,7 @@ from policy_service.errors import PolicyError
 from policy_service.impact import Group, Membership
 from policy_service.model import Model
 from policy_service.pb import seeds_pb2 as pb
+from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
 from policy_service.seed_lint import MOST_BYTES, Finding, Level, lint
 from policy_service.seed_plan import NAMED, Plan, Planned, SeedPlans, Target, csv_lines, in_turn, ordered
@@ -17,7 +18,7 @@ from policy_service.store import Store
 from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, parse_user
 
 MOST_NAMED: Final = 100
-MOST_REASON: Final = 256
+MOST_REASON: Final = TEXTS["reason"]
 _MEMBERS: Final = 5_000
 """People in one message of a stream."""
 _GROUPS: Final = 100
@@ -136,7 +137,7 @@ def parse_reason(text: str) -> str:
 def _digest(text: str) -> str:
     if not text:
         raise invalid("digest", "digest is missing: that of the plan to apply")
-    return parse_text(text, field="digest", most=64)
+    return parse_text(text, field="digest", most=TEXTS["digest"])
 
 
 def _everything(form: int) -> bool:

@@ -17,6 +17,7 @@ from grpc_reflection.v1alpha import reflection
 from policy_service.errors import StartError
 from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_pb2
 from policy_service.replica import Replica
+from policy_service.rpc.bounds import MOST_MESSAGE, reader
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.settings import Settings
@@ -31,7 +32,7 @@ _GRACE_SECONDS: Final = 5.0
 
 _OPTIONS: Final = (
     # A batch of 1,000 questions with every field full is about 600 KB.
-    ("grpc.max_receive_message_length", 1 << 20),
+    ("grpc.max_receive_message_length", MOST_MESSAGE),
     ("grpc.max_send_message_length", 4 << 20),
     ("grpc.max_metadata_size", 16 << 10),
     # Of one connection. A lower bound is no defence worth having: gRPC resets streams that a busy caller opens over it.
@@ -70,7 +71,12 @@ async def serving(
 
     Raises StartError if an address cannot be had or a certificate not be read.
     """
-    guard = Guard(replica, tls=settings.has_tls, questions_per_second=settings.max_questions_per_second)
+    guard = Guard(
+        replica,
+        tls=settings.has_tls,
+        questions_per_second=settings.max_questions_per_second,
+        lists=min(settings.list_threads, max(1, settings.decision_threads // 2)),
+    )
     credentials = await asyncio.to_thread(_credentials, settings)
 
     threads = ThreadPoolExecutor(settings.decision_threads, thread_name_prefix="decision")
@@ -138,7 +144,7 @@ def _handlers(
             wrap_method = wrap
         handlers[method.name] = handler(
             wrap_method(descriptor.name, method.name, decide),
-            request_deserializer=message_factory.GetMessageClass(method.input_type).FromString,
+            request_deserializer=reader(method.input_type),
             response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
         )
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)

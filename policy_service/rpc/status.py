@@ -1,16 +1,32 @@
-"""Our errors as gRPC statuses, and nothing of anybody else's errors."""
+"""Our errors as gRPC statuses, and nothing of anybody else's errors.
+
+An error travels in trailing metadata, of which a client takes 8 KiB. So what is
+told is bounded here, whatever the request held: the first faults and how many
+there are, the beginning of a long fact.
+"""
 
 import math
+from collections.abc import Iterable
 from typing import Final
 
 import grpc
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
-from policy_service.errors import InvalidRequest, Kind, PolicyError
+from policy_service.errors import InvalidField, InvalidRequest, Kind, PolicyError
 
 DOMAIN: Final = "policy.v1"
 DETAILS_KEY: Final = "grpc-status-details-bin"
+
+MOST_FAULTS: Final = 20
+"""Faults of one request that are told, …"""
+_FAULT_BYTES: Final = 1_800
+"""… in so many bytes."""
+_FACTS_BYTES: Final = 1_200
+_TEXT_BYTES: Final = 300
+"""Of one fact, or one fault's words."""
+_MESSAGE_BYTES: Final = 500
+"""The message travels twice, once with three bytes for each that is not plain ASCII."""
 
 _CODES: Final = {
     Kind.INVALID: grpc.StatusCode.INVALID_ARGUMENT,
@@ -39,25 +55,54 @@ def internal(incident: str) -> Refusal:
 
 
 def _refusal(code: grpc.StatusCode, message: str, reason: str, error: PolicyError | None) -> Refusal:
-    facts = {} if error is None or isinstance(error, InvalidRequest) else error.facts()
+    facts = {} if error is None or isinstance(error, InvalidRequest) else _facts(error)
     details = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=facts)]
     if isinstance(error, InvalidRequest):
-        details.append(
-            error_details_pb2.BadRequest(
-                field_violations=[
-                    error_details_pb2.BadRequest.FieldViolation(field=at.field, description=at.description)
-                    for at in error.violations
-                ]
-            )
-        )
+        told = list(_first(error.violations))
+        if len(told) < len(error.violations):
+            details[0].metadata["faults"] = str(len(error.violations))
+            message = f"{len(error.violations):,} faults, of which the first: {message}"
+        details.append(error_details_pb2.BadRequest(field_violations=told))
     if error is not None and (wait := error.retry_after()) is not None:
         # Rounded up: whoever tries again then is not told to wait once more.
         retry = error_details_pb2.RetryInfo()
         retry.retry_delay.FromSeconds(max(1, math.ceil(wait.total_seconds())))
         details.append(retry)
+    message = _beginning(message, _MESSAGE_BYTES)
     status = status_pb2.Status(code=code.value[0], message=message)
     for detail in details:
         packed = AnyMessage()
         packed.Pack(detail)
         status.details.append(packed)
     return code, message, status.SerializeToString()
+
+
+def _first(violations: Iterable[InvalidField]) -> Iterable[error_details_pb2.BadRequest.FieldViolation]:
+    """As many faults as there is room for, at least one."""
+    room = _FAULT_BYTES
+    for number, at in enumerate(violations):
+        told = error_details_pb2.BadRequest.FieldViolation(
+            field=_beginning(at.field, _TEXT_BYTES), description=_beginning(at.description, _TEXT_BYTES)
+        )
+        room -= told.ByteSize()
+        if number and (number == MOST_FAULTS or room < 0):
+            return
+        yield told
+
+
+def _facts(error: PolicyError) -> dict[str, str]:
+    """An error's facts, each cut to what there is room for."""
+    room, told = _FACTS_BYTES, dict[str, str]()
+    for name, fact in error.facts().items():
+        told[name] = _beginning(fact, min(_TEXT_BYTES, room))
+        room -= len(told[name].encode())
+    return told
+
+
+def _beginning(text: str, most: int) -> str:
+    """A text, or its beginning with a mark that there is more, in so many bytes."""
+    # Of a text that is far too long only what can be told is looked at.
+    short = text[: most + 1].encode("utf-8", "replace")
+    if len(text) <= most and len(short) <= most:
+        return short.decode()
+    return short[: max(0, most - 3)].decode("utf-8", "ignore") + "…"

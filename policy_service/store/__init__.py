@@ -1,5 +1,6 @@
 """PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
 
+from policy_service.store.caps import CAPS, Caps
 from policy_service.store.connection import Listener, Store, connect_store, probe
 from policy_service.store.decisions import ReplicaEvent
 from policy_service.store.embedded import embedded_postgres, has_embedded
@@ -9,7 +10,9 @@ from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction, Written
 
 __all__ = [
+    "CAPS",
     "SERVICE_ROLE",
+    "Caps",
     "Listener",
     "Reading",
     "ReplicaEvent",

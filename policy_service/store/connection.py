@@ -11,6 +11,7 @@ import asyncpg
 from policy_service.endings import end_if_cancelled
 from policy_service.errors import OutcomeUnknown, StartError, StoreUnavailable, TooManyLongReads
 from policy_service.store import answers, decisions, log, outbox, rules
+from policy_service.store.caps import CAPS, Caps
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
@@ -73,9 +74,10 @@ def translated() -> Iterator[None]:
 class Store:
     """The database as the rest of the service sees it."""
 
-    def __init__(self, pool: asyncpg.Pool, dsn: str) -> None:
+    def __init__(self, pool: asyncpg.Pool, dsn: str, caps: Caps) -> None:
         """Use ``connect_store``."""
         self._pool = pool
+        self._caps = caps
         self._dsn = dsn
         """Days of the decision log that have their table."""
         self._long_looks = 0
@@ -93,7 +95,7 @@ class Store:
             with translated():
                 async with (
                     self._pool.acquire(timeout=_CONNECT_SECONDS) as connection,
-                    begin(connection, caller, actor, reason) as transaction,
+                    begin(connection, caller, actor, reason, self._caps) as transaction,
                 ):
                     yield transaction
         except StoreUnavailable:
@@ -309,7 +311,7 @@ async def probe(dsn: str) -> None:
 
 
 @asynccontextmanager
-async def connect_store(dsn: str, *, pool_size: int = 8) -> AsyncIterator[Store]:
+async def connect_store(dsn: str, *, pool_size: int = 8, caps: Caps = CAPS) -> AsyncIterator[Store]:
     """Open a pool on a migrated database, and close it. Raises StoreUnavailable."""
     with translated():
         pool = await asyncpg.create_pool(
@@ -321,7 +323,7 @@ async def connect_store(dsn: str, *, pool_size: int = 8) -> AsyncIterator[Store]
             server_settings=_TIMEOUTS,
         )
     try:
-        yield Store(pool, dsn)
+        yield Store(pool, dsn, caps)
     finally:
         await _close(pool)
 

@@ -47,7 +47,9 @@ INSERT INTO rules (ptype, v0, v1, v2, v3, origin, from_revision) VALUES ($1, $2,
 
 _END = """
 UPDATE rules SET until_revision = $7
-WHERE until_revision IS NULL AND ptype = $1 AND v0 = $2 AND v1 = $3 AND v2 = $4 AND v3 = $5 AND origin = $6
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS ended (ptype, v0, v1, v2, v3)
+WHERE until_revision IS NULL AND rules.ptype = ended.ptype AND rules.v0 = ended.v0 AND rules.v1 = ended.v1
+  AND rules.v2 = ended.v2 AND rules.v3 = ended.v3 AND origin = $6
 RETURNING id
 """
 
@@ -107,7 +109,12 @@ async def write(connection: Any, at_revision: int, ended: Iterable[Row], begun: 
     Raises LookupError if a row to end does not hold, and the driver's unique
     violation if a row to begin holds already: callers look first, under the lock.
     """
-    for row in ended:
-        if await connection.fetchval(_END, *_columns(row), origin, at_revision) is None:
-            raise LookupError(f"row to end does not hold: {row}")
+    # One statement each: whoever waits for the lock does not wait for as many answers as there are rows.
+    wanted = [_columns(row) for row in ended]
+    if wanted:
+        found = await connection.fetch(
+            _END, *(list(column) for column in zip(*wanted, strict=True)), origin, at_revision
+        )
+        if len(found) != len(wanted):
+            raise LookupError(f"{len(wanted) - len(found)} of the rows to end do not hold")
     await connection.executemany(_INSERT, [(*_columns(row), origin, at_revision) for row in begun])

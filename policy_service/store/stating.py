@@ -8,6 +8,7 @@ from policy_service.chain import Fork, Walk
 from policy_service.errors import StartError
 from policy_service.statements import KIND, Sign, statement
 from policy_service.store import log, records
+from policy_service.store.caps import CAPS
 from policy_service.store.transaction import begin
 
 _IS_WAITING: Final = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'wait_for_statement')"
@@ -41,7 +42,7 @@ async def _state(connection: Any, sign: Sign | None) -> None:
         said = statement(
             log=await log.name(connection), fork=await _fork(connection), records_sha256=rows.hexdigest(), sign=sign
         )
-        async with begin(connection, "local", "ops", "schema 0004") as transaction:
+        async with begin(connection, "local", "ops", "schema 0004", CAPS) as transaction:
             await transaction.change(KIND, None, detail=said)
     await connection.execute(_LET_WRITE)
 

@@ -11,7 +11,8 @@ import structlog
 
 from policy_service.chain import START, Entry
 from policy_service.errors import PhysicianExists
-from policy_service.store import answers, records, rules
+from policy_service.store import answers, caps, records, rules
+from policy_service.store.caps import Caps
 from policy_service.vocabulary import Held, Origin, Physician, Row, User, row_fault
 
 log = structlog.get_logger(__name__)
@@ -60,9 +61,10 @@ class Written:
 class Transaction:
     """The policy as it stands, locked for writing at the next revision."""
 
-    def __init__(self, connection: Any, raised: Any, caller: str, actor: str, reason: str) -> None:
+    def __init__(self, connection: Any, raised: Any, caller: str, actor: str, reason: str, holds: Caps) -> None:
         """Use ``Store.transaction``."""
         self.connection = connection
+        self._caps = holds
         self.revision = int(raised["revision"])
         """The revision that a change in here makes."""
         self._raised = raised
@@ -145,7 +147,8 @@ class Transaction:
     ) -> None:
         """End and begin rows, and log it at the end, with what else was done in ``detail``.
 
-        Once in a transaction; without rows or detail there is no change.
+        Once in a transaction; without rows or detail there is no change. Raises
+        AccountFull where the account would hold more than it may.
         """
         if self._story is not None:
             raise RuntimeError(f"one transaction tells one story: {self._story['kind']}, then {kind}")
@@ -157,7 +160,10 @@ class Transaction:
             if fault := row_fault(row.ptype, row.values):
                 raise ValueError(f"not a row of policy: {fault}")
         self.user = str((detail or {}).get("user", ""))
+        had = await caps.count(self.connection, physician) if physician and after else None
         await rules.write(self.connection, self.revision, before, after, origin)
+        if physician and had is not None:
+            self._caps.refuse_growth(physician, had, await caps.count(self.connection, physician))
         self._story = {
             "kind": kind,
             "physician": physician,
@@ -222,7 +228,7 @@ class _NothingChanged(Exception):
 
 
 @asynccontextmanager
-async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncIterator[Transaction]:
+async def begin(connection: Any, caller: str, actor: str, reason: str, holds: Caps) -> AsyncIterator[Transaction]:
     """A transaction on a connection; commits if something changed, else leaves no trace."""
     try:
         async with connection.transaction():
@@ -230,7 +236,7 @@ async def begin(connection: Any, caller: str, actor: str, reason: str) -> AsyncI
             if raised["is_ahead"]:
                 # Questions by time find the change only when that time has come.
                 log.warning("changes have times to come: the database's clock was ahead once", at=raised["changed_at"])
-            transaction = Transaction(connection, raised, caller, actor, reason)
+            transaction = Transaction(connection, raised, caller, actor, reason, holds)
             yield transaction
             if not transaction.written.changed:
                 raise _NothingChanged

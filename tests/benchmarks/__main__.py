@@ -8,6 +8,7 @@ from dataclasses import replace
 
 from tests.benchmarks import (
     batch,
+    beside,
     chain,
     cold,
     decisions,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "manage": manage.measure,
     "chain": chain.measure,
     "seeds": seeds.measure,
+    "beside": beside.measure,
 }
 
 

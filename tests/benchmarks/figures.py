@@ -11,7 +11,7 @@ from rich.table import Table
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Figure:
-    """One line of the report. The goal is on the ratio (``at_least``) or on the value itself (``at_most``)."""
+    """One line of the report. The goal is on the ratio (``at_least``, ``within``) or on the value (``at_most``)."""
 
     name: str
     what: str
@@ -21,6 +21,7 @@ class Figure:
     beside_what: str = ""
     at_least: float | None = None
     at_most: float | None = None
+    within: float | None = None
 
     @property
     def ratio(self) -> float | None:
@@ -32,6 +33,8 @@ class Figure:
         """Was the goal met? None where there is none."""
         if self.at_least is not None:
             return self.ratio is not None and self.ratio >= self.at_least
+        if self.within is not None:
+            return self.ratio is not None and self.ratio <= self.within
         return None if self.at_most is None else self.value <= self.at_most
 
     @property
@@ -39,6 +42,8 @@ class Figure:
         """The goal in words."""
         if self.at_least is not None:
             return f"ratio ≥ {self.at_least:g}"
+        if self.within is not None:
+            return f"ratio ≤ {self.within:g}"
         return "" if self.at_most is None else f"≤ {self.at_most:g} {self.unit}"
 
     def as_json(self) -> dict[str, Any]:

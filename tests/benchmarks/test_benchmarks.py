@@ -27,6 +27,7 @@ FIGURES = {
     *("plan_seconds", "plan_again", "plan_check"),
     *("follow", "follow_p99"),
     *("invite", "invite_check", "invite_check_p99"),
+    *("beside_explain", "beside_lists", "beside_empties", "beside_roles"),
 }
 
 

@@ -33,10 +33,11 @@ class Sizes:
     colds: int = 2_000
     changes: int = 300
     invitations: int = 1_000
+    roles: int = 100
 
 
 QUICK = Sizes(
-    small=20, large=200, plain=20, rounds=1, seconds=0.5, questions=2_000, colds=50, changes=10, invitations=20
+    small=20, large=200, plain=20, rounds=2, seconds=0.3, questions=2_000, colds=50, changes=10, invitations=20, roles=5
 )
 
 

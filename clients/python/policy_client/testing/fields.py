@@ -19,6 +19,14 @@ _KEY = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 _ENCODED_WORD = re.compile(r"=\?|\?=")
 _LINK = re.compile(r"[a-z]:/|\bwww\.\S|\S@\S|\w\.(?:com|org|net|info|biz)\b|\w\w\.ca\b", re.IGNORECASE)
 _CHANNELS: Final = (pb.CHANNEL_UNSPECIFIED, pb.CHANNEL_WEB, pb.CHANNEL_MOBILE)
+_MOST_ITEMS: Final = {
+    "permissions.roles": 16,
+    "permissions.actions": 64,
+    "definition.allow": 64,
+    "definition.deny": 64,
+    "definition.includes": 32,
+}
+"""The service's own bounds, of which docs/limits.md tells."""
 _STATES: Final = {*mu.InvitationState.values()} - {mu.INVITATION_STATE_UNSPECIFIED}
 
 
@@ -92,14 +100,23 @@ class Fields:
 
     def permissions(self, permissions: mu.Permissions) -> None:
         """Read what a user is to hold."""
+        self._few({"permissions.roles": len(permissions.roles), "permissions.actions": len(permissions.actions)})
         if bool(permissions.roles) == bool(permissions.actions):
             self.fault("permissions", "takes either roles or actions, and at least one")
         else:
             self._roles("permissions.roles", list(permissions.roles))
             self._actions("permissions.actions", list(permissions.actions))
 
+    def _few(self, counts: dict[str, int]) -> None:
+        """Lists over their bounds are refused before anything in them is read."""
+        many = {name: count for name, count in counts.items() if count > _MOST_ITEMS[name]}
+        if many:
+            refuse_fields({name: f"{name} has more than {_MOST_ITEMS[name]} items" for name in many})
+
     def definition(self, definition: mu.RoleDefinition) -> None:
         """Read a custom role's definition."""
+        lists = {"allow": definition.allow, "deny": definition.deny, "includes": definition.includes}
+        self._few({f"definition.{name}": len(items) for name, items in lists.items()})
         if not definition.allow and not definition.includes:
             self.fault("definition", "allows nothing: name actions to allow, or roles to include")
         else:
