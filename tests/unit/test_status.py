@@ -2,7 +2,7 @@
 
 import base64
 from dataclasses import fields
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from urllib.parse import quote
 
 import pytest
@@ -43,7 +43,7 @@ def huge(kind, text: str):
         elif field.type in ("timedelta", timedelta):
             values[field.name] = timedelta.max
         elif field.type in ("datetime", datetime):
-            values[field.name] = datetime.max
+            values[field.name] = datetime(9999, 12, 31, tzinfo=UTC)
         elif "int" in str(field.type):
             values[field.name] = 2**63
         else:
