@@ -160,7 +160,12 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         }
         async with (
             recording(store, settings.data_dir / "decisions", settings) as decisions,
-            serving(settings, replica, DecisionService(replica, decisions), managing) as planes,
+            serving(
+                settings,
+                replica,
+                DecisionService(replica, decisions, Cursors(key.derived("decision page tokens"))),
+                managing,
+            ) as planes,
             asyncio.TaskGroup() as tasks,
         ):
             # In the group, so that an unexpected end of one ends the service instead of letting it go stale.

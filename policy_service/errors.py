@@ -310,7 +310,7 @@ class IdempotencyKeyReused(PolicyError):
 
 @dataclass(kw_only=True)
 class ListChanged(PolicyError):
-    """The list has changed since its first page was answered, or the token is not one of this list; begin again."""
+    """The list has changed since its first page was answered; begin again."""
 
     kind = Kind.CHANGED
     reason = "LIST_CHANGED"
