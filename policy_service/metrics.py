@@ -1,6 +1,6 @@
 """What Prometheus reads. No label carries a name that came from outside."""
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from policy_service.vocabulary import Reason
 
@@ -14,9 +14,3 @@ decisions_lost = Counter("policy_decisions_lost", "Decisions not recorded, for w
 decisions_waiting = Gauge("policy_decision_log_waiting_bytes", "Recorded, not in the database yet.", registry=registry)
 
 by_reason = {reason: decisions.labels(reason.name.lower()) for reason in Reason}
-
-
-def listen(address: str) -> None:
-    """Serve the text format on HOST:PORT, from a thread that ends with the process."""
-    host, _, port = address.rpartition(":")
-    start_http_server(int(port), addr=host.strip("[]"), registry=registry)
