@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tests.benchmarks import (
+    attacked,
     batch,
     chain,
     cold,
@@ -37,6 +38,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "manage": manage.measure,
     "chain": chain.measure,
     "seeds": seeds.measure,
+    "attacked": attacked.measure,
 }
 
 

@@ -25,6 +25,7 @@ FIGURES = {
     *("plan_seconds", "plan_again", "plan_check"),
     *("follow", "follow_p99"),
     *("invite", "invite_check", "invite_check_p99"),
+    *(f"attacked_{attack}" for attack in ("checks", "reflection", "health", "management", "connections")),
 }
 
 
