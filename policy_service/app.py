@@ -24,6 +24,7 @@ from policy_service.follower import Follower
 from policy_service.invitations import Invitations
 from policy_service.letter_limits import LetterLimits
 from policy_service.mail import Postmark
+from policy_service.metrics_http import showing_metrics
 from policy_service.model import Model, read_model
 from policy_service.policy_files import read_file, read_seed
 from policy_service.prompts import Prompts
@@ -143,8 +144,6 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             raise StartError(_unreachable(settings, fault)) from fault
         if set(replica.snapshot.basis.rows) != set(seed):
             log.warning("seed file differs from the policy in force", file=str(settings.seed_file))
-        if settings.metrics_address:
-            _listen_for_metrics(settings.metrics_address)
         key = read_key(settings.token_key_file or settings.data_dir / "token.key")
         carrier = carrier_for(
             settings.smtp_url.get_secret_value() if settings.smtp_url else None,
@@ -187,8 +186,14 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         }
         tasks = Supervisor()
         async with (
+            showing_metrics(settings.metrics_address),
             recording(store, settings.data_dir / "decisions", settings, tasks) as decisions,
-            serving(settings, replica, DecisionService(replica, decisions), managing) as planes,
+            serving(
+                settings,
+                replica,
+                DecisionService(replica, decisions, Cursors(key.derived("decision page tokens"))),
+                managing,
+            ) as planes,
             asyncio.TaskGroup() as group,
         ):
             watch = partial(_watch, replica, planes, tasks)
@@ -291,13 +296,6 @@ async def _probe(dsn: str) -> None:
             raise
         # Not even as the cause: the driver's words repeat the address, and with it the password.
         raise StartError("POLICY_DATABASE_URL is not an address of the form postgresql://…") from None
-
-
-def _listen_for_metrics(address: str) -> None:
-    try:
-        metrics.listen(address)
-    except OSError as fault:
-        raise StartError(f"POLICY_METRICS_ADDRESS {address} cannot be listened on: {fault.strerror}") from fault
 
 
 def _unreachable(settings: Settings, fault: PolicyError) -> str:

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, start_http_server
+from prometheus_client import CollectorRegistry, Counter, Gauge
 
 from policy_service.vocabulary import Reason
 
@@ -35,9 +35,3 @@ def letters_not_done(counts: Mapping[str, int]) -> None:
     """Tell how many e-mails wait, by state; 0 for a state that has none."""
     for state in ("queued", "delayed", "failed"):
         _letters_waiting.labels(state).set(counts.get(state, 0))
-
-
-def listen(address: str) -> None:
-    """Serve the text format on HOST:PORT, from a thread that ends with the process."""
-    host, _, port = address.rpartition(":")
-    start_http_server(int(port), addr=host.strip("[]"), registry=registry)

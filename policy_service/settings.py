@@ -16,7 +16,7 @@ from policy_service.errors import StartError
 from policy_service.vocabulary import DecisionLogMode
 
 PREFIX = "POLICY_"
-_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE")
+_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE", "POLICY_TLS_CALLER_URI")
 
 
 def policies_dir() -> Path:
@@ -35,6 +35,9 @@ class Settings(BaseSettings):
     decision_address: str = Field("127.0.0.1:50051", description="Where checks are answered")
     management_address: str = Field("127.0.0.1:50052", description="Where users and physicians are managed")
     metrics_address: str = Field("127.0.0.1:9464", description="Where Prometheus reads; empty: nowhere")
+    metrics_beyond_loopback: bool = Field(
+        default=False, description="Let metrics be read from other machines, in plain text"
+    )
     model_file: Path = Field(default_factory=lambda: policies_dir() / "model.conf", description="Casbin's model")
     seed_file: Path = Field(default_factory=lambda: policies_dir() / "seed.csv", description="The built-in policy")
     max_staleness_seconds: float = Field(
@@ -48,6 +51,10 @@ class Settings(BaseSettings):
     max_rules_per_account: int = Field(10_000, ge=1, le=100_000, description="Most rules of all its roles and people")
     max_members_per_account: int = Field(2_000, ge=1, le=10_000, description="Most people who work on one account")
     max_concurrent_calls: int = Field(1_000, ge=1, description="Most calls in hand; more get RESOURCE_EXHAUSTED")
+    max_calls_per_caller: int = Field(
+        500, ge=1, description="Most calls in hand of one caller, where TLS tells callers apart"
+    )
+    max_connections: int = Field(5_000, ge=1, description="Most connections to each listener, if files allow as many")
     max_questions_per_second: float = Field(
         0.0, ge=0, description="Most questions a second from one caller; 0: no limit"
     )
@@ -56,6 +63,11 @@ class Settings(BaseSettings):
     tls_cert_file: Path | None = Field(None, description="The server's certificate chain, PEM")
     tls_key_file: Path | None = Field(None, description="Its key, PEM")
     tls_client_ca_file: Path | None = Field(None, description="Who signs the callers' certificates, PEM")
+    tls_caller_uri: str = Field(
+        "",
+        pattern="^$|^[a-z][a-z0-9+.-]*://[!-~]*/$",
+        description="How a caller's URI begins, as spiffe://clinic.example/service/; the rest is its name",
+    )
     smtp_url: SecretStr | None = Field(
         None,
         description="Mail server, smtp://host:port or smtps://user:password@host:port; unset: files in DATA_DIR/mail",
@@ -135,6 +147,11 @@ class Settings(BaseSettings):
                     f"POLICY_{name.upper()} is not a loopback address, so it needs transport security: set "
                     "POLICY_TLS_CERT_FILE, POLICY_TLS_KEY_FILE and POLICY_TLS_CLIENT_CA_FILE"
                 )
+        if self.metrics_address and not is_loopback(self.metrics_address) and not self.metrics_beyond_loopback:
+            raise ValueError(
+                "POLICY_METRICS_ADDRESS is not a loopback address, and metrics are read in plain text by whoever asks: "
+                "set POLICY_METRICS_BEYOND_LOOPBACK=true if that is meant"
+            )
         return self
 
     @property

@@ -14,10 +14,13 @@ from typing import Any, Final
 
 from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
-from google.protobuf.message import DecodeError
+from google.protobuf.message import DecodeError, Message
 
-from policy_service.errors import InvalidField, InvalidRequest
+from policy_service.errors import InvalidField, InvalidRequest, UnreadableRequest
 from policy_service.seed_lint import MOST_BYTES
+
+Takes = Callable[[object], Any]
+"""Reads what was sent, whatever that was."""
 
 TEXTS: Final[Mapping[str, int]] = {
     "action": 64,
@@ -115,25 +118,38 @@ _UNPACKED: Final = frozenset(
 )
 
 
-def reader(kind: Descriptor) -> Callable[[bytes], Any]:
-    """Reads a request within its bounds; what cannot be read comes back as the InvalidRequest to refuse it with.
-
-    gRPC would tell of an error raised here as one of ours, without a word.
-    """
-    plan, parse = _plan_of(kind), message_factory.GetMessageClass(kind).FromString
+def reader(kind: Descriptor) -> Takes:
+    """Reads a request within its bounds: raises InvalidRequest, and UnreadableRequest for what is none."""
+    plan, parse = _plan_of(kind), plain_reader(message_factory.GetMessageClass(kind))
     has_lists = plan.has_lists
 
-    def read(content: bytes) -> Any:
+    def read(sent: object) -> Any:
+        if has_lists and isinstance(sent, bytes) and len(sent) > _READ_AT_ONCE:
+            try:
+                _count(memoryview(sent), plan, "", {})
+            except IndexError:
+                raise UnreadableRequest(message=kind.full_name) from None
+        request = parse(sent)
+        if faults := tuple(_faults(request, plan, "")):
+            raise InvalidRequest(violations=faults)
+        return request
+
+    return read
+
+
+def plain_reader(kind: type[Message]) -> Takes:
+    """Reads a message of somebody else's contract. Raises UnreadableRequest."""
+    name, parse = kind.DESCRIPTOR.full_name, kind.FromString
+
+    def read(sent: object) -> Any:
+        # At the end of a stream, asyncio's server reads a mark of its own.
+        if not isinstance(sent, bytes):
+            raise UnreadableRequest(message=name)
         try:
-            if has_lists and len(content) > _READ_AT_ONCE:
-                _count(memoryview(content), plan, "", {})
-            request = parse(content)
-            faults = tuple(_faults(request, plan, ""))
-        except InvalidRequest as refused:
-            return refused
-        except (DecodeError, IndexError):
-            return _invalid("", f"the request cannot be read as a message {kind.full_name}")
-        return InvalidRequest(violations=faults) if faults else request
+            return parse(sent)
+        except DecodeError:
+            # Its words may repeat what was sent.
+            raise UnreadableRequest(message=name) from None
 
     return read
 

@@ -5,6 +5,7 @@ from functools import partial
 from typing import Final, assert_never, cast
 
 from policy_service import metrics
+from policy_service.cursors import Cursors
 from policy_service.decision_log import DecisionLog
 from policy_service.engine import SLOTS, Explanation
 from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
@@ -47,10 +48,11 @@ _REASONS: Final[dict[Reason, pb.Reason]] = {
 class DecisionService:
     """The methods of the decision plane, as functions from request and caller to response."""
 
-    def __init__(self, replica: Replica, log: DecisionLog) -> None:
-        """Answer from ``replica``, and write every decision to ``log`` before it leaves."""
+    def __init__(self, replica: Replica, log: DecisionLog, cursors: Cursors) -> None:
+        """Answer from ``replica``, and write every decision to ``log`` before it leaves; ``cursors`` sign pages."""
         self._replica = replica
         self._log = log
+        self._cursors = cursors
 
     def check(self, request: pb.CheckRequest, caller: str) -> pb.CheckResponse:
         """See DecisionService.Check in decision.proto."""
@@ -142,6 +144,7 @@ class DecisionService:
         snapshot = self._replica.at(request.min_revision)
         found = page(
             snapshot.users(physician, action, channel),
+            cursors=self._cursors,
             question=("users", physician, action, channel),
             revision=snapshot.revision,
             size=request.page_size,
@@ -164,6 +167,7 @@ class DecisionService:
         snapshot = self._replica.at(request.min_revision)
         found = page(
             snapshot.places(user, [action] if action else list(Action), channel),
+            cursors=self._cursors,
             question=("physicians", user, action or "", channel),
             revision=snapshot.revision,
             size=request.page_size,

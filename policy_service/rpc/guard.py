@@ -1,11 +1,18 @@
-"""Stands before every method: who calls, may they, how fast; and what may leave as an error."""
+"""Stands before every method: who calls, may they, is there room, how fast; and what may leave as an error.
+
+Handlers take their request as it was sent, as a stream of one message. So the
+caller is known, and refused, before its message came; a call that says nothing
+holds no more than a place that others can have; and what cannot be read is
+answered like any other bad request.
+"""
 
 import asyncio
 import secrets
 import threading
 import time
-from collections.abc import Callable
-from contextlib import aclosing
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import aclosing, asynccontextmanager
+from queue import SimpleQueue
 from typing import Any, Final
 
 import grpc
@@ -13,12 +20,19 @@ import structlog
 from google.protobuf.message import Message
 
 from policy_service import metrics
-from policy_service.errors import AnswerNotTaken, CallerNotAllowed, InvalidRequest, PolicyError, RateLimited
+from policy_service.errors import (
+    AnswerNotTaken,
+    CallerNotAllowed,
+    PolicyError,
+    RateLimited,
+)
 from policy_service.replica import Replica
+from policy_service.rpc.bounds import Takes
+from policy_service.rpc.identity import Identities
+from policy_service.rpc.room import Place, Room
 from policy_service.rpc.share import CHECKS, Share
 from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
 
-LOCAL_CALLER: Final = "local"
 _TAKEN_SECONDS: Final = 60.0
 """For how long a part of an answer waits to be read."""
 
@@ -28,41 +42,67 @@ log = structlog.get_logger(__name__)
 class Guard:
     """What the handlers of both planes share. Rights and limits hold for each caller."""
 
-    def __init__(self, replica: Replica, *, tls: bool, questions_per_second: float, lists: int) -> None:
-        """Without ``tls`` the listeners are on loopback, and everyone there is the caller ``local``.
+    def __init__(
+        self,
+        replica: Replica,
+        identities: Identities,
+        *,
+        threads: int,
+        rooms: tuple[Room, Room],
+        lists: int,
+        pace: float,
+    ) -> None:
+        """``threads`` answer at once, ``rooms`` hold the calls of the two planes, ``pace`` is questions a second.
 
         ``lists`` is how many explanations and lists may be in hand on the decision plane.
         """
         self._share = Share(lists)
         self._replica = replica
-        self._tls = tls
-        self._bucket = _Buckets(questions_per_second) if questions_per_second else None
+        self._identities = identities
+        self._room, self._room_async = rooms
+        # As many as work at once; a call whose message has not come holds a thread, and none of these.
+        self._working = SimpleQueue[None]()
+        for _ in range(threads):
+            self._working.put(None)
+        self._bucket = _Buckets(pace) if pace else None
 
-    def admit(self, context: Any, method: str, request: Any) -> str:
-        """The caller, if it may call the method now. Raises CallerNotAllowed, RateLimited and InvalidRequest."""
-        caller = _identity(context, method) if self._tls else LOCAL_CALLER
+    def admit(self, context: Any, method: str) -> str:
+        """The caller, if it may call the method now. Raises CallerNotAllowed, and what ``Identities.of`` does."""
+        caller = self._identities.of(context)
         # A stale replica refuses here already: rights that were taken may not live on in it.
         if not self._replica.at().basis.caller_may(caller, method):
             raise CallerNotAllowed(caller=caller, method=method)
-        if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
-            raise RateLimited
-        if isinstance(request, InvalidRequest):
-            raise request  # What came could not be read: see bounds.py.
         return caller
 
-    def wrap(self, service: str, name: str, decide: Callable[[Any, str], Message]) -> Callable[[Any, Any], Message]:
+    def pace(self, caller: str, request: Any) -> None:
+        """Raises RateLimited for who asks too fast."""
+        if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
+            raise RateLimited
+
+    def wrap(
+        self, service: str, name: str, takes: Takes, decide: Callable[[Any, str], Message]
+    ) -> Callable[[Any, Any], Message]:
         """A handler for the thread-pool server."""
         method = f"{service}/{name}"
+        answer = self._working_on(decide)
         if name not in CHECKS:
-            decide = self._share.within(decide)
+            answer = self._share.within(answer)
 
-        def handle(request: Any, context: grpc.ServicerContext) -> Message:
+        def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             try:
-                return decide(request, self.admit(context, method, request))
+                caller = self.admit(context, method)
+                with self._room.enter(caller, context.peer(), context.cancel) as place:
+                    request = takes(next(messages, None))
+                    place.heard()
+                    self.pace(caller, request)
+                    return answer(request, caller)
             except PolicyError as error:
                 refused = refusal(error)
+            except grpc.RpcError:
+                # It was ended while it was silent, by its caller or by us, and nobody is there to be told.
+                raise
             except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
-                refused = _incident(method, fault)
+                refused = incident(method, fault)
             metrics.refusals.labels(method, refused[0].name).inc()
             context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
             context.abort(refused[0], refused[1])
@@ -70,39 +110,50 @@ class Guard:
 
         return handle
 
-    def wrap_async(self, service: str, name: str, decide: Callable[[Any, str], Any]) -> Callable[[Any, Any], Any]:
+    def _working_on(self, decide: Callable[[Any, str], Message]) -> Callable[[Any, str], Message]:
+        """A method of which so many are worked on at once."""
+
+        def answer(request: Any, caller: str) -> Message:
+            self._working.get()
+            try:
+                return decide(request, caller)
+            finally:
+                self._working.put(None)
+
+        return answer
+
+    def wrap_async(
+        self, service: str, name: str, takes: Takes, decide: Callable[[Any, str], Any]
+    ) -> Callable[[Any, Any], Any]:
         """A handler for the asyncio server."""
+
+        async def answer(request: Any, caller: str) -> AsyncIterator[Message]:
+            yield await decide(request, caller)
+
+        return self.wrap_stream(service, name, takes, answer)
+
+    def wrap_stream(
+        self, service: str, name: str, takes: Takes, decide: Callable[[Any, str], Any]
+    ) -> Callable[[Any, Any], Any]:
+        """A handler of the asyncio server whose answer comes in parts."""
         method = f"{service}/{name}"
 
-        async def handle(request: Any, context: Any) -> Message:
+        async def handle(_: object, context: Any) -> None:
             try:
-                return await decide(request, self.admit(context, method, request))  # type: ignore[no-any-return]
+                caller = self.admit(context, method)
+                async with silence_ends(self._room_async, caller, context.peer()) as place:
+                    request = takes(await context.read())
+                    place.heard()
+                    self.pace(caller, request)
+                    async with aclosing(decide(request, caller)) as parts:
+                        async for part in parts:
+                            await give(context, part)
             except PolicyError as error:
                 refused = refusal(error)
                 if error.__cause__ is not None:
                     log.warning("refused", method=method, reason=error.reason, cause=repr(error.__cause__))
             except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
-                refused = _incident(method, fault)
-            metrics.refusals.labels(method, refused[0].name).inc()
-            context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
-            await context.abort(refused[0], refused[1])
-            raise AssertionError("abort raises")
-
-        return handle
-
-    def wrap_stream(self, service: str, name: str, decide: Callable[[Any, str], Any]) -> Callable[[Any, Any], Any]:
-        """A handler of the asyncio server whose answer comes in parts."""
-        method = f"{service}/{name}"
-
-        async def handle(request: Any, context: Any) -> None:
-            try:
-                async with aclosing(decide(request, self.admit(context, method, request))) as parts:
-                    async for part in parts:
-                        await _give(context, part)
-            except PolicyError as error:
-                refused = refusal(error)
-            except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
-                refused = _incident(method, fault)
+                refused = incident(method, fault)
             else:
                 return
             metrics.refusals.labels(method, refused[0].name).inc()
@@ -112,8 +163,29 @@ class Guard:
         return handle
 
 
-async def _give(context: Any, part: Message) -> None:
-    """Whoever asks for much and reads nothing keeps others from asking."""
+@asynccontextmanager
+async def silence_ends(room: Room, caller: str, connection: str) -> AsyncIterator[Place]:
+    """A place for a call of the asyncio server. Raises TooManyCalls, and CallNotSent when the call is ended."""
+    limit = asyncio.timeout(None)
+    ended = False
+
+    def end() -> None:
+        nonlocal ended
+        ended = True
+        limit.reschedule(asyncio.get_running_loop().time())
+
+    with room.enter(caller, connection, end) as place:
+        try:
+            async with limit:
+                yield place
+        except TimeoutError:
+            if ended:
+                raise room.not_sent() from None
+            raise
+
+
+async def give(context: Any, part: Message) -> None:
+    """Whoever asks for much and reads nothing keeps others from asking. Raises AnswerNotTaken."""
     try:
         async with asyncio.timeout(_TAKEN_SECONDS):
             await context.write(part)
@@ -126,20 +198,11 @@ def _questions(request: Any) -> int:
     return 1 if checks is None else len(checks)
 
 
-def _incident(method: str, fault: Exception) -> Refusal:
-    incident = secrets.token_hex(6)
-    log.error("internal error", method=method, incident=incident, exc_info=fault)
-    return internal(incident)
-
-
-def _identity(context: Any, method: str) -> str:
-    """The one name in the caller's verified certificate; two names are nobody, nor is the name of loopback."""
-    peer = context.auth_context()
-    names = set(peer.get("x509_subject_alternative_name", ())) or set(peer.get("x509_common_name", ()))
-    name = names.pop().decode("utf-8", "replace") if len(names) == 1 else LOCAL_CALLER
-    if name == LOCAL_CALLER:
-        raise CallerNotAllowed(caller="", method=method)
-    return str(name)
+def incident(method: str, fault: Exception) -> Refusal:
+    """What a caller is told of a fault of ours."""
+    number = secrets.token_hex(6)
+    log.error("internal error", method=method, incident=number, exc_info=fault)
+    return internal(number)
 
 
 class _Buckets:

@@ -11,15 +11,17 @@ from typing import Any, Final
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
-from grpc_health.v1 import health, health_pb2, health_pb2_grpc
-from grpc_reflection.v1alpha import reflection
 
 from policy_service.errors import StartError
+from policy_service.open_files import connections_within
 from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_pb2
 from policy_service.replica import Replica
+from policy_service.rpc.beside import Beside, ending_silence
 from policy_service.rpc.bounds import MOST_MESSAGE, reader
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
+from policy_service.rpc.identity import Identities
+from policy_service.rpc.room import Room
 from policy_service.settings import Settings
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
@@ -27,8 +29,13 @@ MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersS
 SEEDS: Final = seeds_pb2.DESCRIPTOR.services_by_name["SeedService"]
 AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 
-_SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 _GRACE_SECONDS: Final = 5.0
+_PATIENCE_SECONDS: Final = 5.0
+"""For how long a call that was opened may say nothing."""
+_SPARE_CALLS: Final = 4_000
+"""Calls of the decision plane that wait to be refused, with the words for it; gRPC turns more away by itself."""
+_SPARE_THREADS: Final = 64
+"""Those that refuse them."""
 
 _OPTIONS: Final = (
     # A batch of 1,000 questions with every field full is about 600 KB.
@@ -38,10 +45,12 @@ _OPTIONS: Final = (
     # Of one connection. A lower bound is no defence worth having: gRPC resets streams that a busy caller opens over it.
     ("grpc.max_concurrent_streams", 100),
     ("grpc.so_reuseport", 0),
-    # A connection that went silent, or holds a call open for ever, does not stay.
+    # A connection that says nothing, or nothing that is TLS and HTTP/2, does not stay: it holds a file.
+    ("grpc.server_handshake_timeout_ms", 5_000),
+    ("grpc.max_connection_idle_ms", 60_000),
+    # Nor does one that went silent, or holds a call open for ever.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
-    ("grpc.max_connection_idle_ms", 600_000),
     ("grpc.max_connection_age_ms", 120_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
 )
@@ -71,59 +80,71 @@ async def serving(
 
     Raises StartError if an address cannot be had or a certificate not be read.
     """
+    credentials = await asyncio.to_thread(_credentials, settings)
+    bound = ("grpc.max_allowed_incoming_connections", connections_within(settings.max_connections))
+    rooms = _room(settings), _room(settings)
     guard = Guard(
         replica,
-        tls=settings.has_tls,
-        questions_per_second=settings.max_questions_per_second,
+        Identities(tls=settings.has_tls, uri_prefix=settings.tls_caller_uri),
+        threads=settings.decision_threads,
+        rooms=rooms,
         lists=min(settings.list_threads, max(1, settings.decision_threads // 2)),
+        pace=settings.max_questions_per_second,
     )
-    credentials = await asyncio.to_thread(_credentials, settings)
 
-    threads = ThreadPoolExecutor(settings.decision_threads, thread_name_prefix="decision")
-    decision = grpc.server(threads, options=_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
+    # A call holds a thread until its message has come, so there are as many as calls. Few of them work at once.
+    threads = ThreadPoolExecutor(settings.max_concurrent_calls + _SPARE_THREADS, thread_name_prefix="decision")
+    most = settings.max_concurrent_calls + _SPARE_CALLS
+    decision = grpc.server(threads, options=(*_OPTIONS, bound), maximum_concurrent_rpcs=most)
     decision.add_generic_rpc_handlers((_handlers(DECISION, decisions, guard.wrap),))
-    decision_health = health.HealthServicer(experimental_non_blocking=True)
-    health_pb2_grpc.add_HealthServicer_to_server(decision_health, decision)
+    decision_beside = Beside([DECISION], has_reflection=settings.reflection)
+    decision_beside.add_to(decision)
 
-    management = grpc.aio.server(options=_MANAGEMENT_OPTIONS, maximum_concurrent_rpcs=settings.max_concurrent_calls)
+    # Without a bound of gRPC's own: it would refuse health as well, and a refusal here holds nothing.
+    management = grpc.aio.server(options=(*_MANAGEMENT_OPTIONS, bound))
     management.add_generic_rpc_handlers(
         tuple(
             _handlers(descriptor, service, guard.wrap_async, guard.wrap_stream)
             for descriptor, service in managing.items()
         )
     )
-    management_health = health.aio.HealthServicer()  # type: ignore[attr-defined]
-    health_pb2_grpc.add_HealthServicer_to_server(management_health, management)
+    management_beside = Beside([*managing], has_reflection=settings.reflection)
+    management_beside.add_to_async(management)
 
-    if settings.reflection:
-        common = (health.SERVICE_NAME, reflection.SERVICE_NAME)
-        reflection.enable_server_reflection((DECISION.full_name, *common), decision)
-        names = (descriptor.full_name for descriptor in managing)
-        reflection.enable_server_reflection((*names, *common), management)
-
-    async def say(state: int, but: Collection[str] = ()) -> None:
-        for name in ("", DECISION.full_name):
-            decision_health.set(name, _NOT_SERVING if name in but else state)
-        for name in ("", *(descriptor.full_name for descriptor in managing)):
-            await management_health.set(name, _NOT_SERVING if name in but else state)
+    async def say(serving: bool, but: Collection[str] = ()) -> None:  # noqa: FBT001 - its whole meaning.
+        for beside in (decision_beside, management_beside):
+            beside.health.say(serving=serving, but=but)
 
     decision_port = _listen(decision, settings.decision_address, credentials)
     management_port = _listen(management, settings.management_address, credentials)
-    await say(_SERVING)
+    await say(True)  # noqa: FBT003
     decision.start()
     await management.start()
+    ending = asyncio.create_task(ending_silence((*rooms, *decision_beside.rooms, *management_beside.rooms)))
     try:
-        yield Planes(
-            decision_port=decision_port,
-            management_port=management_port,
-            say_serving=lambda yes, but=(): say(_SERVING if yes else _NOT_SERVING, but),
-        )
+        yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
     finally:
-        await say(_NOT_SERVING)
+        await say(False)  # noqa: FBT003
         stopped = decision.stop(_GRACE_SECONDS)
-        await management.stop(_GRACE_SECONDS)
+        stopping = asyncio.create_task(management.stop(_GRACE_SECONDS))
+        # Once both have begun to stop, no call is new; what says nothing or only listens does not hold the stop.
+        await asyncio.sleep(0)
+        for room in rooms:
+            room.close()
+        decision_beside.close()
+        management_beside.close()
+        await stopping
         await asyncio.to_thread(stopped.wait)
+        ending.cancel()
         threads.shutdown(wait=False)
+        decision_beside.end_threads()
+
+
+def _room(settings: Settings) -> Room:
+    most = settings.max_concurrent_calls
+    # Without TLS all callers are one.
+    of_one = settings.max_calls_per_caller if settings.has_tls else most
+    return Room("calls", most=most, most_of_one=of_one, patience=_PATIENCE_SECONDS)
 
 
 def _handlers(
@@ -136,15 +157,14 @@ def _handlers(
     handlers = {}
     for method in descriptor.methods:
         decide = getattr(service, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())
-        handler: Any = grpc.unary_unary_rpc_method_handler
-        if method.server_streaming:
-            assert wrap_stream is not None  # noqa: S101 - only the management plane has streams.
-            handler, wrap_method = grpc.unary_stream_rpc_method_handler, wrap_stream
-        else:
-            wrap_method = wrap
+        takes = reader(method.input_type)
+        # On the wire a stream of one message is that message. The guard reads it, and may answer in parts.
+        handler: Any = grpc.stream_unary_rpc_method_handler
+        if wrap_stream is not None:
+            handler = grpc.stream_stream_rpc_method_handler
+        wrap_method = wrap_stream if method.server_streaming and wrap_stream is not None else wrap
         handlers[method.name] = handler(
-            wrap_method(descriptor.name, method.name, decide),
-            request_deserializer=reader(method.input_type),
+            wrap_method(descriptor.name, method.name, takes, decide),
             response_serializer=message_factory.GetMessageClass(method.output_type).SerializeToString,
         )
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)

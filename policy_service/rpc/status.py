@@ -38,6 +38,7 @@ _CODES: Final = {
     Kind.EXHAUSTED: grpc.StatusCode.RESOURCE_EXHAUSTED,
     Kind.UNAVAILABLE: grpc.StatusCode.UNAVAILABLE,
     Kind.UNKNOWN: grpc.StatusCode.UNKNOWN,
+    Kind.NO_METHOD: grpc.StatusCode.UNIMPLEMENTED,
 }
 
 Refusal = tuple[grpc.StatusCode, str, bytes]

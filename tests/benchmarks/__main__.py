@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import replace
 
 from tests.benchmarks import (
+    attacked,
     batch,
     beside,
     chain,
@@ -39,6 +40,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "chain": chain.measure,
     "seeds": seeds.measure,
     "beside": beside.measure,
+    "attacked": attacked.measure,
 }
 
 

@@ -11,6 +11,7 @@ from policy_service.pb import manage_users_pb2 as mu
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.support.rpc import Refused, Wire
+from tests.support.silence import TLS_HALF_WAY, connections
 
 
 @pytest.fixture
@@ -56,9 +57,9 @@ async def test_the_right_caller_on_the_wrong_plane_is_refused(app, authority):
     assert (refused.value.code, refused.value.reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
 
 
-@pytest.mark.parametrize("names", [("nobody",), ("local",), ("billing", "manage-users-page")])
-async def test_an_unknown_or_doubtful_identity_has_no_rights(app, authority, names):
-    async with wire(app.planes.decision_port, authority, authority.issue_cert(*names)) as caller:
+async def test_an_unknown_identity_has_no_rights(app, authority):
+    """Doubtful ones are in test_identity.py."""
+    async with wire(app.planes.decision_port, authority, authority.issue_cert("nobody")) as caller:
         with pytest.raises(Refused) as refused:
             await caller.check("olive", "dr-a", "claim:view")
     assert refused.value.reason == "CALLER_NOT_ALLOWED"
@@ -75,3 +76,11 @@ async def test_nobody_gets_in_without_a_certificate_of_our_authority(app, author
         with pytest.raises(Refused) as refused:
             await caller("Check", pb.CheckRequest(user="olive", physician="dr-a", action="claim:view"))
     assert refused.value.code is grpc.StatusCode.UNAVAILABLE
+
+
+async def test_handshakes_that_stay_half_way_keep_nobody_out(app, authority):
+    """ATTACKS 39, with TLS half way too."""
+    port = app.planes.decision_port
+    with connections(port, 300, first=TLS_HALF_WAY), connections(port, 300):
+        async with wire(port, authority, authority.issue_cert("billing")) as billing:
+            assert (await billing.check("olive", "dr-a", "claim:view")).allowed

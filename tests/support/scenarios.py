@@ -421,7 +421,9 @@ async def lists_come_in_pages_of_one_list(world: World) -> None:
         request.page_token = token
     assert found == [*(f"n{number}" for number in range(5)), "olive"]
     other = pb.ListUsersRequest(physician="dr-a", action="claim:view", page_size=2, page_token=request.page_token)
-    assert await refusal(world.decisions("ListUsers", other)) == "ABORTED LIST_CHANGED"
+    assert await refusal(world.decisions("ListUsers", other)) == "INVALID_ARGUMENT INVALID_REQUEST"
+    other.page_token = "garbage"
+    assert await refusal(world.decisions("ListUsers", other)) == "INVALID_ARGUMENT INVALID_REQUEST"
     request.min_revision = (await page.revoke("n0")).revision
     assert await refusal(world.decisions("ListUsers", request)) == "ABORTED LIST_CHANGED"
     newest = [one.username for one in await page.pending("ACCEPTED")]

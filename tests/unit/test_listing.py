@@ -6,8 +6,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_service.errors import ListChanged
-from policy_service.listing import MOST_ITEMS, page
+from policy_service.cursors import Cursors
+from policy_service.errors import InvalidRequest, ListChanged
+from policy_service.listing import MOST_ITEMS
+from policy_service.listing import page as page_under
+
+CURSORS = Cursors(b"k" * 32)
+
+
+def page(items, **asked):
+    return page_under(items, cursors=CURSORS, **asked)
 
 
 def walk(items, size, question=("q",), revision=7):
@@ -37,10 +45,17 @@ def test_a_later_page_names_the_first_ones_revision_though_other_things_changed(
     assert page(list("abcdef"), question=("q",), revision=9, size=2, token=first_token()).revision == 7
 
 
-@pytest.mark.parametrize(("items", "question"), [("abcdeX", ("q",)), ("abcdef", ("other",)), ("abcde", ("q",))])
-def test_a_page_of_another_list_is_refused(items, question):
+@pytest.mark.parametrize("items", ["abcdeX", "abcde", "", "fedcba"])
+def test_a_page_of_a_list_that_changed_is_refused(items):
     with pytest.raises(ListChanged):
-        page(list(items), question=question, revision=7, size=2, token=first_token())
+        page(list(items), question=("q",), revision=7, size=2, token=first_token())
+
+
+def test_a_token_of_another_question_or_another_installation_is_no_token():
+    for question, cursors in ((("other",), CURSORS), (("q",), Cursors(b"o" * 32))):
+        with pytest.raises(InvalidRequest) as refused:
+            page_under(list("abcdef"), cursors=cursors, question=question, revision=7, size=2, token=first_token())
+        assert [at.field for at in refused.value.violations] == ["page_token"]
 
 
 def test_every_altered_token_is_refused():
@@ -50,12 +65,12 @@ def test_every_altered_token_is_refused():
             forged = bytearray(raw)
             forged[place] ^= 1 << bit
             token = base64.urlsafe_b64encode(bytes(forged)).decode()
-            with pytest.raises(ListChanged):
+            with pytest.raises(InvalidRequest):
                 page(list("abcdef"), question=("q",), revision=7, size=2, token=token)
 
 
 @given(st.text())
 def test_any_text_for_a_token_is_refused_and_nothing_else(token):
     if token and token != first_token():
-        with pytest.raises(ListChanged):
+        with pytest.raises(InvalidRequest):
             page(list("abcdef"), question=("q",), revision=7, size=2, token=token)

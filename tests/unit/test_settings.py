@@ -31,6 +31,11 @@ def test_defaults_stay_on_this_machine():
         ("POLICY_MANAGEMENT_ADDRESS", "10.0.0.7:50052", "needs transport security"),
         ("POLICY_DECISION_ADDRESS", "[::]:50051", "needs transport security"),
         ("POLICY_DECISION_ADDRESS", "policy.internal:50051", "needs transport security"),
+        ("POLICY_METRICS_ADDRESS", "0.0.0.0:9464", "POLICY_METRICS_BEYOND_LOOPBACK"),
+        ("POLICY_METRICS_ADDRESS", "policy.internal:9464", "POLICY_METRICS_BEYOND_LOOPBACK"),
+        ("POLICY_TLS_CALLER_URI", "clinic.example", "POLICY_TLS_CALLER_URI"),
+        ("POLICY_TLS_CALLER_URI", "spiffe://clinic.example", "POLICY_TLS_CALLER_URI"),
+        ("POLICY_MAX_CONNECTIONS", "0", "POLICY_MAX_CONNECTIONS"),
         ("POLICY_MAX_STALENESS_SECONDS", "0", "POLICY_MAX_STALENESS_SECONDS"),
         ("POLICY_MAX_STALENESS_SECONDS", "soon", "POLICY_MAX_STALENESS_SECONDS"),
         ("POLICY_TLS_CERT_FILE", "cert.pem", "or none"),
@@ -47,3 +52,9 @@ def test_a_wrong_setting_is_named(monkeypatch, name, value, word):
 def test_loopback_needs_no_transport_security(monkeypatch, address):
     monkeypatch.setenv("POLICY_DECISION_ADDRESS", address)
     assert read_settings().decision_address == address
+
+
+def test_metrics_are_read_beyond_loopback_if_that_is_said(monkeypatch):
+    monkeypatch.setenv("POLICY_METRICS_ADDRESS", "0.0.0.0:9464")
+    monkeypatch.setenv("POLICY_METRICS_BEYOND_LOOPBACK", "true")
+    assert read_settings().metrics_address == "0.0.0.0:9464"

@@ -207,21 +207,23 @@ def _sentence(check: pb.CheckRequest, roles: Sequence[str], found: Finding) -> s
 
 
 def _page(items: list[Any], request: Any, revision: int) -> tuple[list[Any], int, str]:
-    """A page of a list, the revision of its first page, and the next token; refuses LIST_CHANGED."""
+    """A page of a list, the revision of its first page, and the next token; refuses a foreign one, and LIST_CHANGED."""
     size, offset = min(request.page_size or _MOST, _MOST), 0
     # Everything asked but for the page: another question's token is not one of this list.
     question = type(request).FromString(request.SerializeToString())
     for name in ("page_size", "page_token", "min_revision"):
         question.ClearField(name)
-    digest = hashlib.sha256(repr((question, items)).encode()).hexdigest()
+    asked, found = (hashlib.sha256(repr(part).encode()).hexdigest() for part in (question, items))
     if request.page_token:
         try:
-            start, first, before = base64.urlsafe_b64decode(request.page_token.encode()).decode().split()
+            start, first, of, before = base64.urlsafe_b64decode(request.page_token.encode()).decode().split()
             offset, revision = int(start), int(first)
         except ValueError:
-            refuse("LIST_CHANGED")
-        if before != digest:
+            of = before = ""
+        if of != asked:
+            refuse_fields({"page_token": "page_token is not one of this list"})
+        if before != found:
             refuse("LIST_CHANGED")
     end = offset + size
-    more = base64.urlsafe_b64encode(f"{end} {revision} {digest}".encode()).decode() if end < len(items) else ""
+    more = base64.urlsafe_b64encode(f"{end} {revision} {asked} {found}".encode()).decode() if end < len(items) else ""
     return items[offset:end], revision, more
