@@ -13,6 +13,7 @@ from policy_service import demo, metrics, seeds
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import read_signer
 from policy_service.cursors import Cursors
+from policy_service.decision_log import DecisionLog
 from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender, carrier_for
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
@@ -50,7 +51,7 @@ from policy_service.store import (
     schema_is_current,
 )
 from policy_service.tokens import read_key
-from policy_service.vocabulary import Row
+from policy_service.vocabulary import DecisionLogFull, Row
 
 log = structlog.get_logger(__name__)
 
@@ -158,9 +159,10 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             SEEDS: _seed_service(settings, store, replica, model),
             AUDIT: auditing,
         }
+        or_lose = settings.decision_log_full is DecisionLogFull.ANSWER
         async with (
             recording(store, settings.data_dir / "decisions", settings) as decisions,
-            serving(settings, replica, DecisionService(replica, decisions), managing) as planes,
+            serving(settings, replica, DecisionService(replica, decisions, or_lose=or_lose), managing) as planes,
             asyncio.TaskGroup() as tasks,
         ):
             # In the group, so that an unexpected end of one ends the service instead of letting it go stale.
@@ -168,7 +170,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 tasks.create_task(follower.run(replica)),
                 tasks.create_task(sender.run()),
                 tasks.create_task(checkpointer.run()),
-                tasks.create_task(_watch(replica, planes)),
+                tasks.create_task(_watch(replica, decisions, planes, or_lose=or_lose)),
             ]
             log.info(
                 "serving",
@@ -220,16 +222,21 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _watch(replica: Replica, planes: Planes) -> None:
+async def _watch(replica: Replica, decisions: DecisionLog, planes: Planes, *, or_lose: bool) -> None:
     """Tell load balancers and metrics how the replica stands."""
-    fresh = True
+    fresh = serves = records = True
     while True:
         metrics.revision.set(replica.snapshot.revision)
         metrics.age.set(replica.age)
         if replica.is_fresh() != fresh:
             fresh = not fresh
             log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
-            await planes.say_serving(fresh)
+        if decisions.is_full == records:
+            records = not records
+            await planes.say_recording(records)
+        if (fresh and (records or or_lose)) != serves:
+            serves = not serves
+            await planes.say_serving(serves)
         await asyncio.sleep(_WATCH_SECONDS)
 
 

@@ -27,6 +27,8 @@ SEEDS: Final = seeds_pb2.DESCRIPTOR.services_by_name["SeedService"]
 AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 
 _SERVING, _NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
+_RECORDING: Final = "policy.v1.DecisionLog"
+"""Name under which health says whether decisions can be recorded; no service of the contract."""
 _GRACE_SECONDS: Final = 5.0
 
 _OPTIONS: Final = (
@@ -57,6 +59,7 @@ class Planes:
     decision_port: int
     management_port: int
     say_serving: Callable[[bool], Any]
+    say_recording: Callable[[bool], Any]
 
 
 @asynccontextmanager
@@ -100,9 +103,14 @@ async def serving(
         for name in ("", *(descriptor.full_name for descriptor in managing)):
             await management_health.set(name, state)
 
+    async def say_recording(state: int) -> None:
+        decision_health.set(_RECORDING, state)
+        await management_health.set(_RECORDING, state)
+
     decision_port = _listen(decision, settings.decision_address, credentials)
     management_port = _listen(management, settings.management_address, credentials)
     await say(_SERVING)
+    await say_recording(_SERVING)
     decision.start()
     await management.start()
     try:
@@ -110,6 +118,7 @@ async def serving(
             decision_port=decision_port,
             management_port=management_port,
             say_serving=lambda yes: say(_SERVING if yes else _NOT_SERVING),
+            say_recording=lambda yes: say_recording(_SERVING if yes else _NOT_SERVING),
         )
     finally:
         await say(_NOT_SERVING)
