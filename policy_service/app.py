@@ -17,6 +17,7 @@ from policy_service.carriers import carrier_for
 from policy_service.checkpointing import Checkpointer
 from policy_service.checkpoints import Signer, read_signer
 from policy_service.cursors import Cursors
+from policy_service.decision_log import DecisionLog
 from policy_service.decision_shipping import recording
 from policy_service.delivery import Sender
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
@@ -32,6 +33,7 @@ from policy_service.replica import Replica
 from policy_service.rpc import (
     AUDIT,
     MANAGE_USERS,
+    RECORDING,
     SEEDS,
     AuditService,
     DecisionService,
@@ -59,7 +61,7 @@ from policy_service.store import (
 )
 from policy_service.supervising import Sound, Supervisor
 from policy_service.tokens import read_key
-from policy_service.vocabulary import Row
+from policy_service.vocabulary import DecisionLogFull, Row
 
 log = structlog.get_logger(__name__)
 
@@ -184,19 +186,20 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             SEEDS: _seed_service(settings, store, replica, model),
             AUDIT: auditing,
         }
-        tasks = Supervisor()
+        or_lose = settings.decision_log_full is DecisionLogFull.ANSWER
+        tasks, pages = Supervisor(), Cursors(key.derived("decision page tokens"))
         async with (
             showing_metrics(settings.metrics_address),
             recording(store, settings.data_dir / "decisions", settings, tasks) as decisions,
             serving(
                 settings,
                 replica,
-                DecisionService(replica, decisions, Cursors(key.derived("decision page tokens"))),
+                DecisionService(replica, decisions, pages, or_lose=or_lose),
                 managing,
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
-            watch = partial(_watch, replica, planes, tasks)
+            watch = partial(_watch, replica, decisions, planes, tasks, or_lose)
             watching = [
                 group.create_task(tasks.keep(_FOLLOWING, partial(follower.run, replica))),
                 group.create_task(tasks.keep(_SENDING, sender.run)),
@@ -265,8 +268,15 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
-async def _watch(replica: Replica, planes: Planes, tasks: Supervisor, sound: Sound) -> None:
-    """Tell load balancers and metrics how the replica and its tasks stand."""
+async def _watch(
+    replica: Replica,
+    decisions: DecisionLog,
+    planes: Planes,
+    tasks: Supervisor,
+    or_lose: bool,  # noqa: FBT001 - as for DecisionService.
+    sound: Sound,
+) -> None:
+    """Tell load balancers and metrics how the replica, its record and its tasks stand."""
     fresh, said = True, None
     while True:
         metrics.revision.set(replica.snapshot.revision)
@@ -274,11 +284,9 @@ async def _watch(replica: Replica, planes: Planes, tasks: Supervisor, sound: Sou
         if replica.is_fresh() != fresh:
             fresh = not fresh
             log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
-        down = tasks.down
-        saying = (
-            fresh and _FOLLOWING not in down,
-            tuple(name for task in sorted(down) for name in _NEEDS.get(task, ())),
-        )
+        down, full = tasks.down, decisions.is_full
+        unused = [name for task in sorted(down) for name in _NEEDS.get(task, ())] + ([RECORDING] if full else [])
+        saying = fresh and _FOLLOWING not in down and (or_lose or not full), tuple(unused)
         if saying != said:
             yes, but = saying
             await planes.say_serving(yes, but)

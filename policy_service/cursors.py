@@ -32,17 +32,17 @@ class Cursors:
         payload = json.dumps(list(place), separators=(",", ":")).encode()
         return base64.urlsafe_b64encode(self._mac(question, payload) + payload).decode()
 
-    def read(self, question: bytes, token: str) -> list[str | int]:
-        """The place. Raises InvalidRequest for a token that was not written for this question."""
+    def read(self, question: bytes, token: str, field: str = "page_token") -> list[str | int]:
+        """The place. Raises InvalidRequest, for the field, for a token that was not written for this question."""
         try:
             # The text that was written, not another spelling of the same bytes.
             raw = base64.b64decode(token.encode("ascii"), altchars=b"-_", validate=True)
             is_spelt_as_written = base64.urlsafe_b64encode(raw).decode() == token
         except (ValueError, binascii.Error) as fault:
-            raise _foreign() from fault
+            raise _foreign(field) from fault
         mac, payload = raw[:_DIGEST_BYTES], raw[_DIGEST_BYTES:]
         if not hmac.compare_digest(mac, self._mac(question, payload)) or not is_spelt_as_written:
-            raise _foreign()
+            raise _foreign(field)
         found: list[str | int] = json.loads(payload)
         return found
 
@@ -51,6 +51,6 @@ class Cursors:
         return hmac.digest(self._key, hashlib.sha256(question).digest() + payload, "sha256")
 
 
-def _foreign() -> InvalidRequest:
-    words = "page_token is not one of this list: it belongs to the same question with the same filters"
-    return InvalidRequest(violations=(InvalidField(field="page_token", description=words),))
+def _foreign(field: str) -> InvalidRequest:
+    words = f"{field} is not one of this list: it belongs to the same question with the same filters"
+    return InvalidRequest(violations=(InvalidField(field=field, description=words),))

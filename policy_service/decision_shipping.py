@@ -19,14 +19,16 @@ from policy_service import metrics
 from policy_service.decision_log import DecisionLog
 from policy_service.endings import end_if_cancelled
 from policy_service.errors import StoreUnavailable
+from policy_service.leftovers import Left, left_behind
 from policy_service.settings import Settings
-from policy_service.spool import Left, Segment, left_behind, sorted_out
+from policy_service.spool import Segment, sorted_out
 from policy_service.store import ReplicaEvent, Store
 from policy_service.supervising import Sound, Supervisor
 from policy_service.vocabulary import DecisionLogMode
 
 _PAUSE: Final = 0.5
 """Seconds between two looks: lines wait so long at most, and a COPY takes many at once."""
+_SHORT_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 5.0
 _TIDY_SECONDS: Final = 3_600.0
 _LAST_SECONDS: Final = 5.0
@@ -47,6 +49,8 @@ async def recording(store: Store, folder: Path, settings: Settings, tasks: Super
         secrets.token_hex(6),
         mode=settings.decision_log,
         most_bytes=settings.decision_log_spool_mb << 20,
+        # The other half of the threads answers whoever need not wait.
+        most_waiting=settings.decision_threads // 2,
     )
     shipper = Shipper(store, decisions, folder, keep_days=settings.decision_log_days)
     await shipper.start()
@@ -70,7 +74,7 @@ class Shipper:
         self._keep = timedelta(days=keep_days)
         # Where nothing is recorded, what others left and what is too old is still looked after.
         self._records = decisions.mode is not DecisionLogMode.OFF
-        self._said_lost = 0
+        self._said_full = False
         self._left: list[Left] = []
 
     async def start(self) -> None:
@@ -87,12 +91,18 @@ class Shipper:
         loop = asyncio.get_running_loop()
         while True:
             shipped = await self._tried("decision log waits", self.ship)
+            self._log.say_shipping(shipped)
+            self._say_whether_full()
             # Each by itself: what is wrong with one keeps nobody from the others.
             if loop.time() - tidied > _TIDY_SECONDS and await self._tried("recovery waits", self._recover):
                 await self._tried("old days of the decision log stay for another hour", self._forget_old)
                 tidied = loop.time()
             if shipped:
                 sound()
+            if shipped and self._log.is_wanted:
+                # Somebody waits for room.
+                await asyncio.sleep(_SHORT_PAUSE)
+                continue
             pause = _PAUSE if shipped else min(pause * 2, _LONGEST_PAUSE) * random.uniform(0.5, 1.0)  # noqa: S311 - jitter.
             await asyncio.sleep(pause)
 
@@ -116,8 +126,8 @@ class Shipper:
         await asyncio.to_thread(self._log.sync)
         for segment in self._log.waiting():
             await self._ship_segment(segment)
-            self._log.forget(segment)
         await self._say_lost()
+        self._log.look_for_room()
         metrics.decisions_waiting.set(self._waiting())
 
     async def finish(self) -> None:
@@ -159,6 +169,8 @@ class Shipper:
         await self._store.note_start(left.replica)
         for segment in left.segments:
             await self._recover_segment(left, segment)
+        if left.losses is not None and (losses := left.losses.untold()):
+            await self._store.note_losses(left.replica, losses, sequence=left.sequence, lost=left.lost)
         await self._store.note_replica(left.replica, ReplicaEvent.RECOVERED, sequence=left.sequence, lost=left.lost)
 
     async def _recover_segment(self, left: Left, segment: Segment) -> None:
@@ -171,20 +183,31 @@ class Shipper:
         segment.shipped(segment.size)
 
     async def _ship_segment(self, segment: Segment) -> None:
-        lines = segment.waiting()
-        if lines:
+        shipment = self._log.shipment(segment)
+        if shipment.lines:
             # The database may have been restored from a backup of before this process: known again, then.
             await self._store.note_start(self._log.replica)
             # Before what comes after the gap, so that no gap is ever there without its count.
             await self._say_lost()
-            await self._store.append_decisions(lines)
-            segment.shipped(len(lines))
+            await self._store.append_decisions(shipment.lines)
+        self._log.shipped(segment, shipment)
 
     async def _say_lost(self) -> None:
-        if (lost := self._log.lost) > self._said_lost:
-            await self._note(ReplicaEvent.LOST)
+        losses, sequence, lost = self._log.untold_losses()
+        if losses:
+            await self._store.note_losses(self._log.replica, losses, sequence=sequence, lost=lost)
+            self._log.told_losses(losses)
             log.error("decisions were not recorded: no room", lost=lost, folder=str(self._folder))
-            self._said_lost = lost
+
+    def _say_whether_full(self) -> None:
+        full = self._log.is_full
+        metrics.decision_log_full.set(full)
+        if full != self._said_full:
+            self._said_full = full
+            if full:
+                log.error("no room to record decisions", bytes=self._waiting(), folder=str(self._folder))
+            else:
+                log.warning("there is room to record decisions again", bytes=self._waiting())
 
     async def _note(self, event: ReplicaEvent) -> None:
         await self._store.note_replica(self._log.replica, event, sequence=self._log.sequence, lost=self._log.lost)

@@ -585,6 +585,30 @@ class RateLimited(PolicyError):
 
 
 @dataclass(kw_only=True)
+class DecisionLogBehind(PolicyError):
+    """This caller's decisions come faster than they are recorded; nothing was answered, ask again more slowly."""
+
+    kind = Kind.EXHAUSTED
+    reason = "DECISION_LOG_BEHIND"
+
+
+@dataclass(kw_only=True)
+class DecisionLogIsFull(PolicyError):
+    """There is no room to record decisions, so none is answered; ask another replica, or again later."""
+
+    kind = Kind.UNAVAILABLE
+    reason = "DECISION_LOG_FULL"
+
+
+@dataclass(kw_only=True)
+class ForeignArrival(PolicyError):
+    """The place is not in this log: it was restored from a backup, or retention has passed the place; read it anew."""
+
+    reason = "FOREIGN_ARRIVAL"
+    arrival: int
+
+
+@dataclass(kw_only=True)
 class CallerNotAllowed(PolicyError):
     """The calling service has no right to call this method."""
 

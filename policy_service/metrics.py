@@ -13,6 +13,10 @@ refusals = Counter("policy_refusals", "Calls answered with an error.", ["method"
 revision = Gauge("policy_replica_revision", "The revision that answers rest on.", registry=registry)
 age = Gauge("policy_replica_age_seconds", "Seconds since the database last confirmed it.", registry=registry)
 decisions_lost = Counter("policy_decisions_lost", "Decisions not recorded, for want of room.", registry=registry)
+decisions_refused = Counter(
+    "policy_decisions_refused", "Questions refused, as there was no room to record the answer.", registry=registry
+)
+decision_log_full = Gauge("policy_decision_log_full", "1: no room to record decisions.", registry=registry)
 decisions_waiting = Gauge("policy_decision_log_waiting_bytes", "Recorded, not in the database yet.", registry=registry)
 letters = Counter("policy_letters", "Tries to send an e-mail, by what became of it.", ["state"], registry=registry)
 letters_our_fault = Counter(

@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_service.errors import StartError
-from policy_service.vocabulary import DecisionLogMode
+from policy_service.vocabulary import DecisionLogFull, DecisionLogMode
 
 PREFIX = "POLICY_"
 _MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE", "POLICY_TLS_CALLER_URI")
@@ -106,6 +106,10 @@ class Settings(BaseSettings):
         ge=8,
         le=65_536,
         description="Most of the disk, in MB, that they take in DATA_DIR while the database is away",
+    )
+    decision_log_full: DecisionLogFull = Field(
+        DecisionLogFull.REFUSE,
+        description="Without room to record more: refuse to answer, or answer and count what is not recorded",
     )
     checkpoint_file: str = Field(
         "", description="Where signed checkpoints of the change log go, - for standard output; empty: DATA_DIR"

@@ -8,15 +8,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Final
 
-import structlog
-
-log = structlog.get_logger(__name__)
-
 SEGMENT_BYTES: Final = 4 << 20
 """Size of a file of lines; larger than the longest batch."""
 HEADER: Final = 64
 # Places of numbers in the header: of a file of lines …
-END, SHIPPED = 1, 2
+END, SHIPPED, ORDER = 1, 2, 3
 # … and of a process's state.
 SEQUENCE, LOST = 1, 2
 # As COPY takes them: a backslash only where another follows.
@@ -32,8 +28,11 @@ _MAGIC: Final = 0x31474F4C44504F  # "OPDLOG1", little-endian.
 class Mapped:
     """A file mapped into memory, with a header of eight-byte numbers that are written at once or not at all."""
 
-    def __init__(self, path: Path, size: int, *, new: bool) -> None:
-        """Make or open the file. Raises OSError, also where the disk has no room for it."""
+    def __init__(self, path: Path, size: int, *, new: bool, numbers: int = HEADER) -> None:
+        """Make or open the file, of which so many bytes are numbers.
+
+        Raises OSError, also where the disk has no room for it.
+        """
         self.path = path
         self._file = os.open(path, os.O_RDWR | (os.O_CREAT | os.O_EXCL if new else 0), 0o600)
         try:
@@ -46,7 +45,7 @@ class Mapped:
             if new:
                 path.unlink()
             raise
-        self.numbers = memoryview(self.bytes)[:HEADER].cast("Q")
+        self.numbers = memoryview(self.bytes)[:numbers].cast("Q")
         if new:
             self.numbers[0] = _MAGIC
 
@@ -94,9 +93,17 @@ class Segment(Mapped):
         """Bytes of lines that the database does not have yet."""
         return int(self.numbers[END] - self.numbers[SHIPPED])
 
-    def waiting(self) -> bytes:
-        """Lines that the database does not have yet."""
-        return self.bytes[self.numbers[SHIPPED] : self.numbers[END]]
+    def begin(self, order: int) -> None:
+        """Use the file, which may have been used before, for the lines that come next."""
+        # In this order: killed between, it has no lines.
+        self.numbers[END] = HEADER
+        self.numbers[SHIPPED] = HEADER
+        self.numbers[ORDER] = order
+
+    def waiting(self, size: int | None = None) -> bytes:
+        """Lines that the database does not have yet, or so many bytes of them."""
+        begin = self.numbers[SHIPPED]
+        return self.bytes[begin : self.numbers[END] if size is None else begin + size]
 
     def shipped(self, size: int) -> None:
         """The database has so many more bytes of them."""
@@ -119,74 +126,3 @@ def _is_line(found: bytes) -> bool:
     except ValueError:
         return False
     return True
-
-
-class Left:
-    """What a process that was killed left behind."""
-
-    def __init__(self, state: Mapped) -> None:
-        """``state`` is locked. Raises OSError, and leaves nothing open then."""
-        self._state = state
-        self.replica = state.path.stem
-        self.sequence = int(state.numbers[SEQUENCE])
-        self.lost = int(state.numbers[LOST])
-        self.segments: list[Segment] = []
-        try:
-            self._open_segments()
-        except OSError:
-            self.close()
-            raise
-
-    def _open_segments(self) -> None:
-        state = self._state
-        for path in sorted(state.path.parent.glob(f"{self.replica}-*.lines")):
-            if path.stat().st_size == SEGMENT_BYTES:
-                self.segments.append(Segment(path, new=False))
-            else:
-                # Killed while it was being made: it never had a line.
-                path.unlink()
-
-    def put_aside(self, lines: bytes) -> Path:
-        """Keep what are no lines, out of the way of those that are; where."""
-        path = self._state.path.with_suffix(".broken")
-        with path.open("ab") as file:
-            file.write(lines)
-        return path
-
-    def close(self) -> None:
-        """Leave it to the next process."""
-        for mapped in (*self.segments, self._state):
-            mapped.close()
-
-    def remove(self) -> None:
-        """Delete it: the database has everything."""
-        for mapped in (*self.segments, self._state):
-            mapped.remove()
-
-
-def left_behind(folder: Path) -> list[Left]:
-    """What processes that no longer run left in a folder; another process cannot take it meanwhile.
-
-    What cannot be opened is told in the service's own log, and left where it is.
-    """
-    found = []
-    for path in sorted(folder.glob("*.state")):
-        try:
-            if (left := _take(path)) is not None:
-                found.append(left)
-        except FileNotFoundError:
-            # Its process ended well just now, or another process brought it in.
-            continue
-        except OSError as fault:
-            log.error("decisions of a process that was killed cannot be read", file=str(path), cause=fault.strerror)  # noqa: TRY400 - no trace is needed.
-    return found
-
-
-def _take(path: Path) -> Left | None:
-    if path.stat().st_size != HEADER:
-        return None
-    state = Mapped(path, HEADER, new=False)
-    if state.is_ours and state.lock():
-        return Left(state)
-    state.close()
-    return None

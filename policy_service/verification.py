@@ -8,7 +8,7 @@ from policy_service.chain import Walk
 from policy_service.checkpoints import Checkpoint, Verifier
 from policy_service.statements import KIND, Statement
 from policy_service.store import Store
-from policy_service.store.log import LogLook, Recorded
+from policy_service.store.log import LogLook, Recorded, Unrecorded
 from policy_service.vocabulary import Progress
 
 _SLICE = 500
@@ -17,17 +17,28 @@ _SLICE = 500
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """What was found; ``fault`` is empty where both logs are whole, ``broken_revision`` 0 where it is of decisions."""
+    """What was found.
+
+    ``fault`` is empty where nothing was tampered with, ``broken_revision`` 0
+    where it is of decisions. Without a fault, what is ``unrecorded`` still
+    keeps the decision log from being whole.
+    """
 
     entries: int
     head_revision: int
     head_hash: bytes
     checkpoints_met: int
     replicas: tuple[Recorded, ...]
+    unrecorded: tuple[Unrecorded, ...]
     broken_revision: int = 0
     fault: str = ""
     statement: str = ""
     """What an earlier release left, where the log itself says so; empty where it says nothing of its chain."""
+
+    @property
+    def is_whole(self) -> bool:
+        """Is everything there, as it was written?"""
+        return not self.fault and not self.unrecorded
 
 
 async def verify(
@@ -60,16 +71,17 @@ async def verify(
             broken, fault = stated.revision, words
         if not fault:
             broken, fault = await _end_fault(look, walk, max(kept, default=0))
-        recorded = tuple(await look.recorded())
+        recorded, unlike = await look.recorded()
         if not fault:
-            fault = _decisions_fault(recorded)
+            fault = _decisions_fault(recorded) or unlike
         head = await look.head()
         yield Verdict(
             entries=walk.revision,
             head_revision=head.revision,
             head_hash=head.hash,
             checkpoints_met=met,
-            replicas=recorded,
+            replicas=tuple(recorded),
+            unrecorded=tuple(await look.unrecorded()),
             broken_revision=broken,
             fault=fault,
             statement=stated.words() if stated and not fault else "",
@@ -88,6 +100,8 @@ def _decisions_fault(replicas: Iterable[Recorded]) -> str:
     for log in replicas:
         if log.started_at is None:
             faults.append(f"process {log.replica} recorded decisions, and nothing says that it ever started")
+        if log.doubled:
+            faults.append(f"the decision log of process {log.replica} has {log.doubled:,} decisions under another's id")
         if (missing := log.missing - log.lost) > 0:
             faults.append(f"the decision log of process {log.replica} lacks {missing:,} decisions not counted as lost")
     return "; ".join(faults)

@@ -9,6 +9,7 @@ prefix. Casbin's own spelling of names is made and read here and nowhere else.
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import Final, Literal, NewType
 
@@ -87,6 +88,26 @@ class DecisionLogMode(StrEnum):
     ALL = "all"
     DENIALS = "denials"
     OFF = "off"
+
+
+class DecisionLogFull(StrEnum):
+    """What becomes of questions whose decisions there is no room to record."""
+
+    REFUSE = "refuse"
+    ANSWER = "answer"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Answers to a caller that were not recorded, from a first to a last time."""
+
+    caller: str
+    """Empty where it was not noted."""
+    so_far: int
+    """Of this caller in this process since its start, these included."""
+    lost: int
+    first_at: datetime
+    last_at: datetime
 
 
 OWNER: Final = Role("owner")

@@ -5,16 +5,17 @@ from datetime import UTC, datetime
 from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 import typer
 from policy_client import AuditClient
 
 from policy_service.cli import audit_verify, collisions
 from policy_service.cli import audit_words as words
+from policy_service.cli.audit_arrivals import Reading
 from policy_service.cli.calling import AsJson, auditing, plain
 from policy_service.cli.kinds import KINDS, POLICY_KINDS
-from policy_service.cli.output import STANDARD, print_done, print_json, print_json_items, written
+from policy_service.cli.output import STANDARD, print_done, print_json, print_json_items, print_json_lines, written
 from policy_service.cli.points import read_point, read_time
 from policy_service.cli.sheets import Cell, print_csv
 
@@ -27,7 +28,9 @@ OfUser = Annotated[str, typer.Option("--user", help="Only about this user.", sho
 Since = Annotated[
     str, typer.Option(help="From this time on: 2026-01-31 (UTC), 2026-01-31T14:30, or 7d (ago).", show_default=False)
 ]
-Until = Annotated[str, typer.Option(help="Before this time; as --since.", show_default=False)]
+Until = Annotated[
+    str, typer.Option(help="Before this time; as --since, but a date is the whole day.", show_default=False)
+]
 Limit = Annotated[
     int | None, typer.Option(min=1, help=f"At most so many. [default: {ON_A_SCREEN} in a table, else all]")
 ]
@@ -35,7 +38,8 @@ Every = Annotated[bool, typer.Option("--all", help="All there are, in a table to
 AsCsv = Annotated[
     bool, typer.Option("--csv", help="Print CSV for a spreadsheet; what it would compute gets a ' in front.")
 ]
-Instant = "a revision's number, 2026-01-31 (its start, UTC), 2026-01-31T14:30, or 7d (ago)"
+Instant = "a revision's number, 2026-01-31 (UTC; its end), 2026-01-31T14:30, or 7d (ago)"
+Beginning = Instant.replace("end", "start")
 
 Found = TypeVar("Found")
 
@@ -97,12 +101,28 @@ def decisions(
     until: Until = "",
     limit: Limit = None,
     every: Every = False,
+    by_arrival: Annotated[
+        bool, typer.Option("--by-arrival", help="In the order in which they reached the database, oldest first.")
+    ] = False,
+    after: Annotated[
+        str, typer.Option(help="By arrival, behind this place: a cursor of an earlier call.", show_default=False)
+    ] = "",
+    cursor_file: Annotated[
+        Path | None,
+        typer.Option(help="By arrival, behind the place kept in this file; keep the new one.", show_default=False),
+    ] = None,
+    follow: Annotated[
+        bool, typer.Option("--follow", help="By arrival, and wait for more; with --json a document in each line.")
+    ] = False,
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
-    """Recorded decisions, newest first: who asked what, and the answer with its reason."""
+    """Recorded decisions, newest first: who asked what, and the answer with its reason.
+
+    An export that goes on where the last one ended goes by arrival: a process that was cut off brings its own late.
+    """
     begin, end = _period(since, until)
-    found = client.decisions(
+    wanted = _Wanted(
         user=user,
         physician=physician,
         action=action,
@@ -114,9 +134,24 @@ def decisions(
         since=begin,
         until=end,
     )
+    form = _form(as_json=as_json, as_csv=as_csv)
+    if by_arrival or after or cursor_file or follow:
+        if form == "table" and (cursor_file or follow):
+            raise ValueError("--cursor-file and --follow are for --json and --csv")
+        if form == "table":
+            limit = None if every else limit or ON_A_SCREEN
+        reading = Reading(
+            lambda place, size: client.arrivals(place, page_size=size, **wanted),
+            after=after,
+            kept_in=cursor_file,
+            limit=limit,
+            follow=follow,
+        )
+        _print_arrivals(reading, form=form, follow=follow)
+        return
     _print_list(
-        found,
-        form=_form(as_json=as_json, as_csv=as_csv),
+        client.decisions(**wanted),
+        form=form,
         limit=limit,
         every=every,
         columns=words.DECISION_COLUMNS,
@@ -153,7 +188,7 @@ def review(
     if as_csv and html:
         raise ValueError("--html or --csv: the answer has one form")
     now = datetime.now(UTC)
-    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now)
+    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now, end=True)
     begin = _begin(since or _PERIOD, point if isinstance(point, datetime) else now) if html else None
     found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
     if html:
@@ -183,15 +218,17 @@ def review(
 def diff(
     client: AuditClient,
     *,
-    earlier: Annotated[str, typer.Option("--from", help=f"The earlier point: {Instant}.", show_default=False)],
-    later: Annotated[str, typer.Option("--to", help="The later point.", show_default="now")] = "",
+    earlier: Annotated[str, typer.Option("--from", help=f"The earlier point: {Beginning}.", show_default=False)],
+    later: Annotated[str, typer.Option("--to", help=f"The later point: {Instant}.", show_default="now")] = "",
     physician: OfPhysician = "",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Whose access is another at the later point than at the earlier one, and what they gained and lost."""
     form, now = _form(as_json=as_json, as_csv=as_csv), datetime.now(UTC)
-    found = client.diff(read_point(earlier, "--from", now), read_point(later, "--to", now), physician=physician)
+    found = client.diff(
+        read_point(earlier, "--from", now), read_point(later, "--to", now, end=True), physician=physician
+    )
     if form == "json":
         print_json(plain(found))
     elif form == "csv":
@@ -210,12 +247,26 @@ def _begin(since: str, end: datetime) -> datetime | None:
 
 def _period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
     now = datetime.now(UTC)
-    begin, end = read_time(since, "--since", now), read_time(until, "--until", now)
+    begin, end = read_time(since, "--since", now), read_time(until, "--until", now, end=True)
     if begin and begin > now:
         raise ValueError(f"--since {since} is still to come")
     if begin and end and begin >= end:
         raise ValueError(f"nothing is both since {since} and before --until {until}: the one is not before the other")
     return begin, end
+
+
+class _Wanted(TypedDict):
+    """Which decisions."""
+
+    user: str
+    physician: str
+    action: str
+    caller: str
+    decision_id: str
+    correlation_id: str
+    allowed: bool | None
+    since: datetime | None
+    until: datetime | None
 
 
 Form = Literal["table", "json", "csv"]
@@ -225,6 +276,19 @@ def _form(*, as_json: bool, as_csv: bool) -> Form:
     if as_json and as_csv:
         raise ValueError("--json or --csv: the answer has one form")
     return "json" if as_json else "csv" if as_csv else "table"
+
+
+def _print_arrivals(reading: Reading, *, form: Form, follow: bool) -> None:
+    found = reading.decisions()
+    if form == "csv":
+        print_csv(words.DECISION_COLUMNS, words.decision_cells(found))
+    elif form == "json" and follow:
+        print_json_lines(plain(one) for one in found)
+    elif form == "json":
+        print_json_items(plain(one) for one in found)
+    else:
+        words.print_decisions(list(found), more=False, order="by arrival")
+    reading.say_where()
 
 
 def _print_list(

@@ -50,7 +50,10 @@ def verify(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Walk the change log and hold it against checkpoints and the policy. Exits with 1 if anything is wrong."""
+    """Walk the change log and hold it against checkpoints and the policy; count the decision log.
+
+    Exits with 1 if anything was tampered with, with 3 if answers were not recorded.
+    """
     if public_keys and not direct:
         raise ValueError("--public-key is for --direct; a running service knows its own key")
     kept = [checkpoint for path in against or () for checkpoint in _kept_in(path)]
@@ -67,14 +70,14 @@ def verify(
                     lambda lines: service.verify(lines, progress=lambda part: moved(part.done, part.total)),
                 )
                 met += found.checkpoints_met
-                if not found.whole:
+                if found.fault:
                     break
             found = replace(found, checkpoints_met=met)
     if as_json:
         print_json({**plain(found), "replicas": [{**plain(log), "missing": log.missing} for log in found.replicas]})
     else:
         _print(found)
-    raise typer.Exit(Exit.OK if found.whole else Exit.DENIED)
+    raise typer.Exit(Exit.OK if found.whole else Exit.DENIED if found.fault else Exit.INCOMPLETE)
 
 
 def _kept_in(path: Path) -> list[tuple[str, str]]:
@@ -131,9 +134,31 @@ def _print(found: Verdict) -> None:
             [_replica(log) for log in found.replicas],
             caption="the decision log: what is missing was answered and not recorded",
         )
-    if found.whole:
+    if found.losses:
+        print_table(
+            ["not recorded", "asked by", "process", "from (UTC)", "to"],
+            [
+                (
+                    f"{loss.lost:,}",
+                    escape(loss.caller) or "not noted",
+                    loss.replica,
+                    when(loss.first_at).removesuffix(" UTC") or "not noted",
+                    when(loss.last_at).removesuffix(" UTC"),
+                )
+                for loss in found.losses
+            ],
+            caption="decisions that were answered while there was no room to record them",
+        )
+    if not found.fault:
         met = f"; checkpoints met: {found.checkpoints_met}" if found.checkpoints_met else ""
-        out.print(f"[green]whole[/green]: {found.entries:,} entries, each as it was written{met}")
+        if found.whole:
+            out.print(f"[green]whole[/green]: {found.entries:,} entries, each as it was written{met}")
+        else:
+            err.print(
+                f"[bold yellow]incomplete:[/bold yellow] {found.lost:,} decisions were answered and not recorded; "
+                "nothing was tampered with"
+            )
+            out.print(f"the change log: {found.entries:,} entries, each as it was written{met}")
         if found.statement:
             out.print(f"[yellow]stated in the log:[/yellow] {escape(found.statement)}")
         out.print(f"[dim]head {found.head_hash} at revision {found.head_revision}[/dim]")

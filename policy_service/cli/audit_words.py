@@ -80,7 +80,7 @@ def decision_cells(decisions: Iterable[LoggedDecision]) -> Iterator[Sequence[Cel
         )  # fmt: skip
 
 
-def print_decisions(decisions: Sequence[LoggedDecision], *, more: bool) -> None:
+def print_decisions(decisions: Sequence[LoggedDecision], *, more: bool, order: str = "newest first") -> None:
     """Decisions as they were recorded."""
     print_table(
         ["when (UTC)", "user", "physician", "action", "allowed", "because", "asked by", "decision"],
@@ -97,7 +97,7 @@ def print_decisions(decisions: Sequence[LoggedDecision], *, more: bool) -> None:
             )
             for found in decisions
         ],
-        caption=_counted("decisions", len(decisions), more=more),
+        caption=_counted("decisions", len(decisions), more=more, order=order),
     )
 
 
@@ -261,5 +261,5 @@ def _mark(action: ReviewedAction) -> str:
     return "[red]✗[/red]" if action.reason is Reason.DENIED_BY_RULE else "[dim]·[/dim]"
 
 
-def _counted(things: str, count: int, *, more: bool) -> str:
-    return f"{things}, newest first: {count}" + ("; there are more: --limit N or --all" if more else "")
+def _counted(things: str, count: int, *, more: bool, order: str = "newest first") -> str:
+    return f"{things}, {order}: {count}" + ("; there are more: --limit N or --all" if more else "")

@@ -36,6 +36,7 @@ class Exit(IntEnum):
     OK = 0
     DENIED = 1
     ERROR = 2
+    INCOMPLETE = 3
 
 
 def print_json(value: Any) -> None:
@@ -51,6 +52,12 @@ def print_json_items(items: Iterable[Any]) -> None:
         sys.stdout.write(f"{between}\n{json.dumps(item, indent=2, ensure_ascii=False)}")
         between = ","
     sys.stdout.write("[]\n" if between == "[" else "\n]\n")
+
+
+def print_json_lines(items: Iterable[Any]) -> None:
+    """A JSON document in each line of standard output, as they come."""
+    for item in items:
+        sys.stdout.write(f"{json.dumps(item, ensure_ascii=False)}\n")
 
 
 def print_table(columns: Sequence[str | Column], rows: Iterable[Sequence[str]], *, caption: str) -> None:

@@ -94,7 +94,7 @@ class Change(_message.Message):
     def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., caller: _Optional[str] = ..., actor: _Optional[str] = ..., reason: _Optional[str] = ..., kind: _Optional[str] = ..., physician: _Optional[str] = ..., before: _Optional[_Iterable[_Union[PolicyRow, _Mapping]]] = ..., after: _Optional[_Iterable[_Union[PolicyRow, _Mapping]]] = ..., detail: _Optional[str] = ..., mark: _Optional[str] = ..., previous_hash: _Optional[str] = ..., hash: _Optional[str] = ...) -> None: ...
 
 class ListDecisionsRequest(_message.Message):
-    __slots__ = ("user", "physician", "action", "caller", "decision_id", "correlation_id", "outcome", "since", "until", "page_size", "page_token")
+    __slots__ = ("user", "physician", "action", "caller", "decision_id", "correlation_id", "outcome", "since", "until", "page_size", "page_token", "by_arrival", "after")
     USER_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -106,6 +106,8 @@ class ListDecisionsRequest(_message.Message):
     UNTIL_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    BY_ARRIVAL_FIELD_NUMBER: _ClassVar[int]
+    AFTER_FIELD_NUMBER: _ClassVar[int]
     user: str
     physician: str
     action: str
@@ -117,15 +119,19 @@ class ListDecisionsRequest(_message.Message):
     until: _timestamp_pb2.Timestamp
     page_size: int
     page_token: str
-    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., action: _Optional[str] = ..., caller: _Optional[str] = ..., decision_id: _Optional[str] = ..., correlation_id: _Optional[str] = ..., outcome: _Optional[_Union[OutcomeFilter, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    by_arrival: bool
+    after: str
+    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., action: _Optional[str] = ..., caller: _Optional[str] = ..., decision_id: _Optional[str] = ..., correlation_id: _Optional[str] = ..., outcome: _Optional[_Union[OutcomeFilter, str]] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., by_arrival: _Optional[bool] = ..., after: _Optional[str] = ...) -> None: ...
 
 class ListDecisionsResponse(_message.Message):
-    __slots__ = ("decisions", "next_page_token")
+    __slots__ = ("decisions", "next_page_token", "cursor")
     DECISIONS_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    CURSOR_FIELD_NUMBER: _ClassVar[int]
     decisions: _containers.RepeatedCompositeFieldContainer[LoggedDecision]
     next_page_token: str
-    def __init__(self, decisions: _Optional[_Iterable[_Union[LoggedDecision, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    cursor: str
+    def __init__(self, decisions: _Optional[_Iterable[_Union[LoggedDecision, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., cursor: _Optional[str] = ...) -> None: ...
 
 class LoggedDecision(_message.Message):
     __slots__ = ("decision_id", "replica", "sequence", "at", "caller", "user", "physician", "action", "channel", "resource", "correlation_id", "allowed", "reason", "role", "revision")
@@ -330,7 +336,7 @@ class VerifyLogResponse(_message.Message):
     def __init__(self, progress: _Optional[_Union[_seeds_pb2.Progress, _Mapping]] = ..., verdict: _Optional[_Union[Verdict, _Mapping]] = ...) -> None: ...
 
 class Verdict(_message.Message):
-    __slots__ = ("whole", "entries", "broken_revision", "fault", "head_revision", "head_hash", "checkpoint", "checkpoints_met", "replicas", "statement")
+    __slots__ = ("whole", "entries", "broken_revision", "fault", "head_revision", "head_hash", "checkpoint", "checkpoints_met", "replicas", "statement", "lost", "losses")
     WHOLE_FIELD_NUMBER: _ClassVar[int]
     ENTRIES_FIELD_NUMBER: _ClassVar[int]
     BROKEN_REVISION_FIELD_NUMBER: _ClassVar[int]
@@ -341,6 +347,8 @@ class Verdict(_message.Message):
     CHECKPOINTS_MET_FIELD_NUMBER: _ClassVar[int]
     REPLICAS_FIELD_NUMBER: _ClassVar[int]
     STATEMENT_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    LOSSES_FIELD_NUMBER: _ClassVar[int]
     whole: bool
     entries: int
     broken_revision: int
@@ -351,7 +359,23 @@ class Verdict(_message.Message):
     checkpoints_met: int
     replicas: _containers.RepeatedCompositeFieldContainer[ReplicaLog]
     statement: str
-    def __init__(self, whole: _Optional[bool] = ..., entries: _Optional[int] = ..., broken_revision: _Optional[int] = ..., fault: _Optional[str] = ..., head_revision: _Optional[int] = ..., head_hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., checkpoints_met: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaLog, _Mapping]]] = ..., statement: _Optional[str] = ...) -> None: ...
+    lost: int
+    losses: _containers.RepeatedCompositeFieldContainer[Loss]
+    def __init__(self, whole: _Optional[bool] = ..., entries: _Optional[int] = ..., broken_revision: _Optional[int] = ..., fault: _Optional[str] = ..., head_revision: _Optional[int] = ..., head_hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., checkpoints_met: _Optional[int] = ..., replicas: _Optional[_Iterable[_Union[ReplicaLog, _Mapping]]] = ..., statement: _Optional[str] = ..., lost: _Optional[int] = ..., losses: _Optional[_Iterable[_Union[Loss, _Mapping]]] = ...) -> None: ...
+
+class Loss(_message.Message):
+    __slots__ = ("replica", "caller", "lost", "first_at", "last_at")
+    REPLICA_FIELD_NUMBER: _ClassVar[int]
+    CALLER_FIELD_NUMBER: _ClassVar[int]
+    LOST_FIELD_NUMBER: _ClassVar[int]
+    FIRST_AT_FIELD_NUMBER: _ClassVar[int]
+    LAST_AT_FIELD_NUMBER: _ClassVar[int]
+    replica: str
+    caller: str
+    lost: int
+    first_at: _timestamp_pb2.Timestamp
+    last_at: _timestamp_pb2.Timestamp
+    def __init__(self, replica: _Optional[str] = ..., caller: _Optional[str] = ..., lost: _Optional[int] = ..., first_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., last_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
 
 class ReplicaLog(_message.Message):
     __slots__ = ("replica", "started_at", "ended_at", "decisions", "first_sequence", "last_sequence", "counted_lost")

@@ -5,12 +5,13 @@ from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.seeds import SeedService, encode_plan
-from policy_service.rpc.server import AUDIT, MANAGE_USERS, SEEDS, Planes, serving
+from policy_service.rpc.server import AUDIT, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
 
 __all__ = [
     "AUDIT",
     "MANAGE_USERS",
+    "RECORDING",
     "SEEDS",
     "AuditService",
     "DecisionService",

@@ -13,6 +13,7 @@ from policy_service.rpc import audit_values as values
 from policy_service.rpc.fields import Fields, invalid
 from policy_service.store import Store
 from policy_service.store import audit as table
+from policy_service.store.arrivals import BEGINNING, Place, arrived
 from policy_service.vocabulary import Physician, User, parse_physician, parse_user
 
 Verify = Callable[[pb.VerifyLogRequest], AsyncGenerator[pb.VerifyLogResponse, None]]
@@ -57,6 +58,10 @@ class AuditService:
     async def list_decisions(self, request: pb.ListDecisionsRequest, caller: str) -> pb.ListDecisionsResponse:  # noqa: ARG002
         """See AuditService.ListDecisions in audit.proto."""
         wanted = values.parse_decision_filter(request)
+        if request.by_arrival:
+            return await self._list_arrivals(request, wanted)
+        if request.after:
+            raise invalid("after", "after is a place in the order of arrival: set by_arrival too")
         size, question = values.parse_size(request, values.DECISIONS), values.question_of(request)
         before = None
         if request.page_token:
@@ -70,6 +75,26 @@ class AuditService:
             token = self._cursors.write(question, [last.at.isoformat(), last.replica, last.sequence])
         return pb.ListDecisionsResponse(
             decisions=[values.encode_decision(decision) for decision in found[:size]], next_page_token=token
+        )
+
+    async def _list_arrivals(
+        self, request: pb.ListDecisionsRequest, wanted: table.DecisionFilter
+    ) -> pb.ListDecisionsResponse:
+        size = values.parse_size(request, values.DECISIONS)
+        after = BEGINNING
+        # The next page of a list that began behind ``after``.
+        if token := request.page_token or request.after:
+            field = "page_token" if request.page_token else "after"
+            arrival, replica, first, sequence = self._cursors.read(values.BY_ARRIVAL, token, field)
+            after = Place(arrival=int(arrival), replica=str(replica), first=int(first), sequence=int(sequence))
+        async with self._store.reading() as look:
+            found = await arrived(look, wanted, after=after, size=size)
+        place = found.place
+        cursor = self._cursors.write(values.BY_ARRIVAL, [place.arrival, place.replica, place.first, place.sequence])
+        return pb.ListDecisionsResponse(
+            decisions=[values.encode_decision(decision) for decision in found.decisions],
+            next_page_token=cursor if found.more else "",
+            cursor=cursor,
         )
 
     async def review_access(self, request: pb.ReviewAccessRequest, caller: str) -> pb.ReviewAccessResponse:  # noqa: ARG002

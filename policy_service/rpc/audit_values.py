@@ -17,6 +17,9 @@ from policy_service.rpc.fields import Fields, invalid, parse_text
 from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
 from policy_service.vocabulary import Channel, Reason, parse_action, parse_physician, parse_user
 
+BY_ARRIVAL: Final = b"decisions by arrival"
+"""What a place in the order of arrival belongs to: no filters, as it is a place whatever is wanted."""
+
 # What a page holds unless told otherwise, and at most.
 CHANGES: Final = (100, 1_000)
 DECISIONS: Final = (100, 1_000)

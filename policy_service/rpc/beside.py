@@ -34,9 +34,9 @@ _LISTED: Final = plain_reader(health_pb2.HealthListRequest)
 class Beside:
     """The rooms of one plane, and its handlers."""
 
-    def __init__(self, services: list[ServiceDescriptor], *, has_reflection: bool) -> None:
-        """``services`` are the plane's own."""
-        self.health = Health(*(service.full_name for service in services))
+    def __init__(self, services: list[ServiceDescriptor], *also: str, has_reflection: bool) -> None:
+        """``services`` are the plane's own; ``also`` are names of which health has something to say."""
+        self.health = Health(*(service.full_name for service in services), *also)
         # Each connection has a share, as nobody is asked for a name here.
         self._checks = Room("health checks", most=64, most_of_one=16, patience=_PATIENCE_SECONDS)
         self._watches = Room("health watches", most=64, most_of_one=8, patience=_PATIENCE_SECONDS)

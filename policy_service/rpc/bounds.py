@@ -26,6 +26,7 @@ TEXTS: Final[Mapping[str, int]] = {
     "action": 64,
     "actions": 64,
     "actor": 64,
+    "after": 512,
     "against": 1_000,
     "allow": 64,
     "caller": 64,

@@ -1,12 +1,14 @@
 """DecisionService: decode, decide from memory, encode."""
 
 from collections import Counter
+from collections.abc import Callable
 from functools import partial
-from typing import Final, assert_never, cast
+from typing import Any, Final, TypeVar, assert_never, cast
 
 from policy_service import metrics
 from policy_service.cursors import Cursors
 from policy_service.decision_log import DecisionLog
+from policy_service.decision_room import NoRoom
 from policy_service.engine import SLOTS, Explanation
 from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
 from policy_service.listing import page
@@ -45,22 +47,63 @@ _REASONS: Final[dict[Reason, pb.Reason]] = {
 }
 
 
+Answered = TypeVar("Answered")
+
+
 class DecisionService:
     """The methods of the decision plane, as functions from request and caller to response."""
 
-    def __init__(self, replica: Replica, log: DecisionLog, cursors: Cursors) -> None:
-        """Answer from ``replica``, and write every decision to ``log`` before it leaves; ``cursors`` sign pages."""
+    def __init__(self, replica: Replica, log: DecisionLog, cursors: Cursors, *, or_lose: bool) -> None:
+        """Answer from ``replica``, and write every decision to ``log`` before it leaves; ``cursors`` sign pages.
+
+        Where it has no room the question is refused, unless the decision may be lost then (``or_lose``).
+        """
         self._replica = replica
         self._log = log
         self._cursors = cursors
+        self._or_lose = or_lose
 
     def check(self, request: pb.CheckRequest, caller: str) -> pb.CheckResponse:
         """See DecisionService.Check in decision.proto."""
-        snapshot = self._replica.at(request.min_revision)
-        return self._answer(request, caller, _outcome(snapshot, request), snapshot.revision)
+        try:
+            return self._check(request, caller)
+        except NoRoom as room:
+            return self._when_there_is_room(self._check, request, caller, room)
 
     def batch_check(self, request: pb.BatchCheckRequest, caller: str) -> pb.BatchCheckResponse:
         """See DecisionService.BatchCheck in decision.proto."""
+        try:
+            return self._batch_check(request, caller)
+        except NoRoom as room:
+            return self._when_there_is_room(self._batch_check, request, caller, room)
+
+    def explain(self, request: pb.ExplainRequest, caller: str) -> pb.ExplainResponse:
+        """See DecisionService.Explain in decision.proto."""
+        try:
+            return self._explain(request, caller)
+        except NoRoom as room:
+            return self._when_there_is_room(self._explain, request, caller, room)
+
+    def _when_there_is_room(self, decide: Callable[..., Answered], request: Any, caller: str, room: NoRoom) -> Answered:
+        """Wait for room to record the decision, and decide anew: no answer is older than its record."""
+        while self._log.wait(room):
+            try:
+                return decide(request, caller)
+            except NoRoom as again:
+                again.until = room.until
+                room = again
+        if self._or_lose:
+            return decide(request, caller, or_lose=True)
+        metrics.decisions_refused.inc(len(request.checks) if isinstance(request, pb.BatchCheckRequest) else 1)
+        raise room.refusal
+
+    def _check(self, request: pb.CheckRequest, caller: str, *, or_lose: bool = False) -> pb.CheckResponse:
+        snapshot = self._replica.at(request.min_revision)
+        return self._answer(request, caller, _outcome(snapshot, request), snapshot.revision, or_lose=or_lose)
+
+    def _batch_check(
+        self, request: pb.BatchCheckRequest, caller: str, *, or_lose: bool = False
+    ) -> pb.BatchCheckResponse:
         checks = list(request.checks)
         if not checks:
             raise invalid("checks", f"checks has no questions; it takes 1 to {MOST_QUESTIONS:,}")
@@ -77,7 +120,8 @@ class DecisionService:
         if faults:
             raise InvalidRequest(violations=tuple(faults))
         revision = snapshot.revision
-        ids = self._log.record_all(caller, checks, [_CHANNEL_WORDS[c.channel] for c in checks], outcomes, revision)
+        channels = [_CHANNEL_WORDS[check.channel] for check in checks]
+        ids = self._log.record_all(caller, checks, channels, outcomes, revision, or_lose=or_lose)
         for reason, count in Counter([outcome.reason for outcome in outcomes]).items():
             metrics.by_reason[reason].inc(count)
         return pb.BatchCheckResponse(
@@ -94,15 +138,14 @@ class DecisionService:
             revision=revision,
         )
 
-    def explain(self, request: pb.ExplainRequest, caller: str) -> pb.ExplainResponse:
-        """See DecisionService.Explain in decision.proto."""
+    def _explain(self, request: pb.ExplainRequest, caller: str, *, or_lose: bool = False) -> pb.ExplainResponse:
         check = request.check
         snapshot = self._replica.at(check.min_revision)
         user, physician, action, channel = _parsed(check)
         found = snapshot.explain(user, physician, action, channel)
         rule, missing = found.rule, found.missing
         return pb.ExplainResponse(
-            decision=self._answer(check, caller, found.outcome, snapshot.revision),
+            decision=self._answer(check, caller, found.outcome, snapshot.revision, or_lose=or_lose),
             sentence=_sentence(check, channel, found),
             roles=found.roles,
             path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
@@ -182,14 +225,19 @@ class DecisionService:
             next_page_token=found.next_token,
         )
 
-    def _answer(self, check: pb.CheckRequest, caller: str, outcome: Outcome, revision: int) -> pb.CheckResponse:
+    def _answer(
+        self, check: pb.CheckRequest, caller: str, outcome: Outcome, revision: int, *, or_lose: bool
+    ) -> pb.CheckResponse:
         reason = outcome.reason
+        channel = _CHANNEL_WORDS[check.channel]
+        decision_id = self._log.record(caller, check, channel, outcome, revision, or_lose=or_lose)
+        # Behind it: what was not recorded was not answered.
         metrics.by_reason[reason].inc()
         return pb.CheckResponse(
             allowed=outcome.allowed,
             reason=_REASONS[reason],
             revision=revision,
-            decision_id=self._log.record(caller, check, _CHANNEL_WORDS[check.channel], outcome, revision),
+            decision_id=decision_id,
             role=outcome.role,
         )
 

@@ -29,6 +29,8 @@ MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersS
 SEEDS: Final = seeds_pb2.DESCRIPTOR.services_by_name["SeedService"]
 AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 
+RECORDING: Final = "policy.v1.DecisionLog"
+"""Name under which health says whether decisions can be recorded; no service of the contract."""
 _GRACE_SECONDS: Final = 5.0
 _PATIENCE_SECONDS: Final = 5.0
 """For how long a call that was opened may say nothing."""
@@ -67,7 +69,7 @@ class Planes:
     decision_port: int
     management_port: int
     say_serving: Callable[..., Any]
-    """Told whether the planes should be used, and the full names of services that should not be even so (``but``)."""
+    """Told whether the planes should be used, and the names of services that should not be even so (``but``)."""
 
 
 @asynccontextmanager
@@ -97,7 +99,7 @@ async def serving(
     most = settings.max_concurrent_calls + _SPARE_CALLS
     decision = grpc.server(threads, options=(*_OPTIONS, bound), maximum_concurrent_rpcs=most)
     decision.add_generic_rpc_handlers((_handlers(DECISION, decisions, guard.wrap),))
-    decision_beside = Beside([DECISION], has_reflection=settings.reflection)
+    decision_beside = Beside([DECISION], RECORDING, has_reflection=settings.reflection)
     decision_beside.add_to(decision)
 
     # Without a bound of gRPC's own: it would refuse health as well, and a refusal here holds nothing.
@@ -108,7 +110,7 @@ async def serving(
             for descriptor, service in managing.items()
         )
     )
-    management_beside = Beside([*managing], has_reflection=settings.reflection)
+    management_beside = Beside([*managing], RECORDING, has_reflection=settings.reflection)
     management_beside.add_to_async(management)
 
     async def say(serving: bool, but: Collection[str] = ()) -> None:  # noqa: FBT001 - its whole meaning.

@@ -10,11 +10,12 @@ from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import seeds_pb2
 from policy_service.rpc.fields import invalid
 from policy_service.store import Store
-from policy_service.store.log import Recorded
+from policy_service.store.log import Recorded, Unrecorded
 from policy_service.verification import Verdict, verify
 from policy_service.vocabulary import Progress
 
 _MOST_FAULTS = 10
+_MOST_LOSSES = 1_000
 
 
 class LogWalk:
@@ -72,7 +73,7 @@ class LogWalk:
         if sound and self._checkpointer is not None:
             checkpoint = await self._checkpointer.sign(found.head_revision, found.head_hash)
         return pb.Verdict(
-            whole=sound,
+            whole=found.is_whole,
             entries=found.entries,
             broken_revision=found.broken_revision,
             fault=found.fault,
@@ -82,6 +83,8 @@ class LogWalk:
             checkpoints_met=found.checkpoints_met,
             statement=found.statement,
             replicas=[_replica(recorded) for recorded in found.replicas],
+            lost=sum(loss.lost for loss in found.unrecorded),
+            losses=[_loss(loss) for loss in found.unrecorded[:_MOST_LOSSES]],
         )
 
 
@@ -94,4 +97,10 @@ def _replica(recorded: Recorded) -> pb.ReplicaLog:
         first_sequence=recorded.first_sequence,
         last_sequence=recorded.last_sequence,
         counted_lost=recorded.lost,
+    )
+
+
+def _loss(loss: Unrecorded) -> pb.Loss:
+    return pb.Loss(
+        replica=loss.replica, caller=loss.caller, lost=loss.lost, first_at=loss.first_at, last_at=loss.last_at
     )

@@ -216,7 +216,7 @@ async def decisions(
         wanted.until,
         size,
     )
-    return [_decision(record) for record in records]
+    return [decision_of(record) for record in records]
 
 
 async def point(look: Reading, asked: int | datetime | None) -> Point:
@@ -291,7 +291,8 @@ async def pending(
     ]
 
 
-def _decision(record: Any) -> LoggedDecision:
+def decision_of(record: Any) -> LoggedDecision:
+    """A decision as the table has it."""
     return LoggedDecision(
         at=record["at"],
         replica=record["replica"],

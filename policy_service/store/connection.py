@@ -1,7 +1,7 @@
 """Opens the database: pool, timeouts, and the border where driver errors become ours."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from datetime import date, datetime
 from typing import Final
@@ -16,7 +16,7 @@ from policy_service.store.invitations import DeliveryState
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import Transaction, begin
-from policy_service.vocabulary import Held
+from policy_service.vocabulary import Held, Loss
 
 CHANNEL: Final = "policy_revision"
 
@@ -258,6 +258,13 @@ class Store:
         """Write down what became of a process that records decisions. Raises StoreUnavailable."""
         with translated():
             await decisions.note(self._pool, replica, event, sequence, lost)
+
+    async def note_losses(self, replica: str, losses: Sequence[Loss], *, sequence: int, lost: int) -> None:
+        """Write down answers that a process did not record, all or none. Raises StoreUnavailable."""
+        with translated():
+            async with self._pool.acquire(timeout=_CONNECT_SECONDS) as connection, connection.transaction():
+                await decisions.note_losses(connection, replica, losses)
+                await decisions.note(connection, replica, decisions.ReplicaEvent.LOST, sequence, lost)
 
     async def rows_at(self, revision: int, domain: str | None = None) -> rules.Rows:
         """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""

@@ -1,11 +1,14 @@
 """The log of decisions: lines come in by COPY, day by day; nothing here changes a line."""
 
 import io
+from collections.abc import Iterable
 from datetime import date
 from enum import StrEnum
 from typing import Any, Final
 
 import asyncpg
+
+from policy_service.vocabulary import Loss
 
 COLUMNS: Final = (
     "at",
@@ -24,12 +27,6 @@ COLUMNS: Final = (
     "revision",
 )
 
-_INSERT: Final = f"""
-INSERT INTO decisions ({", ".join(COLUMNS)})
-SELECT $1::text::timestamptz, $2, $3, $4::text::bigint, $5, $6, $7, $8, $9, $10, $11::text::boolean, $12, $13,
-       $14::text::bigint
-ON CONFLICT DO NOTHING
-"""
 _MAKE_DAY: Final = "SELECT decisions_make_day($1)"
 _DROP_BEFORE: Final = "SELECT decisions_drop_before($1)"
 _START: Final = """
@@ -37,6 +34,14 @@ INSERT INTO decision_replicas (replica, event, last_sequence, lost)
 SELECT $1, $2, 0, 0 WHERE NOT EXISTS (SELECT FROM decision_replicas WHERE replica = $1 AND event = $2)
 """
 _EVENT: Final = "INSERT INTO decision_replicas (replica, event, last_sequence, lost) VALUES ($1, $2, $3, $4)"
+_LOSS: Final = """
+INSERT INTO decision_losses (replica, caller, lost_so_far, lost, first_at, last_at) VALUES ($1, $2, $3, $4, $5, $6)
+ON CONFLICT DO NOTHING
+"""
+_ARRIVED: Final = """
+SELECT first_sequence, last_sequence FROM decision_arrivals WHERE replica = $1 AND last_sequence >= $2
+"""
+_REPLICA, _SEQUENCE = COLUMNS.index("replica"), COLUMNS.index("sequence")
 
 
 class ReplicaEvent(StrEnum):
@@ -61,15 +66,28 @@ async def drop_before(connection: Any, day: date) -> int:
 async def append(connection: Any, lines: bytes) -> None:
     """Add lines in COPY's text format, each ended by a newline. Lines that are there already stay as they are."""
     try:
-        await connection.copy_to_table("decisions", source=io.BytesIO(lines), columns=COLUMNS)
+        await _copy(connection, lines)
     except asyncpg.UniqueViolationError:
-        # Some were committed before and the word of it was lost: one by one, then.
-        rows = [_unescaped(line).split("\t") for line in lines.decode().split("\n")[:-1]]
-        await connection.executemany(_INSERT, rows)
+        # Some were committed before and the word of it was lost: the others, then.
+        if fresh := await _not_arrived(connection, lines):
+            await _copy(connection, fresh)
 
 
-def _unescaped(line: str) -> str:
-    return line.replace("\\\\", "\\")
+async def _copy(connection: Any, lines: bytes) -> None:
+    await connection.copy_to_table("decisions", source=io.BytesIO(lines), columns=COLUMNS)
+
+
+async def _not_arrived(connection: Any, lines: bytes) -> bytes:
+    """The lines of one process whose sequences did not arrive before."""
+    found = [(int(fields[_SEQUENCE]), fields) for fields in (line.split(b"\t") for line in lines.splitlines())]
+    replica = found[0][1][_REPLICA].decode()
+    arrived = await connection.fetch(_ARRIVED, replica, min(sequence for sequence, _ in found))
+    spans = [(record["first_sequence"], record["last_sequence"]) for record in arrived]
+    return b"".join(
+        b"\t".join(fields) + b"\n"
+        for sequence, fields in found
+        if not any(first <= sequence <= last for first, last in spans)
+    )
 
 
 async def note_start(connection: Any, replica: str) -> None:
@@ -80,3 +98,11 @@ async def note_start(connection: Any, replica: str) -> None:
 async def note(connection: Any, replica: str, event: ReplicaEvent, last_sequence: int, lost: int) -> None:
     """Write down what became of a replica."""
     await connection.execute(_EVENT, replica, event, last_sequence, lost)
+
+
+async def note_losses(connection: Any, replica: str, losses: Iterable[Loss]) -> None:
+    """Write down whose answers a replica did not record. What is known already stays as it is."""
+    await connection.executemany(
+        _LOSS,
+        [(replica, loss.caller, loss.so_far, loss.lost, loss.first_at, loss.last_at) for loss in losses],
+    )

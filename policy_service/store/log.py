@@ -1,9 +1,10 @@
 """The change log and the decision log as they stand, for whoever checks that they are whole."""
 
 import json
-from collections.abc import AsyncIterator
-from dataclasses import dataclass
-from datetime import datetime
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from itertools import groupby
 from typing import Any, Final
 
 from policy_service.chain import Entry
@@ -15,6 +16,8 @@ FROM changes
 """
 _ENTRIES: Final = f"{_COLUMNS} ORDER BY revision"
 _FIRST_VOUCHING: Final = f"{_COLUMNS} WHERE detail ? 'records' ORDER BY revision LIMIT 1"
+_NEAR: Final = timedelta(minutes=5)
+"""Between losses that are told as one."""
 _NAME: Final = "SELECT mark::text FROM changes ORDER BY revision LIMIT 1"
 _MAY_REWRITE: Final = "SELECT has_table_privilege('changes', 'UPDATE') OR has_table_privilege('changes', 'DELETE')"
 _COUNT: Final = "SELECT count(*) FROM changes"
@@ -32,8 +35,30 @@ SELECT replica, min(at) FILTER (WHERE event = 'started') AS started_at,
        coalesce(min(at) FILTER (WHERE event = 'started') > now() - interval '29 days', false) AS is_young
 FROM decision_replicas GROUP BY replica ORDER BY min(id)
 """
+# By id first, so that two rows under one are seen.
 _RECORDED: Final = """
-SELECT replica, count(*) AS decisions, min(sequence) AS first, max(sequence) AS last FROM decisions GROUP BY replica
+SELECT replica, day, sum(rows)::bigint AS decisions, count(*) AS ids, min(sequence) AS first, max(sequence) AS last
+FROM (
+  SELECT replica, sequence, min((at AT TIME ZONE 'UTC')::date) AS day, count(*) AS rows
+  FROM decisions GROUP BY replica, sequence
+) AS by_id GROUP BY replica, day
+"""
+_ARRIVED: Final = """
+SELECT replica, day, sum(decisions)::bigint AS decisions FROM decision_arrivals GROUP BY replica, day
+"""
+# Retention, which spares a month, goes past losses as past decisions.
+_LOSSES: Final = """
+SELECT replica, caller, lost, first_at, last_at FROM decision_losses
+WHERE last_at >= least((SELECT min(day) FROM decision_arrivals), current_date - 30)
+UNION ALL
+-- Counted by a process, and nobody noted whose: by an earlier release, or before a restore.
+SELECT replica, '', (max(lost) - coalesce(noted, 0))::bigint, min(at) FILTER (WHERE event = 'started'), max(at)
+FROM decision_replicas
+LEFT JOIN (SELECT replica, sum(lost) AS noted FROM decision_losses GROUP BY replica) AS told USING (replica)
+GROUP BY replica, noted
+HAVING max(lost) > coalesce(noted, 0)
+  AND max(at) >= least((SELECT min(day) FROM decision_arrivals), current_date - 30)
+ORDER BY 4, 1, 2
 """
 
 
@@ -49,6 +74,17 @@ class Head:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Unrecorded:
+    """Answers of a process to a caller that were not recorded; it was not always noted to whom, and since when."""
+
+    replica: str
+    caller: str
+    lost: int
+    first_at: datetime | None
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Recorded:
     """One process's part of the decision log."""
 
@@ -59,11 +95,61 @@ class Recorded:
     first_sequence: int
     last_sequence: int
     lost: int
+    doubled: int
+    """Decisions under an id that another one has."""
 
     @property
     def missing(self) -> int:
         """Decisions that should be there from the first to the last."""
         return self.last_sequence - self.first_sequence + 1 - self.decisions
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Seen:
+    """What is there of one process."""
+
+    decisions: int = 0
+    ids: int = 0
+    first: int = 0
+    last: int = 0
+
+    @staticmethod
+    def of(days: Sequence[Any]) -> "_Seen":
+        """Its days as one."""
+        return _Seen(
+            decisions=sum(day["decisions"] for day in days),
+            ids=sum(day["ids"] for day in days),
+            first=min(day["first"] for day in days),
+            last=max(day["last"] for day in days),
+        )
+
+    def told(self, told: Any, *, last_said: int) -> Recorded:
+        last = max(last_said, self.last)
+        return Recorded(
+            replica=told["replica"],
+            started_at=told["started_at"],
+            ended_at=told["ended_at"],
+            decisions=self.decisions,
+            first_sequence=1 if told["is_young"] else self.first or last + 1,
+            last_sequence=last,
+            lost=told["lost"],
+            doubled=self.decisions - self.ids,
+        )
+
+    def untold(self, replica: str) -> Recorded:
+        return Recorded(
+            replica=replica,
+            started_at=None,
+            ended_at=None,
+            decisions=self.decisions,
+            first_sequence=self.first,
+            last_sequence=self.last,
+            lost=0,
+            doubled=self.decisions - self.ids,
+        )
+
+
+_NOTHING_SEEN: Final = _Seen()
 
 
 class LogLook:
@@ -95,41 +181,49 @@ class LogLook:
         """The first row of which the log and the tables say different things."""
         return await stray(self._connection)
 
-    async def recorded(self) -> list[Recorded]:
-        """The decision log, process by process, in the order of their starts."""
-        counts = {record["replica"]: record for record in await self._connection.fetch(_RECORDED)}
-        found = []
-        for told in await self._connection.fetch(_REPLICAS):
-            seen = counts.get(told["replica"])
+    async def recorded(self) -> tuple[list[Recorded], str]:
+        """The decision log, process by process, in the order of their starts; and where it is not what came in."""
+        days = await self._connection.fetch(_RECORDED)
+        seen = {replica: _Seen.of(list(its)) for replica, its in groupby(sorted(days, key=_replica_of), _replica_of)}
+        found = [
             # Of a process that ended, or whose files were brought in, the end is known.
-            last = max(told["last_said"] if told["is_closed"] else 0, seen["last"] if seen else 0)
-            found.append(
-                Recorded(
-                    replica=told["replica"],
-                    started_at=told["started_at"],
-                    ended_at=told["ended_at"],
-                    decisions=seen["decisions"] if seen else 0,
-                    first_sequence=1 if told["is_young"] else seen["first"] if seen else last + 1,
-                    last_sequence=last,
-                    lost=told["lost"],
-                )
-            )
-        # Of these even the beginning is gone.
-        known = {recorded.replica for recorded in found}
-        found += [
-            Recorded(
-                replica=replica,
-                started_at=None,
-                ended_at=None,
-                decisions=seen["decisions"],
-                first_sequence=seen["first"],
-                last_sequence=seen["last"],
-                lost=0,
-            )
-            for replica, seen in sorted(counts.items())
-            if replica not in known
+            seen.pop(told["replica"], _NOTHING_SEEN).told(told, last_said=told["last_said"] if told["is_closed"] else 0)
+            for told in await self._connection.fetch(_REPLICAS)
         ]
+        # Of these even the beginning is gone.
+        found += [left.untold(replica) for replica, left in sorted(seen.items())]
+        return found, "; ".join(self._unlike(days, await self._connection.fetch(_ARRIVED)))
+
+    @staticmethod
+    def _unlike(days: Sequence[Any], arrived: Sequence[Any]) -> Iterator[str]:
+        there, came = (
+            {(record["day"], record["replica"]): record["decisions"] for record in records}
+            for records in (days, arrived)
+        )
+        for day, replica in sorted(there.keys() | came.keys()):
+            more = there.get((day, replica), 0) - came.get((day, replica), 0)
+            if more:
+                what = f"has {more:,} that never came in" if more > 0 else f"lacks {-more:,} that came in"
+                yield f"the decision log of process {replica} of {day} {what}"
+
+    async def unrecorded(self) -> list[Unrecorded]:
+        """Answers that were counted as not recorded, in the order of their times; near ones as one."""
+        found = list[Unrecorded]()
+        latest: dict[tuple[str, str], int] = {}
+        for record in await self._connection.fetch(_LOSSES):
+            loss = Unrecorded(**dict(record))
+            whose = (loss.replica, loss.caller)
+            before = found[latest[whose]] if whose in latest else None
+            if before and loss.first_at and loss.first_at - before.last_at <= _NEAR:
+                found[latest[whose]] = replace(before, lost=before.lost + loss.lost, last_at=loss.last_at)
+            else:
+                latest[whose] = len(found)
+                found.append(loss)
         return found
+
+
+def _replica_of(record: Any) -> str:
+    return str(record["replica"])
 
 
 async def count(connection: Any) -> int:

@@ -96,7 +96,7 @@ def test_the_documents_questions_are_answered(service):
     with service.running():
         for words in questions:
             here = [
-                str(service.data_dir / Path(word).name) if word.endswith((".html", ".jsonl")) else word
+                str(service.data_dir / Path(word).name) if word.endswith((".html", ".jsonl", ".cursor")) else word
                 for word in words
             ]
             run = service.cli(*here)

@@ -37,6 +37,13 @@ def run(script, monkeypatch):
     server.stop(None).wait()
 
 
+def sheet(text: str) -> str:
+    """What a spreadsheet reads: all behind the byte order mark."""
+    mark, _, rest = text.partition("\ufeff")
+    assert mark == ""
+    return rest
+
+
 def stamp() -> Timestamp:
     found = Timestamp()
     found.FromDatetime(NOW)
@@ -108,7 +115,7 @@ def test_csv_has_a_heading_and_no_formulas(script, run):
     script.answers = [changes(2, actor='=HYPERLINK("http://evil")', reason="@now")]
     found = run("changes", "--csv")
     assert found.stdout_bytes.count(b"\r\n") == 3
-    rows = list(csv.DictReader(io.StringIO(found.stdout)))
+    rows = list(csv.DictReader(io.StringIO(sheet(found.stdout))))
     assert [row["revision"] for row in rows] == ["2", "1"]
     assert (rows[0]["actor"], rows[0]["reason"]) == ('\'=HYPERLINK("http://evil")', "'@now")
     assert rows[0]["added"].splitlines()[0] == "g, user:mia, role:data_entry, physician:dr-osei"
@@ -117,7 +124,10 @@ def test_csv_has_a_heading_and_no_formulas(script, run):
 @pytest.mark.parametrize("start", ["=", "+", "-", "@", "\t", "\r", "\n"])
 def test_a_cell_that_a_spreadsheet_would_compute_is_text(capsys, start):
     print_csv(["a", "b"], [[f"{start}1+1", -5]])
-    assert list(csv.reader(io.StringIO(capsys.readouterr().out, newline=""))) == [["a", "b"], [f"'{start}1+1", "-5"]]
+    assert list(csv.reader(io.StringIO(sheet(capsys.readouterr().out), newline=""))) == [
+        ["a", "b"],
+        [f"'{start}1+1", "-5"],
+    ]
 
 
 @pytest.mark.parametrize(
@@ -136,13 +146,13 @@ def test_a_cell_that_a_spreadsheet_would_compute_is_text(capsys, start):
 )
 def test_nor_does_one_that_divides_cells_by_semicolons_or_tabs(capsys, cell, shown):
     print_csv(["a"], [[cell]])
-    assert list(csv.reader(io.StringIO(capsys.readouterr().out, newline=""))) == [["a"], [shown]]
+    assert list(csv.reader(io.StringIO(sheet(capsys.readouterr().out), newline=""))) == [["a"], [shown]]
 
 
 def test_other_cells_are_as_they_are(capsys):
     cells = ["mia", "a=b", "", 'say "hi", then\nleave', True, False, 7]
     print_csv(["x"], [cells])
-    (_, found) = csv.reader(io.StringIO(capsys.readouterr().out, newline=""))
+    (_, found) = csv.reader(io.StringIO(sheet(capsys.readouterr().out), newline=""))
     assert found == ["mia", "a=b", "", 'say "hi", then\nleave', "yes", "no", "7"]
 
 
@@ -162,7 +172,7 @@ def test_decisions_are_asked_for_by_every_filter(script, run):
     assert (asked.user, asked.physician, asked.action, asked.caller) == ("mia", "dr-osei", "claim:view", "billing")
     assert (asked.decision_id, asked.correlation_id, asked.outcome) == ("r-1", "c-1", pb.OUTCOME_FILTER_DENIED)
     assert asked.until.ToDatetime(UTC) == datetime(2026, 1, 31, 23, tzinfo=UTC)
-    (row,) = csv.DictReader(io.StringIO(run("decisions", "--csv").stdout))
+    (row,) = csv.DictReader(io.StringIO(sheet(run("decisions", "--csv").stdout)))
     assert (row["allowed"], row["why"], row["channel"]) == ("no", "not granted", "mobile")
     assert json.loads(run("decisions", "--json").stdout)[0]["reason"] == "not granted"
 
@@ -200,7 +210,7 @@ def test_a_review_shows_who_by_what_since_when_and_by_whom(script, run):
     for words in ("Dr. Osei [bold]", "at revision 7", "✓m", "✗", "2026-01-31 12:00:00", "ops", "nina@x.example"):
         assert words in found.output, found.output
     assert script.asked[0].as_of == pb.Point(revision=7)
-    rows = list(csv.DictReader(io.StringIO(run("review", "dr-osei", "--csv").stdout)))
+    rows = list(csv.DictReader(io.StringIO(sheet(run("review", "dr-osei", "--csv").stdout))))
     assert [(row["action"], row["shown"], row["mobile"], row["since"], row["granted_by"]) for row in rows] == [
         ("claim:view", "yes", "yes", NOW.isoformat(), "ops"),
         ("invoice:pay", "no", "no", "", ""),
@@ -213,7 +223,7 @@ def test_a_review_of_a_user_is_by_account(script, run):
     found = run("review", "--user", "ama", "--at", "2026-01-31")
     assert "physician" in found.output
     assert script.asked[0].WhichOneof("subject") == "user"
-    assert script.asked[0].as_of.at.ToDatetime(UTC) == datetime(2026, 1, 31, tzinfo=UTC)
+    assert script.asked[0].as_of.at.ToDatetime(UTC) == datetime(2026, 1, 31, 23, 59, 59, 999_999, tzinfo=UTC)
     script.answers = [pb.ReviewAccessResponse(revision=7, at=stamp())]
     assert "nothing anywhere" in run("review", "--user", "nobody").output
     invited = pb.ReviewedInvitation(physician="dr-tran", invited_at=stamp(), expires_at=stamp())
@@ -224,8 +234,11 @@ def test_a_review_of_a_user_is_by_account(script, run):
 @pytest.mark.parametrize(
     ("words", "begins"),
     [
-        (("--at", "2026-01-31"), NOW.replace(hour=0) - timedelta(days=90)),
-        (("--at", "2026-01-31", "--since", "7d"), NOW.replace(hour=0) - timedelta(days=7)),
+        (("--at", "2026-01-31"), NOW.replace(hour=0) + timedelta(days=1, microseconds=-1) - timedelta(days=90)),
+        (
+            ("--at", "2026-01-31", "--since", "7d"),
+            NOW.replace(hour=0) + timedelta(days=1, microseconds=-1) - timedelta(days=7),
+        ),
         (("--at", "7"), NOW - timedelta(days=90)),
         (("--at", "7", "--since", "1w"), NOW - timedelta(weeks=1)),
         (("--at", "7", "--since", "2026-01-01"), datetime(2026, 1, 1, tzinfo=UTC)),
@@ -257,7 +270,7 @@ def test_a_diff_shows_gains_and_losses(script, run):
     found = run("diff", "--from", "3", "--physician", "dr-osei")
     assert "changed from revision 3 to 9: 1" in found.output
     assert (script.asked[0].earlier, script.asked[0].HasField("later")) == (pb.Point(revision=3), False)
-    (row,) = csv.DictReader(io.StringIO(run("diff", "--from", "3", "--csv").stdout))
+    (row,) = csv.DictReader(io.StringIO(sheet(run("diff", "--from", "3", "--csv").stdout)))
     assert (row["gained"], row["lost"]) == ("claim:view", "invoice:pay")
     assert json.loads(run("diff", "--from", "3", "--to", "9", "--json").stdout)["later_revision"] == 9
 

@@ -11,7 +11,7 @@ from policy_client.calls import Call, Listing, as_it_is
 from policy_client.channel import LIST_TIMEOUT, MANAGEMENT_TARGET
 from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.errors import ProtocolError
-from policy_client.reviews import AccessDiff, AccessReview, Change, LoggedDecision, Progress, Verdict
+from policy_client.reviews import AccessDiff, AccessReview, Arrivals, Change, LoggedDecision, Progress, Verdict
 
 _PAGE = 1_000
 
@@ -77,6 +77,44 @@ class AuditClient(BlockingClient):
             page_size=page_size,
         )
         return (calls.decision_from(found) for page in self._pages(first, timeout) for found in page.decisions)
+
+    def arrivals(
+        self,
+        after: str = "",
+        *,
+        user: str = "",
+        physician: str = "",
+        action: str = "",
+        caller: str = "",
+        decision_id: str = "",
+        correlation_id: str = "",
+        allowed: bool | None = None,
+        since: datetime | None = None,
+        until: datetime | None = None,
+        page_size: int = _PAGE,
+        timeout: float | None = None,
+    ) -> Iterator[Arrivals]:
+        """Recorded decisions in the order of their arrival, page by page; the last page is the last for now.
+
+        ``after`` is the cursor of a page had before, also long before: what a
+        process brings late is not missed. Empty is the beginning. A page can
+        be empty. Raises a PolicyError with reason FOREIGN_ARRIVAL for a place
+        that is not in this log.
+        """
+        first = calls.list_decisions(
+            user=user,
+            physician=physician,
+            action=action,
+            caller=caller,
+            decision_id=decision_id,
+            correlation_id=correlation_id,
+            allowed=allowed,
+            since=since,
+            until=until,
+            page_size=page_size,
+            after=after,
+        )
+        return (calls.arrivals_from(page) for page in self._pages(first, timeout))
 
     def review_account(self, physician: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
         """Who could do what in an account. Raises NotFound for an account that was not there then."""

@@ -13,9 +13,11 @@ from policy_client.reviews import (
     AccessDiff,
     AccessDifference,
     AccessReview,
+    Arrivals,
     Change,
     HeldRole,
     LoggedDecision,
+    Loss,
     Progress,
     ReplicaLog,
     ReviewedAccess,
@@ -57,8 +59,9 @@ def list_decisions(
     since: datetime | None,
     until: datetime | None,
     page_size: int,
+    after: str | None = None,
 ) -> Call[Any]:
-    """AuditService.ListDecisions, the first page."""
+    """AuditService.ListDecisions, the first page; by arrival where ``after`` is a cursor, or empty."""
     outcomes = {None: pb.OUTCOME_FILTER_UNSPECIFIED, True: pb.OUTCOME_FILTER_ALLOWED, False: pb.OUTCOME_FILTER_DENIED}
     request = pb.ListDecisionsRequest(
         user=user,
@@ -71,6 +74,8 @@ def list_decisions(
         since=_aware(since),
         until=_aware(until),
         page_size=page_size,
+        by_arrival=after is not None,
+        after=after or "",
     )
     return Call(_path("ListDecisions"), request, pb.ListDecisionsResponse, as_it_is)
 
@@ -277,6 +282,27 @@ def verdict_from(verdict: Any) -> Verdict:
         checkpoint=verdict.checkpoint,
         checkpoints_met=verdict.checkpoints_met,
         replicas=tuple(_replica_from(replica) for replica in verdict.replicas),
+        lost=verdict.lost,
+        losses=tuple(_loss_from(loss) for loss in verdict.losses),
+    )
+
+
+def arrivals_from(response: Any) -> Arrivals:
+    """A page of decisions in the order of their arrival, from the wire."""
+    return Arrivals(
+        decisions=tuple(decision_from(found) for found in response.decisions),
+        cursor=response.cursor,
+        more=bool(response.next_page_token),
+    )
+
+
+def _loss_from(found: Any) -> Loss:
+    return Loss(
+        replica=found.replica,
+        caller=found.caller,
+        lost=found.lost,
+        first_at=_moment(found.first_at) if found.HasField("first_at") else None,
+        last_at=_moment(found.last_at),
     )
 
 

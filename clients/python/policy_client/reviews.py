@@ -170,6 +170,32 @@ class ReplicaLog:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Loss:
+    """Answers of a process to a caller that were not recorded, from a first to a last one.
+
+    ``caller`` is empty and ``first_at`` None where that was not noted.
+    """
+
+    replica: str
+    caller: str
+    lost: int
+    first_at: datetime | None
+    last_at: datetime
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Arrivals:
+    """Recorded decisions in the order of their arrival, and the place to go on from, now or later.
+
+    ``more`` says that there is more already.
+    """
+
+    decisions: tuple[LoggedDecision, ...]
+    cursor: str
+    more: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
     """Entries of the change log walked so far, of all."""
 
@@ -179,7 +205,12 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
-    """Whether the change log is whole, and where it is not."""
+    """Whether the logs are whole, and where they are not.
+
+    With a ``fault`` something was tampered with. Without one, ``lost`` answers
+    that were never recorded keep the decision log from being whole; ``losses``
+    say whose and when, the first 1,000 of them.
+    """
 
     whole: bool
     entries: int
@@ -192,3 +223,5 @@ class Verdict:
     replicas: tuple[ReplicaLog, ...]
     statement: str = ""
     """What the log states, signed, of a stretch that an earlier release left forked."""
+    lost: int = 0
+    losses: tuple[Loss, ...] = ()
