@@ -365,6 +365,27 @@ class CallersLockedOut(PolicyError):
 
 
 @dataclass(kw_only=True)
+class WidenedCallers(PolicyError):
+    """Calling services would be allowed to call what they may not call now."""
+
+    reason = "WIDENED_CALLERS"
+    gained: tuple[str, ...]
+    """Some of it: a caller and what it would gain."""
+    count: int
+    """How many pairs of caller and right."""
+
+
+@dataclass(kw_only=True)
+class MayNotChangeCallers(PolicyError):
+    """The plan changes what calling services may do, for which its own caller has no right."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "MAY_NOT_CHANGE_CALLERS"
+    caller: str
+    right: str
+
+
+@dataclass(kw_only=True)
 class StoreNotEmpty(PolicyError):
     """A policy can only be imported into an empty store."""
 

@@ -136,7 +136,7 @@ class Affected(_message.Message):
     def __init__(self, group: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ...) -> None: ...
 
 class ApplySeedRequest(_message.Message):
-    __slots__ = ("actor", "reason", "csv", "to_revision", "revision", "digest", "allow_mass_removal", "allow_emptied_role", "at_any_revision")
+    __slots__ = ("actor", "reason", "csv", "to_revision", "revision", "digest", "allow_mass_removal", "allow_emptied_role", "at_any_revision", "allow_widened_callers")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     CSV_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +146,7 @@ class ApplySeedRequest(_message.Message):
     ALLOW_MASS_REMOVAL_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EMPTIED_ROLE_FIELD_NUMBER: _ClassVar[int]
     AT_ANY_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_WIDENED_CALLERS_FIELD_NUMBER: _ClassVar[int]
     actor: str
     reason: str
     csv: str
@@ -155,7 +156,8 @@ class ApplySeedRequest(_message.Message):
     allow_mass_removal: bool
     allow_emptied_role: bool
     at_any_revision: bool
-    def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., csv: _Optional[str] = ..., to_revision: _Optional[int] = ..., revision: _Optional[int] = ..., digest: _Optional[str] = ..., allow_mass_removal: _Optional[bool] = ..., allow_emptied_role: _Optional[bool] = ..., at_any_revision: _Optional[bool] = ...) -> None: ...
+    allow_widened_callers: bool
+    def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., csv: _Optional[str] = ..., to_revision: _Optional[int] = ..., revision: _Optional[int] = ..., digest: _Optional[str] = ..., allow_mass_removal: _Optional[bool] = ..., allow_emptied_role: _Optional[bool] = ..., at_any_revision: _Optional[bool] = ..., allow_widened_callers: _Optional[bool] = ...) -> None: ...
 
 class ApplySeedResponse(_message.Message):
     __slots__ = ("revision", "changed")

@@ -41,13 +41,14 @@ class SeedService:
         linted = await in_turn(partial(lint, _csv(request.csv), methods=self._methods))
         return pb.LintSeedResponse(findings=[_finding(found) for found in linted.findings])
 
-    async def plan_seed(self, request: pb.PlanSeedRequest, caller: str) -> AsyncIterator[pb.PlanSeedResponse]:  # noqa: ARG002
+    async def plan_seed(self, request: pb.PlanSeedRequest, caller: str) -> AsyncIterator[pb.PlanSeedResponse]:
         """See SeedService.PlanSeed in seeds.proto."""
         with Fields() as fields:
             target = fields.read(_target, request)
             named = fields.read(_named, request.most_listed)
         made: Plan | None = None
-        async with aclosing(self._plans.plan(target, most=None if request.list_all else named)) as parts:
+        most = None if request.list_all else named
+        async with aclosing(self._plans.plan(target, caller=caller, most=most)) as parts:
             async for part in parts:
                 if isinstance(part, Progress):
                     yield pb.PlanSeedResponse(progress=pb.Progress(done=part.done, total=part.total))
@@ -77,6 +78,7 @@ class SeedService:
             digest=digest,
             allow_mass_removal=request.allow_mass_removal,
             allow_emptied_role=request.allow_emptied_role,
+            allow_widened_callers=request.allow_widened_callers,
             at_any_revision=request.at_any_revision,
         )
         written = await self._plans.apply(target, planned, caller=caller, actor=actor, reason=reason)

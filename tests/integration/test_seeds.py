@@ -126,7 +126,7 @@ async def test_a_plan_for_a_replica_that_does_not_follow_is_unavailable(app, mod
     plans = SeedPlans(app.store, stuck, model, most_removed=0.25, methods=contract_methods())
     await register(app, "dr-new", "somebody")
     with pytest.raises(errors.RevisionNotReached):
-        await whole(plans.plan(Target(csv=WITHOUT_PAY)))
+        await whole(plans.plan(Target(csv=WITHOUT_PAY), caller="local"))
 
 
 async def test_an_applied_plan_does_what_it_says_and_no_more(app, ops, wire):
@@ -589,12 +589,12 @@ async def test_nobody_slips_under_a_plan_for_any_revision(app, ops, model, monke
 
     for coming in caught:
         between: list[Any] = []
-        made = await whole(plans.plan(target))
+        made = await whole(plans.plan(target, caller="local"))
         between = [coming]
         with pytest.raises(errors.PlanMoved):
             await apply()
         assert not between
-    made = await whole(plans.plan(target))
+    made = await whole(plans.plan(target, caller="local"))
     between = [register(app, "dr-z", "owner-z")]
     assert await apply() == made.revision + 2
 
@@ -657,7 +657,7 @@ async def test_a_plan_that_would_keep_others_waiting_is_given_up(app, ops, monke
 async def test_what_was_looked_at_is_forgotten_after_a_while(app, model, monkeypatch):
     monkeypatch.setattr(seed_plan, "_KEPT", 0)
     plans = SeedPlans(app.store, app.replica, model, most_removed=0.25, methods=contract_methods())
-    await whole(plans.plan(Target(csv=WITHOUT_PAY)))
+    await whole(plans.plan(Target(csv=WITHOUT_PAY), caller="local"))
     fired = asyncio.Event()
     asyncio.get_running_loop().call_later(0.001, fired.set)
     await fired.wait()
@@ -682,6 +682,7 @@ async def test_without_a_service_the_policy_is_read_anew_for_each_step(app, ops,
             reason="as agreed",
             allow_mass_removal=False,
             allow_emptied_role=False,
+            allow_widened_callers=False,
             at_any_revision=False,
         )
 
@@ -783,7 +784,7 @@ async def test_a_plan_made_on_another_history_of_the_same_number_is_not_applied(
         methods=contract_methods(),
     )
     target = Target(csv=WITHOUT_PAY + "p, role:data_entry, *, invoice:view, allow\n")
-    made = await whole(plans.plan(target))
+    made = await whole(plans.plan(target, caller="local"))
     planned = Planned(revision=made.revision, digest=made.digest)
     with pytest.raises(errors.PlanMoved):
         await plans.apply(target, planned, caller="ops", actor="ops", reason="on another history")

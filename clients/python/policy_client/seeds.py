@@ -122,6 +122,7 @@ class SeedClient(BlockingClient):
         reason: str,
         allow_mass_removal: bool = False,
         allow_emptied_role: bool = False,
+        allow_widened_callers: bool = False,
         at_any_revision: bool = False,
         timeout: float | None = None,
     ) -> int:
@@ -129,7 +130,9 @@ class SeedClient(BlockingClient):
 
         With ``at_any_revision`` also where something else was changed since, if
         rows and everyone affected are the same. Raises PlanMoved where the plan no
-        longer holds, Refused where it removes too much and that was not allowed.
+        longer holds, Refused where it removes too much, or lets calling services
+        call more, and that was not allowed, CallerNotAllowed where it changes what
+        they may call and this caller may not change that.
         """
         request = pb.ApplySeedRequest(
             actor=actor,
@@ -138,6 +141,7 @@ class SeedClient(BlockingClient):
             digest=plan.digest,
             allow_mass_removal=allow_mass_removal,
             allow_emptied_role=allow_emptied_role,
+            allow_widened_callers=allow_widened_callers,
             at_any_revision=at_any_revision,
             **target.fields(),
         )
