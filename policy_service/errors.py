@@ -94,6 +94,14 @@ class UnknownRevision(PolicyError):
 
 
 @dataclass(kw_only=True)
+class PeriodTooLong(PolicyError):
+    """More was changed in this period than one answer looks at; ask for shorter ones."""
+
+    reason = "PERIOD_TOO_LONG"
+    changes: int
+
+
+@dataclass(kw_only=True)
 class UnknownAction(PolicyError):
     """No such action exists."""
 
@@ -426,6 +434,16 @@ class RevisionNotReached(PolicyError):
     reason = "REVISION_NOT_REACHED"
     wanted: int
     reached: int
+
+
+@dataclass(kw_only=True)
+class ForeignHistory(PolicyError):
+    """This revision is not of the history here: a backup was restored, or it is another's. Drop it, and read again."""
+
+    reason = "FOREIGN_HISTORY"
+    revision: int
+    remembered_from: int | None = None
+    """The first revision of which this process can say what it was; what is older is refused as foreign."""
 
 
 @dataclass(kw_only=True)

@@ -1,9 +1,9 @@
 """Cuts a list into pages that all belong to one list.
 
 A token names the offset, the revision of the first page and a digest of the
-question with the whole list. On the next page the list is made again: if its
-digest is another one, or anything in the token was altered, the page is
-refused. So pages never mix two states of the policy, any replica can answer
+question with the whole list and the history that the revision is of. On the next
+page the list is made again: if its digest is another one, or anything in the
+token was altered, the page is refused. So pages never mix two states of the policy, any replica can answer
 the next one, and no server keeps anything between them.
 """
 
@@ -11,7 +11,7 @@ import base64
 import binascii
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
@@ -32,19 +32,30 @@ class Page(Generic[Item]):
     next_token: str
 
 
-def page(items: Sequence[Item], *, question: tuple[str, ...], revision: int, size: int, token: str) -> Page[Item]:
+def page(
+    items: Sequence[Item],
+    *,
+    question: tuple[str, ...],
+    revision: int,
+    size: int,
+    token: str,
+    name_at: Callable[[int], str] = lambda _: "",
+) -> Page[Item]:
     """The page that a token asks for; raises ListChanged.
 
-    ``items`` is the whole list made at ``revision``; ``size`` 0 means the most.
+    ``items`` is the whole list made at ``revision``; ``size`` 0 means the most;
+    ``name_at`` tells which history a revision is of.
     """
     size = min(size or MOST_ITEMS, MOST_ITEMS)
     offset = 0
     if token:
         offset, revision, digest = _read(token)
-        if digest != _digest(items, question, offset, revision):
+        if digest != _digest(items, (name_at(revision), *question), offset, revision):
             raise ListChanged
     end = offset + size
-    more = _write(end, revision, _digest(items, question, end, revision)) if end < len(items) else ""
+    more = ""
+    if end < len(items):
+        more = _write(end, revision, _digest(items, (name_at(revision), *question), end, revision))
     return Page(items=items[offset:end], revision=revision, next_token=more)
 
 

@@ -7,6 +7,7 @@ from policy_service.custom_roles import account_rows, refuse_long_chains, refuse
 from policy_service.errors import LastOwner, NotAMember, NotGranted, OwnerOnly
 from policy_service.invitations import Holding
 from policy_service.model import Model
+from policy_service.shapes import Shapes, shapes
 from policy_service.store import Reading, Store, Transaction, Written, users
 from policy_service.store import invitations as table
 from policy_service.store.invitations import InvitationState
@@ -27,12 +28,13 @@ from policy_service.vocabulary import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody who may act on an account."""
+    """Somebody who holds something on an account; whether they may do anything there is another question."""
 
     user: User
     email: str
     roles: tuple[Role, ...]
     is_owner: bool
+    may_act: bool
 
 
 async def register(tx: Transaction, physician: Physician, owner: User, display_name: str) -> None:
@@ -44,19 +46,21 @@ async def register(tx: Transaction, physician: Physician, owner: User, display_n
 
 
 async def members(look: Reading, model: Model, physician: Physician, *, actor: User) -> list[Member]:
-    """Everyone who may act on the account, in byte order. Raises ActorNotAllowed."""
+    """Everyone who holds anything on the account, in byte order. Raises ActorNotAllowed."""
     at = await standing(look, model, physician)
     at.require(actor, Action.USER_LIST)
-    names = list(at.account.users())
-    addresses = await users.emails(look, names)
+    addresses = await users.emails(look, list(at.account.users()))
+    judge = Shapes(at.basis)
     return [
         Member(
             user=user,
             email=addresses.get(user, ""),
             roles=at.account.roles_of(user),
             is_owner=at.is_owner(user),
+            # A role may have lost all its rules: whoever holds no other may do nothing.
+            may_act=bool(judge.of(shape)),
         )
-        for user in names
+        for user, shape in shapes(at.account)
     ]
 
 

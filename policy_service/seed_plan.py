@@ -61,6 +61,8 @@ class Plan:
     impact: Impact
     guards: tuple[PolicyError, ...]
     """What refuses it, where nothing else is said."""
+    history: str
+    """Of which history the revision is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,6 +76,8 @@ class Planned:
     allow_widened_callers: bool = False
     at_any_revision: bool = False
     """Is the same digest enough, whatever else was changed?"""
+    history: int | None = None
+    """Of which history the revision is, where that is to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -133,7 +137,7 @@ class SeedPlans:
         """Do what a plan says, in one change.
 
         Raises PlanMoved where the digest, or the revision unless any will do, is
-        another by now, MassRemoval, EmptiedRole, CallersLockedOut and
+        another by now, ForeignHistory for a plan of another history, MassRemoval, EmptiedRole, CallersLockedOut and
         WidenedCallers unless allowed, MayNotChangeCallers, RoleNameTaken, and
         what ``plan`` raises.
         """
@@ -158,8 +162,9 @@ class SeedPlans:
             ):
                 raise moved
             await seeds.put(transaction, wanted, kind, detail)
+            written = await transaction.named()
         self._forget()
-        return transaction.written
+        return written
 
     async def _is_same(self, proposal: Proposal, judged: Snapshot, now: int, transaction: Transaction) -> bool:
         """Is a plan the same after what others did since it was judged? Others wait for the lock meanwhile."""
@@ -183,6 +188,8 @@ class SeedPlans:
     async def _judge(self, snapshot: Snapshot, proposal: Proposal, planned: Planned, caller: str) -> None:
         """Raise whatever keeps a plan from being applied to a snapshot."""
         moved = PlanMoved(planned=planned.revision, now=snapshot.revision)
+        if planned.history is not None:
+            snapshot.history.refuse_foreign(planned.revision, planned.history)
         if not planned.at_any_revision and snapshot.revision != planned.revision:
             raise moved
         if set(snapshot.basis.rows) != proposal.comparison.before:
@@ -283,6 +290,7 @@ async def plan(snapshot: Snapshot, proposal: Proposal, *, most: int | None) -> A
         removed=removed,
         impact=found,
         guards=(*proposal.guards, *await names_taken(snapshot, seeds.new_roles(held, rows))),
+        history=snapshot.history.name,
     )
 
 

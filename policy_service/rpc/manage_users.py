@@ -10,6 +10,7 @@ from policy_service import custom_roles, manage_users
 from policy_service.addresses import suggestion
 from policy_service.authority import standing
 from policy_service.custom_roles import RoleDefinition
+from policy_service.history import name_of
 from policy_service.invitations import Invitations
 from policy_service.model import Model
 from policy_service.pb import manage_users_pb2 as pb
@@ -171,10 +172,17 @@ class ManageUsersService:
             found = await manage_users.members(look, self._model, physician, actor=actor)
         return pb.ListMembersResponse(
             members=[
-                pb.Member(username=member.user, email=member.email, roles=member.roles, is_owner=member.is_owner)
+                pb.Member(
+                    username=member.user,
+                    email=member.email,
+                    roles=member.roles,
+                    is_owner=member.is_owner,
+                    may_act=member.may_act,
+                )
                 for member in found
             ],
             revision=look.revision,
+            history=name_of(look.held.mark),
         )
 
     async def get_permissions(self, request: pb.GetPermissionsRequest, caller: str) -> pb.GetPermissionsResponse:  # noqa: ARG002
@@ -190,6 +198,7 @@ class ManageUsersService:
             ],
             roles=at.account.roles_of(user),
             revision=look.revision,
+            history=name_of(look.held.mark),
         )
 
     async def update_permissions(
@@ -279,7 +288,7 @@ class ManageUsersService:
                     holders=sum(role in at.account.roles_of(user) for user in at.account.users()),
                 )
             )
-        return pb.ListRolesResponse(roles=roles, revision=look.revision)
+        return pb.ListRolesResponse(roles=roles, revision=look.revision, history=name_of(look.held.mark))
 
     async def _write(
         self, request: Any, caller: str, actor: str, story: Callable[[Transaction], Awaitable[Response]]
@@ -294,10 +303,11 @@ class ManageUsersService:
             if kept is not None:
                 return cast(Response, response_type(request).FromString(kept))
             response = await story(tx)
-            response.revision = tx.written.revision
+            written = await tx.named()
+            response.revision, response.history = written.revision, written.history
             if key:
                 await tx.keep_answer(key, digest, response.SerializeToString())
-        if key and not tx.written.changed:
+        if key and not written.changed:
             # What changed nothing was taken back whole, the kept answer with it.
             await self._store.keep_answer(caller, key, digest, response.SerializeToString())
         self._written()

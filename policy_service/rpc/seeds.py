@@ -7,6 +7,7 @@ from typing import Final
 
 from policy_service import moving
 from policy_service.errors import PolicyError
+from policy_service.history import digits
 from policy_service.impact import Group, Membership
 from policy_service.model import Model
 from policy_service.pb import seeds_pb2 as pb
@@ -73,6 +74,7 @@ class SeedService:
             reason = fields.read(parse_reason, request.reason)
             target = fields.read(_target, request)
             digest = fields.read(_digest, request.digest)
+            history = fields.read(_history, request.history)
         planned = Planned(
             revision=request.revision,
             digest=digest,
@@ -80,9 +82,10 @@ class SeedService:
             allow_emptied_role=request.allow_emptied_role,
             allow_widened_callers=request.allow_widened_callers,
             at_any_revision=request.at_any_revision,
+            history=history,
         )
         written = await self._plans.apply(target, planned, caller=caller, actor=actor, reason=reason)
-        return pb.ApplySeedResponse(revision=written.revision, changed=written.changed)
+        return pb.ApplySeedResponse(revision=written.revision, changed=written.changed, history=written.history)
 
     async def export_policy(
         self,
@@ -141,6 +144,13 @@ def _digest(text: str) -> str:
     return parse_text(text, field="digest", most=64)
 
 
+def _history(text: str) -> int | None:
+    found = digits(text) if text else None
+    if text and found is None:
+        raise invalid("history", "history is not the 16 hexadecimal digits that stand beside the plan's revision")
+    return found
+
+
 def _everything(form: int) -> bool:
     if form not in pb.PolicyForm.values():
         raise invalid("form", f"form {form} is none of POLICY_FORM_SEED (1) and POLICY_FORM_EVERYTHING (2)")
@@ -175,6 +185,7 @@ def encode_plan(made: Plan, named: int | None) -> pb.Plan:
         users=made.impact.users,
         physicians=made.impact.physicians,
         guarded=[_words(guard) for guard in made.guards],
+        history=made.history,
     )
 
 

@@ -25,6 +25,7 @@ from policy_client.errors import (
     AlreadyExists,
     CallerNotAllowed,
     DeadlineExceeded,
+    ForeignHistory,
     InvalidRequest,
     ListChanged,
     NotFound,
@@ -57,7 +58,9 @@ from policy_client.members import (
 from policy_client.reviews import (
     AccessDiff,
     AccessDifference,
+    AccessPeriod,
     AccessReview,
+    AccessSpan,
     Change,
     HeldRole,
     LoggedDecision,
@@ -69,6 +72,7 @@ from policy_client.reviews import (
     ReviewedRole,
     Verdict,
 )
+from policy_client.revisions import Revision
 from policy_client.seeds import Finding, ImpactGroup, Membership, SeedClient, SeedPlan, SeedTarget
 
 __all__ = [
@@ -77,7 +81,9 @@ __all__ = [
     "AccessDenied",
     "AccessDiff",
     "AccessDifference",
+    "AccessPeriod",
     "AccessReview",
+    "AccessSpan",
     "ActorNotAllowed",
     "AlreadyExists",
     "AsyncManageUsersClient",
@@ -92,6 +98,7 @@ __all__ = [
     "DeliveryState",
     "Explanation",
     "Finding",
+    "ForeignHistory",
     "Grant",
     "HeldRole",
     "Holding",
@@ -128,6 +135,7 @@ __all__ = [
     "ReviewedAction",
     "ReviewedInvitation",
     "ReviewedRole",
+    "Revision",
     "RoleDefinition",
     "RoleInfo",
     "Roles",

@@ -15,6 +15,7 @@ from policy_client.members import (
     RoleDefinition,
     Roles,
 )
+from policy_client.revisions import Revision
 
 
 class ManageUsersClient(BlockingClient):
@@ -37,7 +38,7 @@ class ManageUsersClient(BlockingClient):
         display_name: str = "",
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Open an account with its owner. Raises AlreadyExists."""
         call = calls.register_physician(
             actor, physician, owner, display_name=display_name, idempotency_key=idempotency_key
@@ -106,7 +107,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Withdraw an open invitation."""
         return self._run(
             calls.cancel_invitation(actor, physician, invitation_id, idempotency_key=idempotency_key), timeout
@@ -138,7 +139,7 @@ class ManageUsersClient(BlockingClient):
         actions: Iterable[str] = (),
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Replace what a member holds, by roles or a free choice of actions: what is not named is taken."""
         call = calls.update_permissions(
             actor, physician, username, roles=roles, actions=actions, idempotency_key=idempotency_key
@@ -153,7 +154,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Take everything from a member, and withdraw their open invitations to this account."""
         return self._run(calls.revoke_access(actor, physician, username, idempotency_key=idempotency_key), timeout)
 
@@ -166,7 +167,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Make a custom role of this account. Raises AlreadyExists."""
         return self._run(
             calls.create_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
@@ -181,7 +182,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Replace a custom role's whole definition, for everyone who holds it."""
         return self._run(
             calls.update_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
@@ -196,7 +197,7 @@ class ManageUsersClient(BlockingClient):
         replacement: str | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Delete a custom role. Its holders get ``replacement``; without one, refused while anyone has it."""
         call = calls.delete_role(actor, physician, role, replacement=replacement, idempotency_key=idempotency_key)
         return self._run(call, timeout)

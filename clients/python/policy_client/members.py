@@ -7,6 +7,7 @@ from enum import Enum
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from policy_client._pb import manage_users_pb2 as mu
+from policy_client.revisions import Revision, revision_of
 
 
 class InvitationState(Enum):
@@ -70,7 +71,7 @@ class Invitation:
 class Invited:
     """An e-mail is on its way. ``suggested_email`` is the address that may have been meant instead."""
 
-    revision: int
+    revision: Revision
     invitation: Invitation
     suggested_email: str | None
 
@@ -79,7 +80,7 @@ class Invited:
 class Accepted:
     """The invited user is a member now, and keeps their credentials unless they must set them up."""
 
-    revision: int
+    revision: Revision
     username: str
     physician: str
     must_set_up_credentials: bool
@@ -87,20 +88,21 @@ class Accepted:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A user who may act on the account."""
+    """A user who holds something on the account; ``may_act`` says whether that allows anything at all."""
 
     username: str
     email: str
     roles: tuple[str, ...]
     is_owner: bool
+    may_act: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
-    """Everyone who may act on the account, at one revision."""
+    """Everyone who holds anything on the account, at one revision."""
 
     members: tuple[Member, ...]
-    revision: int
+    revision: Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +120,7 @@ class MemberPermissions:
 
     actions: tuple[MemberPermission, ...]
     roles: tuple[str, ...]
-    revision: int
+    revision: Revision
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -156,7 +158,7 @@ class Roles:
     """Every role of the account, at one revision."""
 
     roles: tuple[RoleInfo, ...]
-    revision: int
+    revision: Revision
 
 
 _INVITATION_STATES = {
@@ -203,7 +205,7 @@ def invitation_from(message: mu.Invitation) -> Invitation:
 def invited_from(response: mu.InviteUserResponse | mu.ResendInvitationResponse) -> Invited:
     """What inviting or sending again answered."""
     return Invited(
-        revision=response.revision,
+        revision=revision_of(response),
         invitation=invitation_from(response.invitation),
         suggested_email=response.suggested_email or None,
     )
@@ -212,7 +214,7 @@ def invited_from(response: mu.InviteUserResponse | mu.ResendInvitationResponse) 
 def accepted_from(response: mu.AcceptInvitationResponse) -> Accepted:
     """What accepting answered."""
     return Accepted(
-        revision=response.revision,
+        revision=revision_of(response),
         username=response.username,
         physician=response.physician,
         must_set_up_credentials=response.must_set_up_credentials,
@@ -223,10 +225,16 @@ def members_from(response: mu.ListMembersResponse) -> Members:
     """The members from the wire."""
     return Members(
         members=tuple(
-            Member(username=found.username, email=found.email, roles=tuple(found.roles), is_owner=found.is_owner)
+            Member(
+                username=found.username,
+                email=found.email,
+                roles=tuple(found.roles),
+                is_owner=found.is_owner,
+                may_act=found.may_act,
+            )
             for found in response.members
         ),
-        revision=response.revision,
+        revision=revision_of(response),
     )
 
 
@@ -238,7 +246,7 @@ def member_permissions_from(response: mu.GetPermissionsResponse) -> MemberPermis
             for found in response.permissions
         ),
         roles=tuple(response.roles),
-        revision=response.revision,
+        revision=revision_of(response),
     )
 
 
@@ -264,7 +272,7 @@ def roles_from(response: mu.ListRolesResponse) -> Roles:
             )
             for found in response.roles
         ),
-        revision=response.revision,
+        revision=revision_of(response),
     )
 
 

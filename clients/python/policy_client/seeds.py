@@ -10,6 +10,7 @@ from policy_client.calls import Call, as_it_is
 from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.errors import ProtocolError
 from policy_client.reviews import Progress
+from policy_client.revisions import Revision, revision_of
 
 SEED_TIMEOUT: Final = 300.0
 """Seconds. Applying looks at every account again, and lint at every line of a hostile text."""
@@ -55,7 +56,7 @@ class SeedPlan:
     says what would be refused unless it is meant.
     """
 
-    revision: int
+    revision: Revision
     digest: str
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -125,7 +126,7 @@ class SeedClient(BlockingClient):
         allow_widened_callers: bool = False,
         at_any_revision: bool = False,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Do exactly what the plan says; the revision that shows it.
 
         With ``at_any_revision`` also where something else was changed since, if
@@ -138,6 +139,7 @@ class SeedClient(BlockingClient):
             actor=actor,
             reason=reason,
             revision=plan.revision,
+            history=plan.revision.history,
             digest=plan.digest,
             allow_mass_removal=allow_mass_removal,
             allow_emptied_role=allow_emptied_role,
@@ -145,7 +147,7 @@ class SeedClient(BlockingClient):
             at_any_revision=at_any_revision,
             **target.fields(),
         )
-        call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, lambda answer: int(answer.revision))
+        call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, revision_of)
         return self._run(call, max(SEED_TIMEOUT, self._timeout) if timeout is None else timeout)
 
     def seed(self, *, timeout: float | None = None) -> str:
@@ -207,7 +209,7 @@ def _membership(found: pb.Membership) -> Membership:
 
 def _plan(made: pb.Plan, members: dict[int, list[Membership]] | None) -> SeedPlan:
     return SeedPlan(
-        revision=made.revision,
+        revision=revision_of(made),
         digest=made.digest,
         added=tuple(made.added),
         removed=tuple(made.removed),

@@ -57,6 +57,7 @@ METHOD_OF = {
     "ListChanges": "changes",
     "ListDecisions": "decisions",
     "ReviewAccess": "review_account",
+    "ReviewPeriod": "period",
     "DiffAccess": "diff",
     "VerifyLog": "verify",
 }

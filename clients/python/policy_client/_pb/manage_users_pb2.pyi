@@ -53,10 +53,12 @@ class RegisterPhysicianRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., owner: _Optional[str] = ..., display_name: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class RegisterPhysicianResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Permissions(_message.Message):
     __slots__ = ("roles", "actions")
@@ -85,14 +87,16 @@ class InviteUserRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., email: _Optional[str] = ..., username: _Optional[str] = ..., permissions: _Optional[_Union[Permissions, _Mapping]] = ..., reuse_existing: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class InviteUserResponse(_message.Message):
-    __slots__ = ("revision", "invitation", "suggested_email")
+    __slots__ = ("revision", "invitation", "suggested_email", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     INVITATION_FIELD_NUMBER: _ClassVar[int]
     SUGGESTED_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     invitation: Invitation
     suggested_email: str
-    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Delivery(_message.Message):
     __slots__ = ("state", "next_try", "words", "advice")
@@ -167,14 +171,16 @@ class ResendInvitationRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., invitation_id: _Optional[str] = ..., email: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ResendInvitationResponse(_message.Message):
-    __slots__ = ("revision", "invitation", "suggested_email")
+    __slots__ = ("revision", "invitation", "suggested_email", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     INVITATION_FIELD_NUMBER: _ClassVar[int]
     SUGGESTED_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     invitation: Invitation
     suggested_email: str
-    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class CancelInvitationRequest(_message.Message):
     __slots__ = ("actor", "physician", "invitation_id", "idempotency_key")
@@ -189,10 +195,12 @@ class CancelInvitationRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., invitation_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class CancelInvitationResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class AcceptInvitationRequest(_message.Message):
     __slots__ = ("token", "idempotency_key")
@@ -203,16 +211,18 @@ class AcceptInvitationRequest(_message.Message):
     def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class AcceptInvitationResponse(_message.Message):
-    __slots__ = ("revision", "username", "physician", "must_set_up_credentials")
+    __slots__ = ("revision", "username", "physician", "must_set_up_credentials", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     MUST_SET_UP_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     username: str
     physician: str
     must_set_up_credentials: bool
-    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., must_set_up_credentials: _Optional[bool] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., must_set_up_credentials: _Optional[bool] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
     __slots__ = ("actor", "physician")
@@ -223,24 +233,28 @@ class ListMembersRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("username", "email", "roles", "is_owner")
+    __slots__ = ("username", "email", "roles", "is_owner", "may_act")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     IS_OWNER_FIELD_NUMBER: _ClassVar[int]
+    MAY_ACT_FIELD_NUMBER: _ClassVar[int]
     username: str
     email: str
     roles: _containers.RepeatedScalarFieldContainer[str]
     is_owner: bool
-    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., is_owner: _Optional[bool] = ...) -> None: ...
+    may_act: bool
+    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., is_owner: _Optional[bool] = ..., may_act: _Optional[bool] = ...) -> None: ...
 
 class ListMembersResponse(_message.Message):
-    __slots__ = ("members", "revision")
+    __slots__ = ("members", "revision", "history")
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     members: _containers.RepeatedCompositeFieldContainer[Member]
     revision: int
-    def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class GetPermissionsRequest(_message.Message):
     __slots__ = ("actor", "physician", "username")
@@ -263,14 +277,16 @@ class Permission(_message.Message):
     def __init__(self, action: _Optional[str] = ..., shown: _Optional[bool] = ..., role: _Optional[str] = ...) -> None: ...
 
 class GetPermissionsResponse(_message.Message):
-    __slots__ = ("permissions", "roles", "revision")
+    __slots__ = ("permissions", "roles", "revision", "history")
     PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     permissions: _containers.RepeatedCompositeFieldContainer[Permission]
     roles: _containers.RepeatedScalarFieldContainer[str]
     revision: int
-    def __init__(self, permissions: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., roles: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, permissions: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., roles: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class UpdatePermissionsRequest(_message.Message):
     __slots__ = ("actor", "physician", "username", "permissions", "idempotency_key")
@@ -287,10 +303,12 @@ class UpdatePermissionsRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., username: _Optional[str] = ..., permissions: _Optional[_Union[Permissions, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class UpdatePermissionsResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class RevokeAccessRequest(_message.Message):
     __slots__ = ("actor", "physician", "username", "idempotency_key")
@@ -305,10 +323,12 @@ class RevokeAccessRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., username: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class RevokeAccessResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class RoleDefinition(_message.Message):
     __slots__ = ("allow", "deny", "includes")
@@ -335,10 +355,12 @@ class CreateRoleRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., role: _Optional[str] = ..., definition: _Optional[_Union[RoleDefinition, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class CreateRoleResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class UpdateRoleRequest(_message.Message):
     __slots__ = ("actor", "physician", "role", "definition", "idempotency_key")
@@ -355,10 +377,12 @@ class UpdateRoleRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., role: _Optional[str] = ..., definition: _Optional[_Union[RoleDefinition, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class UpdateRoleResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class DeleteRoleRequest(_message.Message):
     __slots__ = ("actor", "physician", "role", "replacement", "idempotency_key")
@@ -375,10 +399,12 @@ class DeleteRoleRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., role: _Optional[str] = ..., replacement: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class DeleteRoleResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ListRolesRequest(_message.Message):
     __slots__ = ("actor", "physician")
@@ -403,9 +429,11 @@ class RoleInfo(_message.Message):
     def __init__(self, role: _Optional[str] = ..., built_in: _Optional[bool] = ..., definition: _Optional[_Union[RoleDefinition, _Mapping]] = ..., allowed: _Optional[_Iterable[str]] = ..., holders: _Optional[int] = ...) -> None: ...
 
 class ListRolesResponse(_message.Message):
-    __slots__ = ("roles", "revision")
+    __slots__ = ("roles", "revision", "history")
     ROLES_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     roles: _containers.RepeatedCompositeFieldContainer[RoleInfo]
     revision: int
-    def __init__(self, roles: _Optional[_Iterable[_Union[RoleInfo, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, roles: _Optional[_Iterable[_Union[RoleInfo, _Mapping]]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...

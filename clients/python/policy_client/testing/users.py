@@ -146,8 +146,11 @@ class Users:
         for user in account.users():
             person, roles = self.state.people.get(user), account.roles_of(user)
             email = person.email if person else None
-            found.append(mu.Member(username=user, email=email or "", roles=roles, is_owner="owner" in roles))
-        return mu.ListMembersResponse(members=found, revision=self.state.revision)
+            may_act = any(account.may(user, action) for action in ACTIONS)
+            found.append(
+                mu.Member(username=user, email=email or "", roles=roles, is_owner="owner" in roles, may_act=may_act)
+            )
+        return mu.ListMembersResponse(members=found, revision=self.state.revision, history=self.state.history)
 
     def get_permissions(self, request: mu.GetPermissionsRequest) -> mu.GetPermissionsResponse:
         """Every action of one member."""
@@ -159,6 +162,7 @@ class Users:
             permissions=[mu.Permission(action=a, shown=one.allowed, role=one.role) for a, one in found.items()],
             roles=account.roles_of(request.username),
             revision=self.state.revision,
+            history=self.state.history,
         )
 
     def update_permissions(self, request: mu.UpdatePermissionsRequest) -> mu.UpdatePermissionsResponse:
@@ -222,7 +226,7 @@ class Users:
         """Built-in roles, then custom ones."""
         account = self._looked_at(request)
         infos = [role_message(account, role) for role in (*sorted(BUILT_IN), *account.custom_roles())]
-        return mu.ListRolesResponse(roles=infos, revision=self.state.revision)
+        return mu.ListRolesResponse(roles=infos, revision=self.state.revision, history=self.state.history)
 
     def _looked_at(self, request: Any) -> Account:
         with Fields() as fields:
@@ -243,7 +247,7 @@ class Users:
             kept: Response = getattr(mu, type(request).__name__.replace("Request", "Response")).FromString(answer)
             return kept
         response = self.write(story)
-        response.revision = self.state.revision
+        response.revision, response.history = self.state.revision, self.state.history
         if key:
             self._kept[key] = content, response.SerializeToString()
         return response
