@@ -98,7 +98,7 @@ def test_a_write_says_what_was_done_and_its_revision(script, run, words, respons
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("done: ")
     assert result.stdout.endswith("(revision 7)\n")
-    assert json.loads(run(*words, "--json").stdout) == {"revision": 7}
+    assert json.loads(run(*words, "--json").stdout) == {"revision": 7, "token": "7"}
     assert [asked.actor for asked in script.asked] == ["ama", "ama"]
     assert len({asked.idempotency_key for asked in script.asked} - {""}) == 2
 
@@ -305,8 +305,8 @@ def test_members_are_listed(script, run):
         mu.ListMembersResponse(
             revision=7,
             members=[
-                mu.Member(username="ama", roles=["owner"], is_owner=True),
-                mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"]),
+                mu.Member(username="ama", roles=["owner"], is_owner=True, may_act=True),
+                mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"], may_act=True),
             ],
         )
     ]
