@@ -1,6 +1,7 @@
 """``seed plan``, ``seed apply`` and ``seed rollback``: look first, then change exactly that."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -228,8 +229,10 @@ def _change(
             raise ValueError("nobody is here to ask; give --yes to apply without asking")
         if not answer:
             raise typer.Exit(Exit.DENIED)
+    # Of which history the plan was that was agreed to is for the service to say.
+    planned = replace(made, revision=agreed.revision) if agreed and agreed.revision.history else made
     try:
-        revision = seeds.apply(target, made, actor=actor, reason=reason, at_any_revision=at_any_revision, **allowed)
+        revision = seeds.apply(target, planned, actor=actor, reason=reason, at_any_revision=at_any_revision, **allowed)
     except PlanMoved:
         if agreed:
             raise

@@ -311,11 +311,12 @@ def test_members_are_listed(script, run):
         )
     ]
     lines = run("users", "list", "dr-osei").stdout.splitlines()
-    assert any(line.split() == ["ama", "owner", "yes"] for line in lines)
-    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk"] for line in lines)
+    assert any(line.split() == ["ama", "owner", "yes", "yes"] for line in lines)
+    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "yes"] for line in lines)
     assert "2 may act for dr-osei; revision 7" in lines
     found = json.loads(run("users", "list", "dr-osei", "--json").stdout)
-    assert found["members"][0] == {"username": "ama", "email": "", "roles": ["owner"], "is_owner": True}
+    ama = {"username": "ama", "email": "", "roles": ["owner"], "is_owner": True, "may_act": True}
+    assert found["members"][0] == ama
 
 
 def test_the_edit_view_shows_every_action(script, run):
