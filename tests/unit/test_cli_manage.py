@@ -86,7 +86,7 @@ OTHERS = [
     (("users", "accept", "t0ken"), mu.AcceptInvitationResponse(revision=7, username="ellie", physician="dr-osei")),
     (("users", "pending", "dr-osei"), mu.ListInvitationsResponse(invitations=[invitation()])),
     (("users", "list", "dr-osei"), mu.ListMembersResponse(revision=7)),
-    (("users", "show", "dr-osei", "mia"), mu.GetPermissionsResponse(revision=7)),
+    (("users", "show", "dr-osei", "mia"), mu.GetPermissionsResponse(revision=7, roles=["data_entry"])),
     (("roles", "list", "dr-osei"), mu.ListRolesResponse(revision=7)),
 ]
 
