@@ -235,15 +235,19 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
             raise StartError(_unreachable(settings, fault)) from fault
         following = asyncio.create_task(Supervisor().keep(_FOLLOWING, partial(follower.run, replica)))
         try:
-            yield _seed_service(settings, store, replica, model)
+            yield _seed_service(settings, store, replica, model, asks_rights=False)
         finally:
             following.cancel()
             await asyncio.wait([following])
 
 
-def _seed_service(settings: Settings, store: Store, replica: Replica, model: Model) -> SeedService:
+def _seed_service(
+    settings: Settings, store: Store, replica: Replica, model: Model, *, asks_rights: bool = True
+) -> SeedService:
     methods = contract_methods()
-    plans = SeedPlans(store, replica, model, most_removed=settings.seed_most_removed, methods=methods)
+    plans = SeedPlans(
+        store, replica, model, most_removed=settings.seed_most_removed, methods=methods, asks_rights=asks_rights
+    )
     return SeedService(store, model, plans, methods=methods)
 
 

@@ -121,6 +121,14 @@ class UnknownRevision(PolicyError):
 
 
 @dataclass(kw_only=True)
+class PeriodTooLong(PolicyError):
+    """More was changed in this period than one answer looks at; ask for shorter ones."""
+
+    reason = "PERIOD_TOO_LONG"
+    changes: int
+
+
+@dataclass(kw_only=True)
 class UnknownAction(PolicyError):
     """No such action exists."""
 
@@ -484,6 +492,27 @@ class CallersLockedOut(PolicyError):
 
 
 @dataclass(kw_only=True)
+class WidenedCallers(PolicyError):
+    """Calling services would be allowed to call what they may not call now."""
+
+    reason = "WIDENED_CALLERS"
+    gained: tuple[str, ...]
+    """Some of it: a caller and what it would gain."""
+    count: int
+    """How many pairs of caller and right."""
+
+
+@dataclass(kw_only=True)
+class MayNotChangeCallers(PolicyError):
+    """The plan changes what calling services may do, for which its own caller has no right."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "MAY_NOT_CHANGE_CALLERS"
+    caller: str
+    right: str
+
+
+@dataclass(kw_only=True)
 class StoreNotEmpty(PolicyError):
     """A policy can only be imported into an empty store."""
 
@@ -533,6 +562,16 @@ class RevisionNotReached(PolicyError):
     reason = "REVISION_NOT_REACHED"
     wanted: int
     reached: int
+
+
+@dataclass(kw_only=True)
+class ForeignHistory(PolicyError):
+    """This revision is not of the history here: a backup was restored, or it is another's. Drop it, and read again."""
+
+    reason = "FOREIGN_HISTORY"
+    revision: int
+    remembered_from: int | None = None
+    """The first revision of which this process can say what it was; what is older is refused as foreign."""
 
 
 @dataclass(kw_only=True)

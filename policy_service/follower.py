@@ -20,6 +20,7 @@ import structlog
 
 from policy_service.engine import Account, Basis
 from policy_service.errors import StartError, StoreUnavailable
+from policy_service.history import MOST_REMEMBERED, History
 from policy_service.model import Model
 from policy_service.replica import Replica
 from policy_service.snapshot import Snapshot
@@ -48,7 +49,8 @@ async def load(listener: Listener, basis_of: BasisOf) -> Snapshot:
         async with listener.reading() as look:
             basis = await _basis(look, basis_of)
             accounts = [account async for account in _accounts(basis, look.every_row())]
-            snapshot = Snapshot.of(look.held, basis, accounts)
+            history = History.of(look.revision, await look.marks(look.revision - MOST_REMEMBERED))
+            snapshot = Snapshot.of(look.held, basis, accounts, history)
     finally:
         gc.collect()
         # The policy stays for good: taken out of the collector's rounds, it causes no pauses.
@@ -85,6 +87,7 @@ class Follower:
         memory until its age says that it may not.
         """
         pause = 0.1
+        replica.look = partial(asyncio.get_running_loop().call_soon_threadsafe, self._wake.set)
         while True:
             try:
                 async with self._store.listening(self._wake.set) as listener:
@@ -124,6 +127,7 @@ class Follower:
     async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
         """The snapshot of a look's revision: what changed is read, the rest shared."""
         changed, snapshot = await look.changed_domains(before.revision), before
+        marks = await look.marks(before.revision)
         if changed & {ANY, SYSTEM_DOMAIN}:
             snapshot = snapshot.on(look.held, await _basis(look, self._basis_of))
         physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
@@ -135,7 +139,7 @@ class Follower:
             else None
             for physician in physicians
         }
-        return snapshot.after(look.held, accounts)
+        return snapshot.after(look.held, accounts, before.history.after(look.revision, marks))
 
 
 async def _basis(look: Reading, basis_of: BasisOf) -> Basis:

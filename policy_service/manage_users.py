@@ -1,5 +1,6 @@
 """Rules of who works for whom: registering a physician, members, editing, revoking and leaving."""
 
+import asyncio
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
@@ -10,6 +11,7 @@ from policy_service.custom_roles import account_rows, refuse_long_chains, refuse
 from policy_service.errors import ActorNotAllowed, LastOwner, NotAMember, NotGranted, OwnerOnly
 from policy_service.invitations import Holding
 from policy_service.model import Model
+from policy_service.shapes import shapes
 from policy_service.store import Reading, Store, Transaction, Written, users
 from policy_service.store import invitations as table
 from policy_service.store.invitations import InvitationState
@@ -30,13 +32,14 @@ from policy_service.vocabulary import (
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """Somebody who may act on an account."""
+    """Somebody who holds something on an account; whether they may do anything there is another question."""
 
     user: User
     email: str
     roles: tuple[Role, ...]
     is_owner: bool
     is_set_up: bool
+    may_act: bool
 
 
 REGISTERING: Final = "physician:register"
@@ -62,11 +65,12 @@ async def register(
 
 
 async def members(look: Reading, model: Model, physician: Physician, *, actor: User) -> list[Member]:
-    """Everyone who may act on the account, in byte order. Raises ActorNotAllowed."""
+    """Everyone who holds anything on the account, in byte order. Raises ActorNotAllowed."""
     at = await standing(look, model, physician)
     at.require(actor, Action.USER_LIST)
-    names = list(at.account.users())
-    people = await users.people(look, names)
+    people = await users.people(look, list(at.account.users()))
+    # A role may have lost all its rules: whoever holds no other may do nothing. Each kind of member is a question.
+    may_act = await asyncio.to_thread(lambda: {user: bool(at.judge.of(shape)) for user, shape in shapes(at.account)})
     return [
         Member(
             user=user,
@@ -74,8 +78,9 @@ async def members(look: Reading, model: Model, physician: Physician, *, actor: U
             roles=at.account.roles_of(user),
             is_owner=at.is_owner(user),
             is_set_up=user in people and people[user].is_set_up,
+            may_act=may_act[user],
         )
-        for user in names
+        for user in may_act
     ]
 
 

@@ -1,33 +1,34 @@
 """Reads and vets ``model.conf``: what Casbin is asked to evaluate.
 
-Refuses a model under which a name could be a pattern, a policy value could be
-code, or nothing would be allowed by default no longer holds. docs/decisions.md
-gives the reasons ("What a model may say").
+Refuses a model under which a name could be a pattern or a policy value could be
+code, and one that decides any of the questions of ``model_probes`` wrongly.
+docs/decisions.md gives the reasons ("What a model may say").
 """
 
 import ast
-import itertools
 import re
-from dataclasses import dataclass
-from functools import lru_cache
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import casbin
+from casbin.effect import get_effector
 from casbin.util import SimpleEval, has_eval
 
+from policy_service import model_probes
 from policy_service.policy_files import BrokenPolicy, Fault
 
 _SECTIONS = {"r": "request_definition", "p": "policy_definition", "g": "role_definition"}
 _DEFINITIONS = {"r": ["sub", "dom", "act"], "p": ["sub", "dom", "act", "eft"], "g": ["_", "_", "_"]}
-_EFFECTS = ("some(where (p_eft == allow))", "some(where (p_eft == allow)) && !some(where (p_eft == deny))")
+_EFFECT = "some(where (p_eft == allow)) && !some(where (p_eft == deny))"
+"""The effect with which a matcher is tried by itself."""
 _KNOWN_SECTIONS = {*(f"[{title}]" for title in _SECTIONS.values()), "[policy_effect]", "[matchers]"}
 _COMPARISONS = {
     *((f"{one}.{name}", f"{other}.{name}") for one, other in ("rp", "pr") for name in ("sub", "dom", "act")),
     *((f"p.{name}", '"*"') for name in ("dom", "act")),
     *(('"*"', f"p.{name}") for name in ("dom", "act")),
 }
-_ALLOWED = ("user:t", "physician:a", "claim:view")
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,8 +88,12 @@ def read_model(path: Path) -> Model:
     return vetted_model(text, str(path))
 
 
-def vetted_model(text: str, name: str) -> Model:
-    """A model from its text; raises BrokenPolicy with line and fault."""
+def vetted_model(text: str, name: str, *, as_it_was: bool = False) -> Model:
+    """A model from its text; raises BrokenPolicy with line and fault.
+
+    ``as_it_was`` is for questions about a past in which it was in force: what it
+    decides is not judged, only that it is no code.
+    """
     model = casbin.Model()
     try:
         model.load_model_from_text(text)
@@ -102,11 +107,29 @@ def vetted_model(text: str, name: str) -> Model:
     ]
     if faults:
         raise BrokenPolicy(name, faults)
-    return Model(
+    found = Model(
         text,
         tuple((section, key, assertion.value) for section in "rpgem" for key, assertion in model[section].items()),
         casbin.Enforcer._get_expression(model["m"]["m"].value).ast_parsed_value,  # noqa: SLF001 - see _Enforcer.
     )
+    if not as_it_was and (faults := list(_wrong_decisions(found))):
+        raise BrokenPolicy(name, faults)
+    return found
+
+
+def _wrong_decisions(model: Model) -> Iterator[Fault]:
+    """What the model as a whole decides as it must not, at the line of the part whose fault it is."""
+    # With the matcher alone at hand, what goes wrong still is the matcher's; what no longer does was the effect's.
+    alone = replace(model, definitions=tuple((s, k, _EFFECT if s == "e" else v) for s, k, v in model.definitions))
+    if wrong := model_probes.wrong_alone(alone.enforcer):
+        yield Fault(line=_line_of(model.text, "m"), text=wrong)
+        return
+    matchers = {probe.name for probe in model_probes.failed(alone.enforcer)}
+    for probe in model_probes.failed(model.enforcer):
+        part = "m" if probe.name in matchers else "e"
+        must = "allow" if probe.allowed else "deny"
+        text = f"it must {must} {probe.asked} where {probe.name}, and does not: {probe.meaning}"
+        yield Fault(line=_line_of(model.text, part), text=text)
 
 
 def _faults(model: casbin.Model) -> list[tuple[str, str]]:
@@ -120,11 +143,20 @@ def _faults(model: casbin.Model) -> list[tuple[str, str]]:
             parts = [part.strip() for part in model[section][section].value.split(",")]
             if parts != _DEFINITIONS[section]:
                 faults.append((section, f"{section} must be {', '.join(_DEFINITIONS[section])}"))
-        elif section == "e" and model["e"]["e"].value not in _EFFECTS:
-            faults.append(("e", "the effect must allow only where a rule allows: " + " or ".join(_EFFECTS)))
+        elif section == "e" and (fault := _effect_fault(model["e"]["e"].value)):
+            faults.append(("e", fault))
         elif section == "m":
             faults += [("m", fault) for fault in _matcher_faults(model["m"]["m"].value)]
     return faults
+
+
+def _effect_fault(effect: str) -> str | None:
+    """An effect that Casbin does not know would fail at the first question."""
+    try:
+        get_effector(effect)
+    except RuntimeError:
+        return f"Casbin knows no effect {effect.replace('p_eft', 'p.eft')}"
+    return None
 
 
 def _matcher_faults(matcher: str) -> list[str]:
@@ -134,7 +166,7 @@ def _matcher_faults(matcher: str) -> list[str]:
     text = re.sub(r"!(?!=)", "not ", matcher.replace("&&", " and ").replace("||", " or "))
     try:
         tree = ast.parse(text.strip(), mode="eval").body
-        return _term_faults(tree) or _behaviour_faults(matcher)
+        return _term_faults(tree)
     except SyntaxError as fault:
         return [f"the matcher cannot be parsed: {fault.msg}"]
     except (RecursionError, MemoryError):
@@ -156,41 +188,6 @@ def _term_faults(term: ast.expr) -> list[str]:
 def _words(term: ast.expr) -> str:
     """A part of the matcher, spelt as in the file."""
     return re.sub(r"\b([rp])_(sub|dom|act|eft)\b", r"\1.\2", ast.unparse(term)).replace("'*'", '"*"')
-
-
-@lru_cache(maxsize=8)  # Whoever starts a service reads its model more than once, and this is most of it.
-def _behaviour_faults(matcher: str) -> list[str]:
-    """What a matcher of sound parts allows that it should not, tried on policies of one grant and one rule."""
-    asked = list(
-        itertools.product(
-            ("user:t", "user:s", "role:s", ""), ("physician:a", "physician:b", ""), ("claim:view", "claim:pay", "")
-        )
-    )
-    for subject, domain, action in itertools.product(("role:t", "user:t"), ("physician:a", "*"), ("claim:view", "*")):
-        if (subject, domain) == ("user:t", "*"):
-            continue  # There is no such rule.
-        enforcer = _trial(matcher, (subject, domain, action, "allow"))
-        for question in asked:
-            user, physician, wanted = question
-            # The grant is of one account, whatever the rule's domain is.
-            may = (user, physician) == ("user:t", "physician:a") and action in (wanted, "*")
-            must = may and question == _ALLOWED and (domain, action) == _ALLOWED[1:]
-            found = enforcer.enforce(*question)
-            if (found and not may) or (must and not found):
-                rule = f"{subject}, {domain}, {action}"
-                return [f"with one grant and the rule {rule}, the matcher decides {question} wrongly"]
-    return []
-
-
-def _trial(matcher: str, rule: tuple[str, str, str, str]) -> casbin.Enforcer:
-    model = casbin.Model()
-    for section, value in (*((key, ", ".join(parts)) for key, parts in _DEFINITIONS.items()), ("e", _EFFECTS[1])):
-        model.add_def(section, section, value)
-    model.add_def("m", "m", matcher)
-    enforcer = casbin.Enforcer(model)
-    enforcer.add_policy(*rule)
-    enforcer.add_grouping_policy("user:t", "role:t", "physician:a")
-    return enforcer
 
 
 def _line_of(text: str, key: str) -> int:

@@ -9,16 +9,18 @@ move: history, change log and decisions stay with the old database
 
 import hashlib
 import json
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable, Iterator
 from dataclasses import dataclass
 from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from policy_service.errors import FileChanged, StoreNotEmpty
+from policy_service.errors import FileChanged, StoreNotEmpty, WidenedCallers
+from policy_service.model import Model
 from policy_service.moving_check import FORMAT, Checked
+from policy_service.seed_guards import widened
 from policy_service.store import Reading, Store, Written, moving
-from policy_service.vocabulary import Origin
+from policy_service.vocabulary import SYSTEM_DOMAIN, Origin, Row
 
 _CHUNK: Final = 2_000
 
@@ -50,6 +52,18 @@ async def export(look: Reading, model: str) -> AsyncIterator[Part]:
     digest.update(text.encode())
     end = moving.line("end", {"lines": total - 1, "sha256": digest.hexdigest()})
     yield Part(text=text + end, done=total, total=total)
+
+
+async def callers_gained(
+    store: Store, found: Checked, model: Model, shipped: Iterable[Row], methods: frozenset[str]
+) -> list[WidenedCallers]:
+    """What calling services could call by the file that they could not call by the store's first seed.
+
+    ``shipped`` is the seed of this release, for a store that has none yet. Raises StoreUnavailable.
+    """
+    async with store.reading() as look:
+        held = await look.rows([SYSTEM_DOMAIN])
+    return widened(model, held or shipped, found.seed, methods)
 
 
 async def install(

@@ -8,10 +8,13 @@ from policy_service.vocabulary import ANY, Row
 async def model_at(look: Reading, revision: int, today: Model) -> Model:
     """The model that was recorded last at a revision; ``today``'s where none was recorded yet.
 
-    Raises BrokenPolicy for one that this release would not use.
+    It decides as it did, be it as this release would let no model decide. Raises
+    BrokenPolicy for one that is no model, or code.
     """
     text = await look.model_at(revision)
-    return today if text in (None, today.text) else vetted_model(text, f"the model of revision {revision}")
+    return (
+        today if text in (None, today.text) else vetted_model(text, f"the model of revision {revision}", as_it_was=True)
+    )
 
 
 async def built_in_at(look: Reading, revision: int) -> list[Row]:

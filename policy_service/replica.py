@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from policy_service.errors import ReplicaStale, RevisionNotReached
+from policy_service.errors import ForeignHistory, ReplicaStale, RevisionNotReached
 from policy_service.snapshot import Snapshot
 
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
@@ -41,6 +41,8 @@ class Replica:
         self._confirmed = clock()
         self._moved = threading.Condition()
         self._waiters = threading.BoundedSemaphore(_WAITERS)
+        self.look: Callable[[], object] = lambda: None
+        """Has the follower look at the store now; from any thread."""
 
     @property
     def snapshot(self) -> Snapshot:
@@ -56,27 +58,43 @@ class Replica:
         """May answers still be given?"""
         return self.age <= self._max_age
 
-    def at(self, min_revision: int = 0) -> Snapshot:
-        """The snapshot to answer from, at ``min_revision`` or later.
+    def at(self, min_revision: int = 0, name: int | None = None) -> Snapshot:
+        """The snapshot to answer from, at ``min_revision`` or later, in whose history that has this ``name``.
 
         Waits a little for a revision that is on its way. Raises
-        RevisionNotReached if it does not come, and ReplicaStale when the store
-        has been silent for longer than the age set.
+        RevisionNotReached if it does not come, ReplicaStale when the store has
+        been silent for longer than the age set, and ForeignHistory where the
+        revision is another's, or the store says that it has none such.
         """
-        if self._clock() - self._confirmed > self._max_age:
+        asked = self._clock()
+        if asked - self._confirmed > self._max_age:
             raise ReplicaStale
         snapshot = self._snapshot
-        if snapshot.revision >= min_revision:
-            return snapshot
+        if snapshot.revision < min_revision:
+            snapshot = self._waited_for(min_revision, asked, name)
+        if name is not None:
+            snapshot.history.refuse_foreign(min_revision, name)
+        return snapshot
+
+    def _waited_for(self, revision: int, asked: float, name: int | None) -> Snapshot:
+        def is_known() -> bool:
+            # What was acknowledged before it was asked for is in the store by then, if it is in its history at all.
+            return self._snapshot.revision >= revision or (name is not None and self._confirmed > asked)
+
         if self._waiters.acquire(blocking=False):
             try:
+                if name is not None:
+                    self.look()
                 with self._moved:
-                    self._moved.wait_for(lambda: self._snapshot.revision >= min_revision, self._longest_wait)
+                    self._moved.wait_for(is_known, self._longest_wait)
+                    snapshot, is_confirmed = self._snapshot, self._confirmed > asked
             finally:
                 self._waiters.release()
+            if snapshot.revision < revision and is_confirmed and name is not None:
+                raise ForeignHistory(revision=revision)
         snapshot = self._snapshot
-        if snapshot.revision < min_revision:
-            raise RevisionNotReached(wanted=min_revision, reached=snapshot.revision)
+        if snapshot.revision < revision:
+            raise RevisionNotReached(wanted=revision, reached=snapshot.revision)
         return snapshot
 
     def reach(self, revision: int, seconds: float) -> Snapshot:
@@ -97,7 +115,9 @@ class Replica:
 
     def confirm(self, confirmed: float) -> None:
         """The store still stands at the snapshot's revision."""
-        self._confirmed = confirmed
+        with self._moved:
+            self._confirmed = confirmed
+            self._moved.notify_all()
 
     def now(self) -> float:
         """This replica's clock, for ``replace`` and ``confirm``."""

@@ -6,7 +6,7 @@ import json
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
@@ -16,7 +16,7 @@ from policy_service.impact import Comparison, Impact
 from policy_service.model import Model
 from policy_service.policy_files import BrokenPolicy, seed_rows
 from policy_service.replica import Replica
-from policy_service.seed_guards import guards_of, is_allowed, names_taken
+from policy_service.seed_guards import guards_of, is_allowed, names_taken, not_for
 from policy_service.snapshot import Snapshot
 from policy_service.store import Store, Transaction, Written
 from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row
@@ -61,6 +61,8 @@ class Plan:
     impact: Impact
     guards: tuple[PolicyError, ...]
     """What refuses it, where nothing else is said."""
+    history: str
+    """Of which history the revision is."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -71,8 +73,11 @@ class Planned:
     digest: str
     allow_mass_removal: bool = False
     allow_emptied_role: bool = False
+    allow_widened_callers: bool = False
     at_any_revision: bool = False
     """Is the same digest enough, whatever else was changed?"""
+    history: int | None = None
+    """Of which history the revision is, where that is to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,9 +97,20 @@ class SeedPlans:
     """Plans and applies on one store, with the replica that follows it."""
 
     def __init__(
-        self, store: Store, replica: Replica, model: Model, *, most_removed: float, methods: frozenset[str]
+        self,
+        store: Store,
+        replica: Replica,
+        model: Model,
+        *,
+        most_removed: float,
+        methods: frozenset[str],
+        asks_rights: bool = True,
     ) -> None:
-        """``most_removed`` is the share of rows that a plan may remove; ``methods`` are the contract's."""
+        """``most_removed`` is the share of rows that a plan may remove; ``methods`` are the contract's.
+
+        Whoever holds the database needs no right of a caller's: ``asks_rights`` is False for them alone.
+        """
+        self._asks_rights = asks_rights
         self._store = store
         self._replica = replica
         self._model = model
@@ -104,8 +120,10 @@ class SeedPlans:
         self._forgetting: asyncio.TimerHandle | None = None
         self._under_way = 0
 
-    async def plan(self, target: Target, *, most: int | None = NAMED) -> AsyncGenerator[Progress | Plan, None]:
-        """What a target would change now.
+    async def plan(
+        self, target: Target, *, caller: str, most: int | None = NAMED
+    ) -> AsyncGenerator[Progress | Plan, None]:
+        """What a target would change now, and what would keep this caller from applying it.
 
         Raises BrokenSeed, UnknownRevision, TooManyLongReads, RevisionNotReached, ReplicaStale and StoreUnavailable.
         """
@@ -113,20 +131,21 @@ class SeedPlans:
             snapshot = await self._now()
             proposal = await self._propose(snapshot, await self._rows(target, snapshot))
             async for part in plan(snapshot, proposal, most=most):
-                yield part
+                yield part if isinstance(part, Progress) else self._for(caller, part, snapshot, proposal)
 
     async def apply(self, target: Target, planned: Planned, *, caller: str, actor: str, reason: str) -> Written:
         """Do what a plan says, in one change.
 
         Raises PlanMoved where the digest, or the revision unless any will do, is
-        another by now, MassRemoval, EmptiedRole and CallersLockedOut unless
-        allowed, RoleNameTaken, and what ``plan`` raises.
+        another by now, ForeignHistory for a plan of another history, MassRemoval, EmptiedRole, CallersLockedOut and
+        WidenedCallers unless allowed, MayNotChangeCallers, RoleNameTaken, and
+        what ``plan`` raises.
         """
         with self._one_of_few():
             snapshot = await self._now()
             wanted = await self._rows(target, snapshot)
             proposal = await self._propose(snapshot, wanted)
-            await self._judge(snapshot, proposal, planned)
+            await self._judge(snapshot, proposal, planned, caller)
         detail: dict[str, object] = {"digest": planned.digest}
         if target.to_revision:
             detail["to_revision"] = target.to_revision
@@ -143,8 +162,9 @@ class SeedPlans:
             ):
                 raise moved
             await seeds.put(transaction, wanted, kind, detail)
+            written = await transaction.named()
         self._forget()
-        return transaction.written
+        return written
 
     async def _is_same(self, proposal: Proposal, judged: Snapshot, now: int, transaction: Transaction) -> bool:
         """Is a plan the same after what others did since it was judged? Others wait for the lock meanwhile."""
@@ -159,18 +179,31 @@ class SeedPlans:
         except TimeoutError:
             return False
 
-    async def _judge(self, snapshot: Snapshot, proposal: Proposal, planned: Planned) -> None:
+    def _for(self, caller: str, made: Plan, snapshot: Snapshot, proposal: Proposal) -> Plan:
+        """The plan with what its caller may not do."""
+        if not self._asks_rights:
+            return made
+        return replace(made, guards=(*not_for(caller, snapshot.basis, proposal.comparison.after), *made.guards))
+
+    async def _judge(self, snapshot: Snapshot, proposal: Proposal, planned: Planned, caller: str) -> None:
         """Raise whatever keeps a plan from being applied to a snapshot."""
         moved = PlanMoved(planned=planned.revision, now=snapshot.revision)
+        if planned.history is not None:
+            snapshot.history.refuse_foreign(planned.revision, planned.history)
         if not planned.at_any_revision and snapshot.revision != planned.revision:
             raise moved
         if set(snapshot.basis.rows) != proposal.comparison.before:
             raise moved
-        made = await whole(plan(snapshot, proposal, most=0))
+        made = self._for(caller, await whole(plan(snapshot, proposal, most=0)), snapshot, proposal)
         if made.digest != planned.digest:
             raise moved
         for guard in made.guards:
-            if not is_allowed(guard, mass_removal=planned.allow_mass_removal, emptied_role=planned.allow_emptied_role):
+            if not is_allowed(
+                guard,
+                mass_removal=planned.allow_mass_removal,
+                emptied_role=planned.allow_emptied_role,
+                widened_callers=planned.allow_widened_callers,
+            ):
                 raise guard
 
     async def _now(self) -> Snapshot:
@@ -257,6 +290,7 @@ async def plan(snapshot: Snapshot, proposal: Proposal, *, most: int | None) -> A
         removed=removed,
         impact=found,
         guards=(*proposal.guards, *await names_taken(snapshot, seeds.new_roles(held, rows))),
+        history=snapshot.history.name,
     )
 
 

@@ -118,6 +118,7 @@ class Settings(BaseSettings):
     checkpoint_key_file: Path | None = Field(
         None, description="Ed25519 key that signs them, PEM; unset: made in DATA_DIR"
     )
+    zone: str = Field("UTC", description="Zone of dates and times that the audit commands are given without one")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 
     @field_validator("decision_address", "management_address", "metrics_address")

@@ -12,6 +12,7 @@ from typing import Final, Self
 
 from policy_service.engine import Account, Basis, Explanation
 from policy_service.errors import UnknownPhysician
+from policy_service.history import History
 from policy_service.vocabulary import (
     Action,
     Channel,
@@ -49,19 +50,22 @@ class Access:
 class Snapshot:
     """The policy at ``revision``."""
 
-    __slots__ = ("_accounts", "_memberships", "basis", "held", "revision")
+    __slots__ = ("_accounts", "_memberships", "basis", "held", "history", "revision")
 
-    def __init__(self, held: Held, basis: Basis, accounts: Accounts, memberships: Memberships) -> None:
+    def __init__(
+        self, held: Held, basis: Basis, accounts: Accounts, memberships: Memberships, history: History
+    ) -> None:
         """Use ``of`` or ``after``."""
         self.held = held
+        self.history = history
         self.revision = held.revision
         self.basis = basis
         self._accounts = accounts
         self._memberships = memberships
 
     @classmethod
-    def of(cls, held: Held, basis: Basis, accounts: Iterable[Account]) -> Self:
-        """A snapshot of all accounts, each given once."""
+    def of(cls, held: Held, basis: Basis, accounts: Iterable[Account], history: History | None = None) -> Self:
+        """A snapshot of all accounts, each given once, with the history that led to it, if that is known."""
         shards: Accounts = tuple({} for _ in range(_SHARDS))
         places: tuple[dict[str, list[Physician]], ...] = tuple({} for _ in range(_SHARDS))
         for account in accounts:
@@ -69,7 +73,7 @@ class Snapshot:
             for subject in account.subjects():
                 places[hash(subject) % _SHARDS].setdefault(subject, []).append(account.physician)
         memberships = tuple({subject: tuple(sorted(held)) for subject, held in shard.items()} for shard in places)
-        return cls(held, basis, shards, memberships)
+        return cls(held, basis, shards, memberships, history or History.ending(held))
 
     @classmethod
     def of_rows(cls, basis: Basis, rows: Iterable[Row]) -> Self:
@@ -78,7 +82,9 @@ class Snapshot:
         accounts = (Account.of_rows(basis, Physician(name_in(domain)), held) for domain, held in by_domain)
         return cls.of(Held(revision=0), basis, accounts)
 
-    def after(self, held: Held, changed: Mapping[Physician, Account | None]) -> "Snapshot":
+    def after(
+        self, held: Held, changed: Mapping[Physician, Account | None], history: History | None = None
+    ) -> "Snapshot":
         """The next snapshot: the changed accounts replaced, or removed where None."""
         accounts, memberships = list(self._accounts), list(self._memberships)
         copied: set[tuple[str, int]] = set()
@@ -100,12 +106,12 @@ class Snapshot:
                 places = {*memberships[place].pop(subject, ())} ^ {physician}
                 if places:
                     memberships[place][subject] = tuple(sorted(places))
-        return Snapshot(held, self.basis, tuple(accounts), tuple(memberships))
+        return Snapshot(held, self.basis, tuple(accounts), tuple(memberships), history or History.ending(held))
 
-    def on(self, held: Held, basis: Basis) -> "Snapshot":
+    def on(self, held: Held, basis: Basis, history: History | None = None) -> "Snapshot":
         """The same accounts under other built-in rules."""
         accounts = tuple({name: account.on(basis) for name, account in shard.items()} for shard in self._accounts)
-        return Snapshot(held, basis, accounts, self._memberships)
+        return Snapshot(held, basis, accounts, self._memberships, history or History.ending(held))
 
     def physicians(self) -> Iterator[Physician]:
         """Every registered physician, in no order."""
@@ -165,6 +171,11 @@ class Snapshot:
             raise UnknownPhysician(physician=physician)
         outcomes = ((user, account.outcome(user, action, channel)) for user in account.users())
         return tuple(Access(name=user, outcome=outcome) for user, outcome in outcomes if outcome.allowed)
+
+    def knows(self, user: User) -> bool:
+        """Is anything granted to this user, or said of them, in any account?"""
+        subject = subject_of_user(user)
+        return subject in self._memberships[hash(subject) % _SHARDS]
 
     def places(self, user: User, actions: Iterable[Action], channel: Channel) -> tuple[Access, ...]:
         """Everywhere the user may do any of these, with what they may do there, in byte order."""

@@ -1,14 +1,14 @@
 """The ``audit`` commands: what was changed and decided, who could do what, whose access changed."""
 
 from collections.abc import Callable, Iterable, Sequence
-from datetime import UTC, datetime
+from datetime import UTC, datetime, tzinfo
 from functools import partial
 from itertools import islice
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypedDict, TypeVar
 
 import typer
-from policy_client import AuditClient
+from policy_client import AccessPeriod, AuditClient
 
 from policy_service.cli import audit_verify, collisions
 from policy_service.cli import audit_words as words
@@ -16,7 +16,7 @@ from policy_service.cli.audit_arrivals import Reading
 from policy_service.cli.calling import AsJson, auditing, plain
 from policy_service.cli.kinds import KINDS, POLICY_KINDS
 from policy_service.cli.output import STANDARD, print_done, print_json, print_json_items, print_json_lines, written
-from policy_service.cli.points import read_point, read_time
+from policy_service.cli.points import read_point, read_time, read_zone
 from policy_service.cli.sheets import Cell, print_csv
 
 _PERIOD = "90d"
@@ -26,7 +26,7 @@ ON_A_SCREEN = 50
 OfPhysician = Annotated[str, typer.Option("--physician", help="Only this account.", show_default=False)]
 OfUser = Annotated[str, typer.Option("--user", help="Only about this user.", show_default=False)]
 Since = Annotated[
-    str, typer.Option(help="From this time on: 2026-01-31 (UTC), 2026-01-31T14:30, or 7d (ago).", show_default=False)
+    str, typer.Option(help="From this time on: 2026-01-31, 2026-01-31T14:30, or 7d (ago).", show_default=False)
 ]
 Until = Annotated[
     str, typer.Option(help="Before this time; as --since, but a date is the whole day.", show_default=False)
@@ -35,10 +35,13 @@ Limit = Annotated[
     int | None, typer.Option(min=1, help=f"At most so many. [default: {ON_A_SCREEN} in a table, else all]")
 ]
 Every = Annotated[bool, typer.Option("--all", help="All there are, in a table too.")]
+Zone = Annotated[
+    str, typer.Option("--zone", envvar="POLICY_ZONE", help="Of dates and times that name none: America/Toronto.")
+]
 AsCsv = Annotated[
     bool, typer.Option("--csv", help="Print CSV for a spreadsheet; what it would compute gets a ' in front.")
 ]
-Instant = "a revision's number, 2026-01-31 (UTC; its end), 2026-01-31T14:30, or 7d (ago)"
+Instant = "a revision's number, 2026-01-31 (its end), 2026-01-31T14:30, or 7d (ago)"
 Beginning = Instant.replace("end", "start")
 
 Found = TypeVar("Found")
@@ -61,13 +64,14 @@ def changes(
     until: Until = "",
     limit: Limit = None,
     every: Every = False,
+    zone: Zone = "UTC",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """The change log, newest first: who changed what, when, for whom."""
     if kind and kind not in KINDS:
         raise ValueError(f"--kind {kind!r} is none of {', '.join(KINDS)}")
-    begin, end = _period(since, until)
+    begin, end = _period(since, until, read_zone(zone))
     found = client.changes(physician=physician, user=user, actor=actor, kind=kind, since=begin, until=end)
     _print_list(
         found,
@@ -114,6 +118,7 @@ def decisions(
     follow: Annotated[
         bool, typer.Option("--follow", help="By arrival, and wait for more; with --json a document in each line.")
     ] = False,
+    zone: Zone = "UTC",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -121,7 +126,7 @@ def decisions(
 
     An export that goes on where the last one ended goes by arrival: a process that was cut off brings its own late.
     """
-    begin, end = _period(since, until)
+    begin, end = _period(since, until, read_zone(zone))
     wanted = _Wanted(
         user=user,
         physician=physician,
@@ -172,11 +177,24 @@ def review(
         str, typer.Option("--user", help="Instead of an account: everywhere this user can act.", show_default=False)
     ] = "",
     at: Annotated[str, typer.Option(help=f"As it was then: {Instant}.", show_default="now")] = "",
+    period_from: Annotated[
+        str,
+        typer.Option(
+            "--from",
+            help="Instead of --at: everyone who could at any time from then on, and when: 2026-01-31, or 7d (ago).",
+            show_default=False,
+        ),
+    ] = "",
+    period_until: Annotated[
+        str, typer.Option("--until", help="With --from: to then; a date is all of that day.", show_default="now")
+    ] = "",
+    action: Annotated[str, typer.Option(help="With --from: only who could do this.", show_default=False)] = "",
     html: Annotated[Path | None, typer.Option(help="Write a page to read, print and file.", show_default=False)] = None,
     since: Annotated[
         str,
         typer.Option(help="With --html: show the changes from this time on; 90d is before --at.", show_default="90d"),
     ] = "",
+    zone: Zone = "UTC",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
@@ -187,16 +205,32 @@ def review(
         raise ValueError("--since is the period of changes in the page: give --html too")
     if as_csv and html:
         raise ValueError("--html or --csv: the answer has one form")
+    if not period_from and (period_until or action):
+        raise ValueError("--until and --action are of a period: give its beginning too, --from")
+    if period_from:
+        if at or html or since:
+            raise ValueError("--from reviews a period, as a table, JSON or CSV: leave --at, --html and --since out")
+        now = datetime.now(UTC)
+        begin, end = (
+            read_time(period_from, "--from", now, read_zone(zone)),
+            read_time(period_until, "--until", now, read_zone(zone), end=True),
+        )
+        assert begin is not None  # noqa: S101 - it is not empty.
+        if end and begin >= end:
+            raise ValueError(f"nothing is both from {period_from} on and until {period_until}")
+        could = client.period(physician=physician, user=user, action=action, since=begin, until=end)
+        _print_period(could, begin, end, form=_form(as_json=as_json, as_csv=as_csv))
+        return
     now = datetime.now(UTC)
-    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now, end=True)
-    begin = _begin(since or _PERIOD, point if isinstance(point, datetime) else now) if html else None
+    form, point = _form(as_json=as_json, as_csv=as_csv), read_point(at, "--at", now, read_zone(zone), end=True)
+    begin = _begin(since or _PERIOD, point if isinstance(point, datetime) else now, read_zone(zone)) if html else None
     found = client.review_account(physician, at=point) if physician else client.review_user(user, at=point)
     if html:
         # Late: the other commands need no templates.
         from policy_service.cli.report import render
 
         if isinstance(point, int):
-            begin = _begin(since or _PERIOD, found.at)
+            begin = _begin(since or _PERIOD, found.at, read_zone(zone))
         changes = list(client.changes(physician=physician, user=user, since=begin))
         for kind in POLICY_KINDS:
             changes += client.changes(kind=kind, since=begin)
@@ -221,13 +255,16 @@ def diff(
     earlier: Annotated[str, typer.Option("--from", help=f"The earlier point: {Beginning}.", show_default=False)],
     later: Annotated[str, typer.Option("--to", help=f"The later point: {Instant}.", show_default="now")] = "",
     physician: OfPhysician = "",
+    zone: Zone = "UTC",
     as_json: AsJson = False,
     as_csv: AsCsv = False,
 ) -> None:
     """Whose access is another at the later point than at the earlier one, and what they gained and lost."""
     form, now = _form(as_json=as_json, as_csv=as_csv), datetime.now(UTC)
     found = client.diff(
-        read_point(earlier, "--from", now), read_point(later, "--to", now, end=True), physician=physician
+        read_point(earlier, "--from", now, read_zone(zone)),
+        read_point(later, "--to", now, read_zone(zone), end=True),
+        physician=physician,
     )
     if form == "json":
         print_json(plain(found))
@@ -237,17 +274,26 @@ def diff(
         words.print_diff(found)
 
 
-def _begin(since: str, end: datetime) -> datetime | None:
+def _print_period(could: AccessPeriod, begin: datetime, end: datetime | None, *, form: "Form") -> None:
+    if form == "json":
+        print_json(plain(could))
+    elif form == "csv":
+        print_csv(words.PERIOD_COLUMNS, words.period_cells(could))
+    else:
+        words.print_period(could, begin, end)
+
+
+def _begin(since: str, end: datetime, zone: tzinfo) -> datetime | None:
     """The beginning of a report's period, which ends with what is reviewed, whenever that was."""
-    begin = read_time(since, "--since", end)
+    begin = read_time(since, "--since", end, zone)
     if begin and begin > end:
         raise ValueError(f"--since {since} is after what is reviewed, {end:%Y-%m-%d %H:%M} UTC")
     return begin
 
 
-def _period(since: str, until: str) -> tuple[datetime | None, datetime | None]:
+def _period(since: str, until: str, zone: tzinfo) -> tuple[datetime | None, datetime | None]:
     now = datetime.now(UTC)
-    begin, end = read_time(since, "--since", now), read_time(until, "--until", now, end=True)
+    begin, end = read_time(since, "--since", now, zone), read_time(until, "--until", now, zone, end=True)
     if begin and begin > now:
         raise ValueError(f"--since {since} is still to come")
     if begin and end and begin >= end:

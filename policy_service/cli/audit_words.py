@@ -5,7 +5,16 @@ from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from policy_client import AccessDiff, AccessReview, Change, LoggedDecision, Reason, ReviewedAccess, ReviewedAction
+from policy_client import (
+    AccessDiff,
+    AccessPeriod,
+    AccessReview,
+    Change,
+    LoggedDecision,
+    Reason,
+    ReviewedAccess,
+    ReviewedAction,
+)
 from rich.markup import escape
 from rich.table import Column
 
@@ -27,6 +36,7 @@ DECISION_COLUMNS = (
 REVIEW_COLUMNS = (
     "physician", "user", "action", "shown", "mobile", "why", "role", "since", "granted_by", "by", "revision",
 )  # fmt: skip
+PERIOD_COLUMNS = ("physician", "user", "action", "from", "until", "from_revision", "until_revision")
 DIFF_COLUMNS = ("physician", "user", "gained", "lost", "earlier_revision", "later_revision")
 
 
@@ -146,7 +156,8 @@ def _print_access(review: AccessReview, *, by_user: bool) -> None:
     print_table(
         ["physician" if by_user else "user", *(Column(_heading(action), justify="center") for action in actions)],
         [(_who(access, by_user=by_user), *(_mark(action) for action in access.actions)) for access in review.access],
-        caption="✓ shown, ✓m in the mobile app too, · hidden, ✗ denied by a rule",
+        caption=f"{sum(access.has_access for access in review.access)} with access. ✓ shown, ✓m in the mobile app too, "
+        "· hidden, ✗ denied by a rule",
     )
     print_table(
         ["physician" if by_user else "user", "role", "since (UTC)", "granted by", "how", "revision"],
@@ -169,6 +180,33 @@ def _print_access(review: AccessReview, *, by_user: bool) -> None:
             ],
             caption="Roles of this account's own",
         )
+
+
+def period_cells(could: AccessPeriod) -> Iterator[Sequence[Cell]]:
+    """A row for each person, account, action and stretch of time."""
+    for span in could.spans:
+        yield (
+            span.physician, span.user, span.action, span.begun.isoformat() if span.begun else "",
+            span.ended.isoformat() if span.ended else "", span.begun_revision or "", span.ended_revision or "",
+        )  # fmt: skip
+
+
+def print_period(could: AccessPeriod, begin: datetime, end: datetime | None) -> None:
+    """Who could what from when to when; actions that came and went together stand in one line."""
+    lines: dict[tuple[str, str, str, str], list[str]] = {}
+    for span in could.spans:
+        begun = moment(span.begun) if span.begun else "before"
+        ended = moment(span.ended) if span.ended else "still at the end"
+        lines.setdefault((span.user, span.physician, begun, ended), []).append(span.action)
+    print_table(
+        ["user", "physician", "could", "from (UTC)", "until (UTC)"],
+        [
+            (escape(user), escape(physician), escape(" ".join(actions)), begun, ended)
+            for (user, physician, begun, ended), actions in lines.items()
+        ],
+        caption=f"{len(could.users)} could at some time from {moment(begin)} to {moment(end) if end else 'now'} UTC; "
+        f"revisions {could.earlier_revision} to {could.later_revision}",
+    )
 
 
 def diff_cells(diff: AccessDiff) -> Iterator[Sequence[Cell]]:
@@ -252,7 +290,8 @@ def _heading(action: str) -> str:
 
 
 def _who(access: ReviewedAccess, *, by_user: bool) -> str:
-    return escape(access.physician if by_user else access.user)
+    name = escape(access.physician if by_user else access.user)
+    return name if access.has_access else f"{name} [dim](no access)[/dim]"
 
 
 def _mark(action: ReviewedAction) -> str:

@@ -22,6 +22,7 @@ from policy_client import (
     PolicyClient,
     PolicyError,
     Refused,
+    Revision,
     SeedClient,
 )
 from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
@@ -194,8 +195,14 @@ def _credentials(ca: Path | None, certificate: Path | None, key: Path | None) ->
 
 
 def plain(answer: Any) -> Any:
-    """An answer as JSON's types."""
-    return asdict(answer, dict_factory=lambda pairs: {name: _word(value) for name, value in pairs})
+    """An answer as JSON's types; with a revision goes its token, which names its history too."""
+    return asdict(answer, dict_factory=_named)
+
+
+def _named(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = {name: _word(value) for name, value in pairs}
+    revision = dict(pairs).get("revision")
+    return {**found, "token": revision.token} if isinstance(revision, Revision) else found
 
 
 def _word(value: Any) -> Any:

@@ -2,6 +2,7 @@
 
 import errno
 import json
+import os
 import sys
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
@@ -11,6 +12,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 import typer
+from policy_client import Revision
 from rich import box
 from rich.console import Console
 from rich.markup import escape
@@ -18,8 +20,21 @@ from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemaini
 from rich.progress import Progress as RichProgress
 from rich.table import Column, Table
 
-# Into a file or another program nothing is folded: a line is a row.
-out = Console(highlight=False, soft_wrap=True, width=None if sys.stdout.isatty() else 10_000)
+_UNFOLDED: Final = 10_000
+
+
+def columns() -> int | None:
+    """How wide a table may be: as COLUMNS says, wherever it goes; else as the terminal is, which None stands for.
+
+    Into a file or another program nothing is folded then: a line is a row.
+    """
+    wanted = os.environ.get("COLUMNS", "")
+    if wanted.isascii() and wanted.isdecimal() and int(wanted) > 0:
+        return min(int(wanted), _UNFOLDED)
+    return None if sys.stdout.isatty() else _UNFOLDED
+
+
+out = Console(highlight=False, soft_wrap=True, width=columns())
 err = Console(stderr=True, highlight=False, soft_wrap=True)
 
 
@@ -83,7 +98,8 @@ def yes_no(yes: bool) -> str:  # noqa: FBT001 - the one thing it shows.
 def print_done(words: str, revision: int, *, as_json: bool = False, **more: object) -> None:
     """What was done, and the revision that shows it; as JSON, with what ``more`` there is for programs."""
     if as_json:
-        print_json({"revision": revision, **more})
+        token = {"token": revision.token} if isinstance(revision, Revision) else {}
+        print_json({"revision": revision, **token, **more})
     else:
         out.print(f"[green]done[/green]: {escape(words)} [dim](revision {revision})[/dim]")
 

@@ -1,16 +1,21 @@
 """Commands that ask a running service, through the same client as everybody."""
 
-from typing import Annotated
+from typing import Annotated, Final, NoReturn
 
 import typer
-from policy_client import Channel, PolicyClient
+from policy_client import Channel, PolicyClient, Reason, Revision
 from rich.markup import escape
 
 from policy_service.cli.calling import Action, AsJson, Physician, User, asking, plain
-from policy_service.cli.output import Exit, out, print_json, print_table, yes_no
+from policy_service.cli.output import Exit, out, print_error, print_json, print_table, yes_no
 
 Via = Annotated[Channel, typer.Option("--channel", help="The way the user came in.")]
-MinRevision = Annotated[int, typer.Option(min=0, help="Answer at this revision or later, or not at all.")]
+MinRevision = Annotated[
+    str,
+    typer.Option(help='Answer at this revision or later, or not at all: a number, or a "token" out of --json.'),
+]
+
+_NOBODY: Final = "no account knows anybody of the name {}; check how it is spelt"
 
 
 def add_to(app: typer.Typer) -> None:
@@ -30,11 +35,11 @@ def check(
     action: Action,
     *,
     channel: Via = Channel.WEB,
-    min_revision: MinRevision = 0,
+    min_revision: MinRevision = "0",
     as_json: AsJson = False,
 ) -> None:
     """May USER do ACTION for PHYSICIAN? Exits with 0 if allowed, 1 if denied, 2 if there is no answer."""
-    decision = client.check(user, physician, action, channel=channel, min_revision=min_revision)
+    decision = client.check(user, physician, action, channel=channel, min_revision=Revision.of(min_revision))
     if as_json:
         print_json(plain(decision))
     else:
@@ -52,11 +57,11 @@ def explain(
     action: Action,
     *,
     channel: Via = Channel.WEB,
-    min_revision: MinRevision = 0,
+    min_revision: MinRevision = "0",
     as_json: AsJson = False,
 ) -> None:
     """Why may USER (not) do ACTION for PHYSICIAN? Exits like check."""
-    found = client.explain(user, physician, action, channel=channel, min_revision=min_revision)
+    found = client.explain(user, physician, action, channel=channel, min_revision=Revision.of(min_revision))
     if as_json:
         print_json(plain(found))
     else:
@@ -80,11 +85,11 @@ def what_can(
     physician: Physician,
     *,
     channel: Via = Channel.WEB,
-    min_revision: MinRevision = 0,
+    min_revision: MinRevision = "0",
     as_json: AsJson = False,
 ) -> None:
-    """Every action, shown or hidden for USER at PHYSICIAN."""
-    found = client.what_can(user, physician, channel=channel, min_revision=min_revision)
+    """Every action, shown or hidden for USER at PHYSICIAN. Exits with 1 if the one or the other is known nowhere."""
+    found = client.what_can(user, physician, channel=channel, min_revision=Revision.of(min_revision))
     if as_json:
         print_json(plain(found))
     else:
@@ -93,6 +98,10 @@ def what_can(
             [(p.action, yes_no(p.shown), escape(p.role or p.reason.value)) for p in found.actions],
             caption=f"{user} for {physician}, roles: {', '.join(found.roles) or 'none'}; revision {found.revision}",
         )
+    if any(p.reason is Reason.UNKNOWN_PHYSICIAN for p in found.actions):
+        _say_unknown(f"no account is registered under the name {physician}")
+    if found.unknown_user:
+        _say_unknown(_NOBODY.format(user))
 
 
 @asking
@@ -102,11 +111,11 @@ def who_can(
     physician: Physician,
     *,
     channel: Via = Channel.WEB,
-    min_revision: MinRevision = 0,
+    min_revision: MinRevision = "0",
     as_json: AsJson = False,
 ) -> None:
     """Everyone who may do ACTION for PHYSICIAN."""
-    found = client.who_can(action, physician, channel=channel, min_revision=min_revision)
+    found = client.who_can(action, physician, channel=channel, min_revision=Revision.of(min_revision))
     if as_json:
         print_json(plain(found))
     else:
@@ -124,11 +133,11 @@ def where_can(
     *,
     action: Annotated[str | None, typer.Option(help="Only where USER may do this.")] = None,
     channel: Via = Channel.WEB,
-    min_revision: MinRevision = 0,
+    min_revision: MinRevision = "0",
     as_json: AsJson = False,
 ) -> None:
-    """Every account where USER may act."""
-    found = client.where_can(user, action=action, channel=channel, min_revision=min_revision)
+    """Every account where USER may act. Exits with 1 if no account knows of USER."""
+    found = client.where_can(user, action=action, channel=channel, min_revision=Revision.of(min_revision))
     if as_json:
         print_json(plain(found))
     else:
@@ -137,3 +146,11 @@ def where_can(
             [(place.physician, ", ".join(place.roles), ", ".join(place.actions)) for place in found.physicians],
             caption=f"{user} may act for {len(found.physicians)}; revision {found.revision}",
         )
+    if found.unknown_user:
+        _say_unknown(_NOBODY.format(user))
+
+
+def _say_unknown(words: str) -> NoReturn:
+    """A mistyped name would read as somebody without access: said on standard error, and by the exit status."""
+    print_error(words)
+    raise typer.Exit(Exit.DENIED)

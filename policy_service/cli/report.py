@@ -131,6 +131,9 @@ def _count(review: AccessReview, wanted: str) -> int:
 
 
 def _numbers(review: AccessReview) -> Iterator[tuple[int, str]]:
-    yield len(review.access), "accounts with access" if review.user else "people with access"
+    yield (
+        sum(access.has_access for access in review.access),
+        "accounts with access" if review.user else "people with access",
+    )
     for action, words in _HEADLINE.items():
         yield _count(review, action), f"where they can {words}" if review.user else f"can {words}"

@@ -1,6 +1,7 @@
 """``seed plan``, ``seed apply`` and ``seed rollback``: look first, then change exactly that."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -35,6 +36,9 @@ MassRemoval = Annotated[
 ]
 EmptiedRole = Annotated[
     bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows, or that a service may call.")
+]
+WidenedCallers = Annotated[
+    bool, typer.Option("--allow-widened-callers", help="Let calling services call what they may not call now.")
 ]
 
 
@@ -114,6 +118,7 @@ def apply(
     yes: Yes = False,
     allow_mass_removal: MassRemoval = False,
     allow_emptied_role: EmptiedRole = False,
+    allow_widened_callers: WidenedCallers = False,
     as_json: AsJson = False,
 ) -> None:
     """Plan a seed, show the plan, ask, and apply exactly that. Exits with 1 if it is refused or has moved."""
@@ -129,7 +134,11 @@ def apply(
         text = agreed.csv
     else:
         name, text = read_seed_text(file)
-    allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
+    allowed = {
+        "allow_mass_removal": allow_mass_removal,
+        "allow_emptied_role": allow_emptied_role,
+        "allow_widened_callers": allow_widened_callers,
+    }
     target = SeedTarget(csv=text)
     seeds = _direct() if direct else client
     assert seeds is not None  # noqa: S101 - without --direct there is a client.
@@ -164,11 +173,16 @@ def rollback(
     yes: Yes = False,
     allow_mass_removal: MassRemoval = False,
     allow_emptied_role: EmptiedRole = False,
+    allow_widened_callers: WidenedCallers = False,
     as_json: AsJson = False,
 ) -> None:
     """Put the built-in rows back as they were at a revision; accounts and their own roles stay as they are."""
     _refuse_early(actor, reason)
-    allowed = {"allow_mass_removal": allow_mass_removal, "allow_emptied_role": allow_emptied_role}
+    allowed = {
+        "allow_mass_removal": allow_mass_removal,
+        "allow_emptied_role": allow_emptied_role,
+        "allow_widened_callers": allow_widened_callers,
+    }
     target = SeedTarget(to_revision=to)
     _change(client, target, None, actor, reason, allowed, most=most, every=every, yes=yes, as_json=as_json)
 
@@ -215,8 +229,10 @@ def _change(
             raise ValueError("nobody is here to ask; give --yes to apply without asking")
         if not answer:
             raise typer.Exit(Exit.DENIED)
+    # Of which history the plan was that was agreed to is for the service to say.
+    planned = replace(made, revision=agreed.revision) if agreed and agreed.revision.history else made
     try:
-        revision = seeds.apply(target, made, actor=actor, reason=reason, at_any_revision=at_any_revision, **allowed)
+        revision = seeds.apply(target, planned, actor=actor, reason=reason, at_any_revision=at_any_revision, **allowed)
     except PlanMoved:
         if agreed:
             raise
@@ -267,6 +283,7 @@ _FLAGS = {
     "MASS_REMOVAL": "allow_mass_removal",
     "EMPTIED_ROLE": "allow_emptied_role",
     "CALLERS_LOCKED_OUT": "allow_emptied_role",
+    "WIDENED_CALLERS": "allow_widened_callers",
 }
 
 
@@ -277,7 +294,7 @@ def _is_allowed(words: str, allowed: dict[str, bool]) -> bool:
 
 def _hint(words: str) -> str:
     flag = _FLAGS.get(_reason_in(words))
-    # ROLE_NAME_TAKEN has none, nor has what a newer service says.
+    # ROLE_NAME_TAKEN and MAY_NOT_CHANGE_CALLERS have none, nor has what a newer service says.
     return f"; if that is meant: --{flag.replace('_', '-')}" if flag else ""
 
 

@@ -51,6 +51,7 @@ class DirectSeeds:
         reason: str,
         allow_mass_removal: bool,
         allow_emptied_role: bool,
+        allow_widened_callers: bool,
         at_any_revision: bool,
     ) -> int:
         """As the client's."""
@@ -61,6 +62,7 @@ class DirectSeeds:
             digest=plan.digest,
             allow_mass_removal=allow_mass_removal,
             allow_emptied_role=allow_emptied_role,
+            allow_widened_callers=allow_widened_callers,
             at_any_revision=at_any_revision,
             **target.fields(),
         )

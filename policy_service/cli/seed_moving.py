@@ -9,6 +9,7 @@ from policy_client import SeedClient
 
 from policy_service.cli.calling import Actor, AsJson, seeding
 from policy_service.cli.output import STANDARD, print_done, progress_bar, read_text, written
+from policy_service.cli.seed_changes import WidenedCallers
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here.", show_default="standard output")]
 
@@ -56,11 +57,12 @@ def seed_import(
     *,
     actor: Actor,
     reason: Annotated[str, typer.Option(help="Why, for the change log.")] = "moved house",
+    allow_widened_callers: WidenedCallers = False,
     as_json: AsJson = False,
 ) -> None:
     """Bring a whole policy into the empty database of the settings; no service may run on it yet."""
     from policy_service import moving, moving_check
-    from policy_service.app import open_store
+    from policy_service.app import open_store, read_policy
     from policy_service.errors import PolicyError, StartError
     from policy_service.rpc import contract_methods
     from policy_service.rpc.seeds import parse_reason
@@ -84,7 +86,12 @@ def seed_import(
         assert found is not None  # noqa: S101 - the last part is what was found.
 
         async def installed(checked: moving_check.Checked) -> int:
+            model, shipped = read_policy(settings)
             async with open_store(settings) as store:
+                # The file names callers too, and brings what they may: whoever takes it in should know.
+                if not allow_widened_callers:
+                    for gained in await moving.callers_gained(store, checked, model, shipped, contract_methods()):
+                        raise StartError(f"{gained}; if that is meant: --allow-widened-callers")
                 with progress_bar("bringing in, lines") as moved:
                     return (await moving.install(store, checked, actor=actor, reason=reason, progress=moved)).revision
 

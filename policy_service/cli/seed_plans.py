@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from policy_client import ImpactGroup, SeedPlan
+from policy_client import ImpactGroup, Revision, SeedPlan
 from rich.markup import escape
 
 from policy_service.cli.calling import plain
@@ -65,7 +65,7 @@ def plan_json(plan: SeedPlan, csv: str | None) -> dict[str, Any]:
 class PlanFile:
     """What is taken from a plan file: the seed, and which plan of it was agreed to. The rest is for people to read."""
 
-    revision: int
+    revision: Revision
     digest: str
     csv: str
 
@@ -80,7 +80,10 @@ def plan_in(path: Path) -> PlanFile:
     if [type(value) for value in values] != [int, str, str]:
         raise ValueError(f"{path} is not a plan written by 'seed plan --out'")
     revision, digest, csv = values
-    return PlanFile(revision=revision, digest=digest, csv=csv)
+    token = Revision.of(str(found.get("token", revision)))
+    if token != revision:
+        raise ValueError(f"{path} is not a plan written by 'seed plan --out'")
+    return PlanFile(revision=token, digest=digest, csv=csv)
 
 
 def _counted(count: int, thing: str) -> str:

@@ -11,6 +11,7 @@ from policy_client import Delivery, DeliveryState, Invitation, InvitationState, 
 from rich.markup import escape
 from rich.table import Column
 
+from policy_service.cli.again import command_again
 from policy_service.cli.calling import Actor, AsJson, Physician, User, managing, plain
 from policy_service.cli.letters import read_letter
 from policy_service.cli.output import (
@@ -77,6 +78,7 @@ def invite(
     email: Email,
     username: User,
     *,
+    context: typer.Context,
     actor: Actor,
     roles: Roles = None,
     actions: Actions = None,
@@ -98,14 +100,15 @@ def invite(
         existing = fault.user or username
         agreed = ask(f"{username} or {email} exists already. Invite {existing}, who keeps their credentials?")
         if agreed is None:
-            instead = "" if existing == username else f"USERNAME {existing} and "
-            print_error(f"{fault} To invite the existing user, who keeps their credentials: {instead}--reuse-existing")
+            held = [*(f"--role={role}" for role in roles or ()), *(f"--action={action}" for action in actions or ())]
+            again = command_again(context, "users", "invite", physician, email, existing, *held, "--reuse-existing")
+            print_error(f"{fault} To invite the existing user, who keeps their credentials: {again}")
             raise typer.Exit(Exit.ERROR) from fault
         if not agreed:
             print_error("nobody was invited")
             raise typer.Exit(Exit.DENIED) from fault
         found = invited(existing, reuse=True)
-    _print_invited("invited", found, as_json=as_json)
+    _print_invited(context, "invited", found, as_json=as_json)
 
 
 @app.command()
@@ -151,13 +154,14 @@ def resend(
     physician: Physician,
     invitation: InvitationId,
     *,
+    context: typer.Context,
     actor: Actor,
     email: Annotated[str | None, typer.Option(help="Another address than before.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Send an invitation's e-mail again. The link sent before no longer works."""
     found = client.resend_invitation(actor, physician, invitation, email=email)
-    _print_invited("sent again to", found, as_json=as_json)
+    _print_invited(context, "sent again to", found, as_json=as_json)
 
 
 @app.command()
@@ -307,24 +311,25 @@ def letter(
 @app.command("list")
 @managing
 def list_members(client: ManageUsersClient, physician: Physician, *, actor: Actor, as_json: AsJson = False) -> None:
-    """Everyone who may act on the account, with their roles."""
+    """Everyone who holds anything on the account, with their roles."""
     found = client.list_members(actor, physician)
     if as_json:
         print_json(plain(found))
         return
     print_table(
-        ["user", "e-mail", "roles", "owner", "set up"],
+        ["user", "e-mail", "roles", "owner", "may act", "set up"],
         [
             (
                 escape(m.username),
                 escape(m.email),
                 escape(", ".join(m.roles)),
                 "yes" if m.is_owner else "",
+                yes_no(m.may_act),
                 yes_no(m.is_set_up),
             )
             for m in found.members
         ],
-        caption=f"{len(found.members)} may act for {physician}; revision {found.revision}",
+        caption=f"{sum(m.may_act for m in found.members)} may act for {physician}; revision {found.revision}",
     )
 
 
@@ -337,12 +342,15 @@ def show(
     found = client.get_permissions(actor, physician, username)
     if as_json:
         print_json(plain(found))
-        return
-    print_table(
-        ["action", "shown", "through role"],
-        [(p.action, yes_no(p.shown), escape(p.role or "")) for p in found.actions],
-        caption=f"{username} for {physician}, roles: {', '.join(found.roles) or 'none'}; revision {found.revision}",
-    )
+    else:
+        print_table(
+            ["action", "shown", "through role"],
+            [(p.action, yes_no(p.shown), escape(p.role or "")) for p in found.actions],
+            caption=f"{username} for {physician}, roles: {', '.join(found.roles) or 'none'}; revision {found.revision}",
+        )
+    if not found.roles and not found.shown:
+        print_error(f"{username} does not work on {physician}: check how the name is spelt")
+        raise typer.Exit(Exit.DENIED)
 
 
 @app.command()
@@ -369,6 +377,7 @@ def revoke(
     physician: Physician,
     username: User,
     *,
+    context: typer.Context,
     actor: Actor,
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     as_json: AsJson = False,
@@ -377,14 +386,15 @@ def revoke(
     if not yes:
         agreed = ask(f"Take everything that {username} holds for {physician}, and withdraw their invitations?")
         if agreed is None:
-            print_error("revoking asks first, and nobody is there to answer: add --yes")
+            again = command_again(context, "users", "revoke", physician, username, "--yes")
+            print_error(f"revoking asks first, and nobody is there to answer: {again}")
         if not agreed:
             raise typer.Exit(Exit.ERROR if agreed is None else Exit.DENIED)
     revision = client.revoke_access(actor, physician, username)
     print_done(f"{username} no longer works on {physician}", revision, as_json=as_json)
 
 
-def _print_invited(done: str, found: Invited, *, as_json: bool) -> None:
+def _print_invited(context: typer.Context, done: str, found: Invited, *, as_json: bool) -> None:
     if as_json:
         print_json(plain(found))
         return
@@ -396,10 +406,9 @@ def _print_invited(done: str, found: Invited, *, as_json: bool) -> None:
         found.revision,
     )
     if found.suggested_email:
-        out.print(
-            f"Did you mean {escape(found.suggested_email)}? Then: policy-service users resend "
-            f"{escape(invitation.physician)} {escape(invitation.id)} --email {escape(found.suggested_email)}"
-        )
+        meant = found.suggested_email
+        again = command_again(context, "users", "resend", invitation.physician, invitation.id, "--email", meant)
+        out.print(f"Did you mean {escape(meant)}? Then: {escape(again)}")
 
 
 def _states(invitation: Invitation) -> str:

@@ -57,10 +57,12 @@ class RegisterPhysicianRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., owner: _Optional[str] = ..., display_name: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class RegisterPhysicianResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Permissions(_message.Message):
     __slots__ = ("roles", "actions")
@@ -89,14 +91,16 @@ class InviteUserRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., email: _Optional[str] = ..., username: _Optional[str] = ..., permissions: _Optional[_Union[Permissions, _Mapping]] = ..., reuse_existing: _Optional[bool] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class InviteUserResponse(_message.Message):
-    __slots__ = ("revision", "invitation", "suggested_email")
+    __slots__ = ("revision", "invitation", "suggested_email", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     INVITATION_FIELD_NUMBER: _ClassVar[int]
     SUGGESTED_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     invitation: Invitation
     suggested_email: str
-    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class Delivery(_message.Message):
     __slots__ = ("state", "next_try", "words", "advice", "our_fault")
@@ -175,14 +179,16 @@ class ResendInvitationRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., invitation_id: _Optional[str] = ..., email: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ResendInvitationResponse(_message.Message):
-    __slots__ = ("revision", "invitation", "suggested_email")
+    __slots__ = ("revision", "invitation", "suggested_email", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     INVITATION_FIELD_NUMBER: _ClassVar[int]
     SUGGESTED_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     invitation: Invitation
     suggested_email: str
-    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., invitation: _Optional[_Union[Invitation, _Mapping]] = ..., suggested_email: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class CancelInvitationRequest(_message.Message):
     __slots__ = ("actor", "physician", "invitation_id", "idempotency_key")
@@ -197,10 +203,12 @@ class CancelInvitationRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., invitation_id: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class CancelInvitationResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class AcceptInvitationRequest(_message.Message):
     __slots__ = ("token", "idempotency_key")
@@ -211,16 +219,18 @@ class AcceptInvitationRequest(_message.Message):
     def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class AcceptInvitationResponse(_message.Message):
-    __slots__ = ("revision", "username", "physician", "must_set_up_credentials")
+    __slots__ = ("revision", "username", "physician", "must_set_up_credentials", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     MUST_SET_UP_CREDENTIALS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     username: str
     physician: str
     must_set_up_credentials: bool
-    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., must_set_up_credentials: _Optional[bool] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., must_set_up_credentials: _Optional[bool] = ..., history: _Optional[str] = ...) -> None: ...
 
 class LookUpInvitationRequest(_message.Message):
     __slots__ = ("token",)
@@ -259,14 +269,16 @@ class DeclineInvitationRequest(_message.Message):
     def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class DeclineInvitationResponse(_message.Message):
-    __slots__ = ("revision", "username", "physician")
+    __slots__ = ("revision", "username", "physician", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     username: str
     physician: str
-    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class CompleteSetupRequest(_message.Message):
     __slots__ = ("token", "idempotency_key")
@@ -277,14 +289,16 @@ class CompleteSetupRequest(_message.Message):
     def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class CompleteSetupResponse(_message.Message):
-    __slots__ = ("revision", "username", "physician")
+    __slots__ = ("revision", "username", "physician", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     username: str
     physician: str
-    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., physician: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class LeaveAccountRequest(_message.Message):
     __slots__ = ("actor", "physician", "idempotency_key")
@@ -297,10 +311,12 @@ class LeaveAccountRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class LeaveAccountResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ChangeAddressRequest(_message.Message):
     __slots__ = ("actor", "email", "idempotency_key")
@@ -313,14 +329,16 @@ class ChangeAddressRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., email: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ChangeAddressResponse(_message.Message):
-    __slots__ = ("revision", "expires_at", "suggested_email")
+    __slots__ = ("revision", "expires_at", "suggested_email", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     EXPIRES_AT_FIELD_NUMBER: _ClassVar[int]
     SUGGESTED_EMAIL_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     expires_at: _timestamp_pb2.Timestamp
     suggested_email: str
-    def __init__(self, revision: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suggested_email: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., suggested_email: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ConfirmAddressRequest(_message.Message):
     __slots__ = ("token", "idempotency_key")
@@ -331,14 +349,16 @@ class ConfirmAddressRequest(_message.Message):
     def __init__(self, token: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class ConfirmAddressResponse(_message.Message):
-    __slots__ = ("revision", "username", "email")
+    __slots__ = ("revision", "username", "email", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     username: str
     email: str
-    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., email: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ListMembersRequest(_message.Message):
     __slots__ = ("actor", "physician")
@@ -349,26 +369,30 @@ class ListMembersRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ...) -> None: ...
 
 class Member(_message.Message):
-    __slots__ = ("username", "email", "roles", "is_owner", "is_set_up")
+    __slots__ = ("username", "email", "roles", "is_owner", "is_set_up", "may_act")
     USERNAME_FIELD_NUMBER: _ClassVar[int]
     EMAIL_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     IS_OWNER_FIELD_NUMBER: _ClassVar[int]
     IS_SET_UP_FIELD_NUMBER: _ClassVar[int]
+    MAY_ACT_FIELD_NUMBER: _ClassVar[int]
     username: str
     email: str
     roles: _containers.RepeatedScalarFieldContainer[str]
     is_owner: bool
     is_set_up: bool
-    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., is_owner: _Optional[bool] = ..., is_set_up: _Optional[bool] = ...) -> None: ...
+    may_act: bool
+    def __init__(self, username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., is_owner: _Optional[bool] = ..., is_set_up: _Optional[bool] = ..., may_act: _Optional[bool] = ...) -> None: ...
 
 class ListMembersResponse(_message.Message):
-    __slots__ = ("members", "revision")
+    __slots__ = ("members", "revision", "history")
     MEMBERS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     members: _containers.RepeatedCompositeFieldContainer[Member]
     revision: int
-    def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, members: _Optional[_Iterable[_Union[Member, _Mapping]]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class GetPermissionsRequest(_message.Message):
     __slots__ = ("actor", "physician", "username")
@@ -391,14 +415,16 @@ class Permission(_message.Message):
     def __init__(self, action: _Optional[str] = ..., shown: _Optional[bool] = ..., role: _Optional[str] = ...) -> None: ...
 
 class GetPermissionsResponse(_message.Message):
-    __slots__ = ("permissions", "roles", "revision")
+    __slots__ = ("permissions", "roles", "revision", "history")
     PERMISSIONS_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     permissions: _containers.RepeatedCompositeFieldContainer[Permission]
     roles: _containers.RepeatedScalarFieldContainer[str]
     revision: int
-    def __init__(self, permissions: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., roles: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, permissions: _Optional[_Iterable[_Union[Permission, _Mapping]]] = ..., roles: _Optional[_Iterable[str]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class UpdatePermissionsRequest(_message.Message):
     __slots__ = ("actor", "physician", "username", "permissions", "idempotency_key")
@@ -415,10 +441,12 @@ class UpdatePermissionsRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., username: _Optional[str] = ..., permissions: _Optional[_Union[Permissions, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class UpdatePermissionsResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class RevokeAccessRequest(_message.Message):
     __slots__ = ("actor", "physician", "username", "idempotency_key")
@@ -433,10 +461,12 @@ class RevokeAccessRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., username: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class RevokeAccessResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class RoleDefinition(_message.Message):
     __slots__ = ("allow", "deny", "includes")
@@ -463,10 +493,12 @@ class CreateRoleRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., role: _Optional[str] = ..., definition: _Optional[_Union[RoleDefinition, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class CreateRoleResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class UpdateRoleRequest(_message.Message):
     __slots__ = ("actor", "physician", "role", "definition", "idempotency_key")
@@ -483,10 +515,12 @@ class UpdateRoleRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., role: _Optional[str] = ..., definition: _Optional[_Union[RoleDefinition, _Mapping]] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class UpdateRoleResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class DeleteRoleRequest(_message.Message):
     __slots__ = ("actor", "physician", "role", "replacement", "idempotency_key")
@@ -503,10 +537,12 @@ class DeleteRoleRequest(_message.Message):
     def __init__(self, actor: _Optional[str] = ..., physician: _Optional[str] = ..., role: _Optional[str] = ..., replacement: _Optional[str] = ..., idempotency_key: _Optional[str] = ...) -> None: ...
 
 class DeleteRoleResponse(_message.Message):
-    __slots__ = ("revision",)
+    __slots__ = ("revision", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
-    def __init__(self, revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ListRolesRequest(_message.Message):
     __slots__ = ("actor", "physician")
@@ -531,9 +567,11 @@ class RoleInfo(_message.Message):
     def __init__(self, role: _Optional[str] = ..., built_in: _Optional[bool] = ..., definition: _Optional[_Union[RoleDefinition, _Mapping]] = ..., allowed: _Optional[_Iterable[str]] = ..., holders: _Optional[int] = ...) -> None: ...
 
 class ListRolesResponse(_message.Message):
-    __slots__ = ("roles", "revision")
+    __slots__ = ("roles", "revision", "history")
     ROLES_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     roles: _containers.RepeatedCompositeFieldContainer[RoleInfo]
     revision: int
-    def __init__(self, roles: _Optional[_Iterable[_Union[RoleInfo, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, roles: _Optional[_Iterable[_Union[RoleInfo, _Mapping]]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...

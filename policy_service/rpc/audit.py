@@ -1,12 +1,16 @@
 """AuditService: decode, read or review, encode."""
 
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import aclosing
+from dataclasses import replace
 from datetime import datetime
 
 from policy_service.access_diff import Interval, differences
+from policy_service.access_period import period
 from policy_service.audit import Reviews
 from policy_service.cursors import Cursors
+from policy_service.errors import ForeignHistory
+from policy_service.history import digits, short
 from policy_service.model import Model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import audit_values as values
@@ -14,7 +18,7 @@ from policy_service.rpc.fields import Fields, invalid
 from policy_service.store import Store
 from policy_service.store import audit as table
 from policy_service.store.arrivals import BEGINNING, Place, arrived
-from policy_service.vocabulary import Physician, User, parse_physician, parse_user
+from policy_service.vocabulary import Held, Physician, User, parse_physician, parse_user
 
 Verify = Callable[[pb.VerifyLogRequest], AsyncGenerator[pb.VerifyLogResponse, None]]
 Checkpoint = Callable[[int, bytes], Awaitable[str]]
@@ -47,12 +51,12 @@ class AuditService:
         size, question = values.parse_size(request, values.CHANGES), values.question_of(request)
         before = None
         if request.page_token:
-            (place,) = self._cursors.read(question, request.page_token)
+            (place,) = await self._place(question, request.page_token)
             before = int(place)
         async with self._store.reading() as look:
             found = await table.changes(look, wanted, before=before, size=size + 1)
         page = values.encode_changes(found[:size])
-        token = self._cursors.write(question, [page[-1].revision]) if len(page) < len(found) else ""
+        token = self._token(look.held, question, [page[-1].revision]) if len(page) < len(found) else ""
         return pb.ListChangesResponse(changes=page, next_page_token=token)
 
     async def list_decisions(self, request: pb.ListDecisionsRequest, caller: str) -> pb.ListDecisionsResponse:  # noqa: ARG002
@@ -65,14 +69,14 @@ class AuditService:
         size, question = values.parse_size(request, values.DECISIONS), values.question_of(request)
         before = None
         if request.page_token:
-            at, replica, sequence = self._cursors.read(question, request.page_token)
+            at, replica, sequence = await self._place(question, request.page_token)
             before = datetime.fromisoformat(str(at)), str(replica), int(sequence)
         async with self._store.reading() as look:
             found = await table.decisions(look, wanted, before=before, size=size + 1)
         token = ""
         if len(found) > size:
             last = found[size - 1]
-            token = self._cursors.write(question, [last.at.isoformat(), last.replica, last.sequence])
+            token = self._token(look.held, question, [last.at.isoformat(), last.replica, last.sequence])
         return pb.ListDecisionsResponse(
             decisions=[values.encode_decision(decision) for decision in found[:size]], next_page_token=token
         )
@@ -104,10 +108,11 @@ class AuditService:
             raise invalid("physician", "physician is empty, and user too: the review is of one of them")
         name = (parse_physician if subject == "physician" else parse_user)(getattr(request, subject))
         as_of, after = values.parse_point(request.as_of, "as_of"), ""
+        await self._refuse_foreign(request.as_of, "as_of")
         size, question = values.parse_size(request, values.MEMBERS), values.question_of(request)
         if request.page_token:
             # All pages are of the first one's revision.
-            revision, place = self._cursors.read(question, request.page_token)
+            revision, place = await self._place(question, request.page_token)
             as_of, after = int(revision), str(place)
         if subject == "physician":
             found = await self._reviews.of_account(
@@ -119,9 +124,22 @@ class AuditService:
         if found.more:
             last = found.access[-1]
             place = last.user if subject == "physician" else last.physician
-            token = self._cursors.write(question, [found.point.revision, place])
+            token = self._token(found.head.held, question, [found.point.revision, place])
         checkpoint = await self._checkpoint(found.head.revision, found.head.hash)
         return values.encode_review(found, checkpoint=checkpoint, next_page_token=token)
+
+    async def review_period(self, request: pb.ReviewPeriodRequest, caller: str) -> pb.ReviewPeriodResponse:  # noqa: ARG002
+        """See AuditService.ReviewPeriod in audit.proto."""
+        asked = values.parse_period(request)
+        size, question = values.parse_size(request, values.PEOPLE), values.question_of(request)
+        after, until = "", asked.until
+        if request.page_token:
+            # All pages end with what was the last revision of the first.
+            place, later = await self._place(question, request.page_token)
+            after, until = str(place), int(later)
+        found = await period(self._store, self._model, replace(asked, until=until), after=after, size=size)
+        token = self._token(found.head, question, [found.next, found.later]) if found.next else ""
+        return values.encode_period(found, next_page_token=token)
 
     async def diff_access(self, request: pb.DiffAccessRequest, caller: str) -> pb.DiffAccessResponse:  # noqa: ARG002
         """See AuditService.DiffAccess in audit.proto."""
@@ -129,10 +147,12 @@ class AuditService:
             earlier = fields.read(lambda point: values.parse_point(point, "earlier"), request.earlier)
             later = fields.read(lambda point: values.parse_point(point, "later"), request.later)
             physician = fields.read(parse_physician, request.physician) if request.physician else None
+        await self._refuse_foreign(request.earlier, "earlier")
+        await self._refuse_foreign(request.later, "later")
         size, question = values.parse_size(request, values.DIFFERENCES), values.question_of(request)
         after = None
         if request.page_token:
-            one, other, place, user = self._cursors.read(question, request.page_token)
+            one, other, place, user = await self._place(question, request.page_token)
             earlier, later, after = int(one), int(other), (Physician(str(place)), User(str(user)))
         async with self._store.reading() as look:
             one, other = (await table.point(look, earlier)).revision, (await table.point(look, later)).revision
@@ -144,8 +164,32 @@ class AuditService:
             earlier_revision=asked.earlier,
             later_revision=asked.later,
             differences=[values.encode_difference(difference) for difference in found.found],
-            next_page_token=self._cursors.write(question, [one, other, *found.next]) if found.next else "",
+            next_page_token=self._token(look.held, question, [one, other, *found.next]) if found.next else "",
         )
+
+    def _token(self, held: Held, question: bytes, place: Sequence[str | int]) -> str:
+        """A page token, which names the history that the page was read in."""
+        return self._cursors.write(question, [held.revision, held.mark, *place])
+
+    async def _place(self, question: bytes, token: str) -> list[str | int]:
+        """Where the next page begins. Raises InvalidRequest, and ForeignHistory for a page of another history."""
+        revision, mark, *place = self._cursors.read(question, token)
+        async with self._store.reading() as look:
+            if not await look.has_passed(Held(revision=int(revision), mark=str(mark))):
+                raise ForeignHistory(revision=int(revision))
+        return place
+
+    async def _refuse_foreign(self, point: pb.Point, field: str) -> None:
+        """Raise ForeignHistory for a revision of another history, and InvalidRequest for a history of no revision."""
+        if not point.history:
+            return
+        name = digits(point.history)
+        if name is None or not point.HasField("revision"):
+            raise invalid(f"{field}.history", f"{field}.history goes with {field}.revision, beside which it stood")
+        async with self._store.reading() as look:
+            mark = await look.mark_at(point.revision)
+        if mark is None or short(mark) != name:
+            raise ForeignHistory(revision=point.revision)
 
     async def verify_log(self, request: pb.VerifyLogRequest, caller: str) -> AsyncIterator[pb.VerifyLogResponse]:  # noqa: ARG002
         """See AuditService.VerifyLog in audit.proto."""

@@ -9,13 +9,15 @@ from typing import Any, Final, cast
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from policy_service.access_diff import Difference
+from policy_service.access_period import Period, Span, Spans
 from policy_service.audit import Access, AsOf, CustomRole, Held, Judged, Review
+from policy_service.history import name_of
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
 from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
-from policy_service.vocabulary import Channel, Reason, parse_action, parse_physician, parse_user
+from policy_service.vocabulary import Channel, Reason, parse_action, parse_known_action, parse_physician, parse_user
 
 BY_ARRIVAL: Final = b"decisions by arrival"
 """What a place in the order of arrival belongs to: no filters, as it is a place whatever is wanted."""
@@ -25,6 +27,7 @@ CHANGES: Final = (100, 1_000)
 DECISIONS: Final = (100, 1_000)
 MEMBERS: Final = (200, 500)
 DIFFERENCES: Final = (500, 1_000)
+PEOPLE: Final = (200, 500)
 
 _MOST_BYTES: Final = 3 << 20  # A message that is sent has 4 MB at most.
 _MOST_NAME: Final = TEXTS["caller"]
@@ -69,6 +72,47 @@ def parse_point(point: pb.Point, field: str) -> AsOf:
     if point.HasField("revision"):
         return point.revision
     return parse_moment(point.at, f"{field}.at") if point.HasField("at") else None
+
+
+def parse_period(request: pb.ReviewPeriodRequest) -> Period:
+    """Read of what and when a period is; raises InvalidRequest."""
+    subject = request.WhichOneof("subject")
+    if subject is None:
+        raise invalid("physician", "physician is empty, and user too: the period is of one of them")
+    with Fields() as fields:
+        since, until = _parse_times(request, fields)
+        found = Period(
+            physician=fields.read(parse_physician, request.physician) if subject == "physician" else None,
+            user=fields.read(parse_user, request.user) if subject == "user" else None,
+            action=fields.read(partial(parse_known_action, field="action"), request.action) if request.action else None,
+            since=since,
+            until=until,
+        )
+    if since and until and since >= until:
+        raise invalid("until", "until is not after since: nothing is between them")
+    return found
+
+
+def encode_period(found: Spans, *, next_page_token: str) -> pb.ReviewPeriodResponse:
+    """A page of a period."""
+    return pb.ReviewPeriodResponse(
+        earlier_revision=found.earlier,
+        later_revision=found.later,
+        spans=[_span(span) for span in found.found],
+        next_page_token=next_page_token,
+    )
+
+
+def _span(span: Span) -> pb.AccessSpan:
+    begun, ended = span.begun, span.ended
+    told = pb.AccessSpan(user=span.user, physician=span.physician, action=span.action)
+    if begun:
+        getattr(told, "from").FromDatetime(begun.at)
+        told.from_revision = begun.revision
+    if ended:
+        told.until.FromDatetime(ended.at)
+        told.until_revision = ended.revision
+    return told
 
 
 def parse_moment(moment: Timestamp, field: str) -> datetime:
@@ -116,7 +160,7 @@ def parse_decision_filter(request: pb.ListDecisionsRequest) -> DecisionFilter:
 
 
 def _parse_times(
-    request: pb.ListChangesRequest | pb.ListDecisionsRequest, fields: Fields
+    request: pb.ListChangesRequest | pb.ListDecisionsRequest | pb.ReviewPeriodRequest, fields: Fields
 ) -> tuple[datetime | None, datetime | None]:
     since = until = None
     if request.HasField("since"):
@@ -202,6 +246,7 @@ def encode_review(found: Review, *, checkpoint: str, next_page_token: str) -> pb
     """A page of a review."""
     return pb.ReviewAccessResponse(
         revision=found.point.revision,
+        history=name_of(found.point.mark),
         at=found.point.at,
         hash=found.point.hash.hex(),
         checkpoint=checkpoint,

@@ -11,6 +11,7 @@ from policy_service.decision_log import DecisionLog
 from policy_service.decision_room import NoRoom
 from policy_service.engine import SLOTS, Explanation
 from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
+from policy_service.history import digits
 from policy_service.listing import page
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replica import Replica
@@ -98,8 +99,8 @@ class DecisionService:
         raise room.refusal
 
     def _check(self, request: pb.CheckRequest, caller: str, *, or_lose: bool = False) -> pb.CheckResponse:
-        snapshot = self._replica.at(request.min_revision)
-        return self._answer(request, caller, _outcome(snapshot, request), snapshot.revision, or_lose=or_lose)
+        snapshot = self._at(request)
+        return self._answer(request, caller, _outcome(snapshot, request), snapshot, or_lose=or_lose)
 
     def _batch_check(
         self, request: pb.BatchCheckRequest, caller: str, *, or_lose: bool = False
@@ -107,7 +108,7 @@ class DecisionService:
         checks = list(request.checks)
         if not checks:
             raise invalid("checks", f"checks has no questions; it takes 1 to {MOST_QUESTIONS:,}")
-        snapshot = self._replica.at(max([check.min_revision for check in checks]))
+        snapshot = self._at_all(checks)
         outcomes, faults = [], []
         for place, check in enumerate(checks):
             try:
@@ -119,7 +120,7 @@ class DecisionService:
                 ]
         if faults:
             raise InvalidRequest(violations=tuple(faults))
-        revision = snapshot.revision
+        revision, history = snapshot.revision, snapshot.history.name
         channels = [_CHANNEL_WORDS[check.channel] for check in checks]
         ids = self._log.record_all(caller, checks, channels, outcomes, revision, or_lose=or_lose)
         for reason, count in Counter([outcome.reason for outcome in outcomes]).items():
@@ -132,20 +133,22 @@ class DecisionService:
                     revision=revision,
                     decision_id=decision_id,
                     role=outcome.role,
+                    history=history,
                 )
                 for outcome, decision_id in zip(outcomes, ids, strict=True)
             ],
             revision=revision,
+            history=history,
         )
 
     def _explain(self, request: pb.ExplainRequest, caller: str, *, or_lose: bool = False) -> pb.ExplainResponse:
         check = request.check
-        snapshot = self._replica.at(check.min_revision)
+        snapshot = self._at(check)
         user, physician, action, channel = _parsed(check)
         found = snapshot.explain(user, physician, action, channel)
         rule, missing = found.rule, found.missing
         return pb.ExplainResponse(
-            decision=self._answer(check, caller, found.outcome, snapshot.revision, or_lose=or_lose),
+            decision=self._answer(check, caller, found.outcome, snapshot, or_lose=or_lose),
             sentence=_sentence(check, channel, found),
             roles=found.roles,
             path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
@@ -161,7 +164,7 @@ class DecisionService:
             user = fields.read(parse_user, request.user)
             physician = fields.read(parse_physician, request.physician)
             channel = fields.read(_channel, request.channel)
-        snapshot = self._replica.at(request.min_revision)
+        snapshot = self._at(request)
         return pb.ListActionsResponse(
             actions=[
                 pb.ActionAccess(
@@ -174,6 +177,8 @@ class DecisionService:
             ],
             revision=snapshot.revision,
             roles=snapshot.roles(user, physician),
+            history=snapshot.history.name,
+            unknown_user=not snapshot.knows(user),
         )
 
     def list_users(self, request: pb.ListUsersRequest, caller: str) -> pb.ListUsersResponse:  # noqa: ARG002
@@ -184,7 +189,7 @@ class DecisionService:
             channel = fields.read(_channel, request.channel)
         if action is None:
             raise UnknownAction(action=request.action)
-        snapshot = self._replica.at(request.min_revision)
+        snapshot = self._at(request)
         found = page(
             snapshot.users(physician, action, channel),
             cursors=self._cursors,
@@ -192,11 +197,13 @@ class DecisionService:
             revision=snapshot.revision,
             size=request.page_size,
             token=request.page_token,
+            name_at=snapshot.history.name_at,
         )
         return pb.ListUsersResponse(
             users=[pb.UserAccess(user=access.name, role=access.outcome.role) for access in found.items],
             revision=found.revision,
             next_page_token=found.next_token,
+            history=snapshot.history.name_at(found.revision),
         )
 
     def list_physicians(self, request: pb.ListPhysiciansRequest, caller: str) -> pb.ListPhysiciansResponse:  # noqa: ARG002
@@ -207,7 +214,7 @@ class DecisionService:
             channel = fields.read(_channel, request.channel)
         if request.action and action is None:
             raise UnknownAction(action=request.action)
-        snapshot = self._replica.at(request.min_revision)
+        snapshot = self._at(request)
         found = page(
             snapshot.places(user, [action] if action else list(Action), channel),
             cursors=self._cursors,
@@ -215,6 +222,7 @@ class DecisionService:
             revision=snapshot.revision,
             size=request.page_size,
             token=request.page_token,
+            name_at=snapshot.history.name_at,
         )
         return pb.ListPhysiciansResponse(
             physicians=[
@@ -223,12 +231,34 @@ class DecisionService:
             ],
             revision=found.revision,
             next_page_token=found.next_token,
+            unknown_user=not snapshot.knows(user),
+            history=snapshot.history.name_at(found.revision),
         )
 
+    def _at(self, asked: Any) -> Snapshot:
+        """The snapshot that a request may be answered from."""
+        if name := asked.history:
+            return self._replica.at(asked.min_revision, _parse_history(name, asked.min_revision))
+        return self._replica.at(asked.min_revision)
+
+    def _at_all(self, checks: list[pb.CheckRequest]) -> Snapshot:
+        """One for many: at the largest revision, in a history to which all of theirs lead."""
+        asked = {(check.min_revision, check.history) for check in checks}
+        names: dict[tuple[int, str], int] = {}
+        for revision, name in asked:
+            if name:
+                place = next(n for n, c in enumerate(checks) if (c.min_revision, c.history) == (revision, name))
+                names[revision, name] = _parse_history(name, revision, f"checks[{place}].history")
+        latest = max(asked)
+        snapshot = self._replica.at(latest[0], names.get(latest))
+        for (revision, _), wanted in names.items():
+            snapshot.history.refuse_foreign(revision, wanted)
+        return snapshot
+
     def _answer(
-        self, check: pb.CheckRequest, caller: str, outcome: Outcome, revision: int, *, or_lose: bool
+        self, check: pb.CheckRequest, caller: str, outcome: Outcome, snapshot: Snapshot, *, or_lose: bool
     ) -> pb.CheckResponse:
-        reason = outcome.reason
+        reason, revision = outcome.reason, snapshot.revision
         channel = _CHANNEL_WORDS[check.channel]
         decision_id = self._log.record(caller, check, channel, outcome, revision, or_lose=or_lose)
         # Behind it: what was not recorded was not answered.
@@ -239,6 +269,7 @@ class DecisionService:
             revision=revision,
             decision_id=decision_id,
             role=outcome.role,
+            history=snapshot.history.name,
         )
 
 
@@ -267,6 +298,16 @@ def _parsed(check: pb.CheckRequest) -> tuple[User, Physician, Action | None, Cha
         fields.read(partial(parse_text, field="resource", most=MOST_RESOURCE), check.resource)
         fields.read(partial(parse_text, field="correlation_id", most=MOST_CORRELATION), check.correlation_id)
     return user, physician, action, channel
+
+
+def _parse_history(name: str, revision: int, field: str = "history") -> int:
+    """Read a history's name, which goes with a revision; raises InvalidRequest."""
+    found = digits(name)
+    if found is None:
+        raise invalid(field, f"{field} is not the 16 hexadecimal digits that stood beside a revision")
+    if not revision:
+        raise invalid(field, f"{field} names whose revision min_revision is: give both, or neither")
+    return found
 
 
 def _channel(number: int) -> Channel:

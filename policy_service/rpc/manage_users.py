@@ -14,6 +14,7 @@ from policy_service.addresses import suggestion
 from policy_service.authority import Standing, standing
 from policy_service.custom_roles import RoleDefinition
 from policy_service.foresight import Questions, foresee
+from policy_service.history import name_of
 from policy_service.invitations import Invitations
 from policy_service.model import Model
 from policy_service.pb import manage_users_pb2 as pb
@@ -255,10 +256,12 @@ class ManageUsersService:
                     roles=member.roles,
                     is_owner=member.is_owner,
                     is_set_up=member.is_set_up,
+                    may_act=member.may_act,
                 )
                 for member in found
             ],
             revision=look.revision,
+            history=name_of(look.held.mark),
         )
 
     async def get_permissions(self, request: pb.GetPermissionsRequest, caller: str) -> pb.GetPermissionsResponse:  # noqa: ARG002
@@ -276,6 +279,7 @@ class ManageUsersService:
             ],
             roles=at.account.roles_of(user),
             revision=look.revision,
+            history=name_of(look.held.mark),
         )
 
     async def update_permissions(
@@ -358,7 +362,7 @@ class ManageUsersService:
             at = await standing(look, self._model, physician)
         # Of a role's actions each is a question, and roles can be many.
         roles = await asyncio.to_thread(_roles, at, actor)
-        return pb.ListRolesResponse(roles=roles, revision=look.revision)
+        return pb.ListRolesResponse(roles=roles, revision=look.revision, history=name_of(look.held.mark))
 
     async def _foresee(self, physician: Physician, ask: Questions) -> Standing | None:
         return await foresee(self._store, self._model, physician, ask)
@@ -381,11 +385,12 @@ class ManageUsersService:
             if before is not None:
                 return cast(Response, response_type(request).FromString(before))
             response = await story(tx)
-            response.revision = tx.written.revision
+            written = await tx.named()
+            response.revision, response.history = written.revision, written.history
             kept = what_to_keep(key, digest, request, response, tx.user)
             if key:
                 await tx.keep_answer(kept)
-        if key and not tx.written.changed:
+        if key and not written.changed:
             # What changed nothing was taken back whole, the kept answer with it.
             await self._store.keep_answer(caller, kept)
         self._written()

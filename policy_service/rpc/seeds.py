@@ -7,6 +7,7 @@ from typing import Final
 
 from policy_service import moving
 from policy_service.errors import PolicyError
+from policy_service.history import digits
 from policy_service.impact import Group, Membership
 from policy_service.model import Model
 from policy_service.pb import seeds_pb2 as pb
@@ -42,13 +43,14 @@ class SeedService:
         linted = await in_turn(partial(lint, _csv(request.csv), methods=self._methods))
         return pb.LintSeedResponse(findings=[_finding(found) for found in linted.findings])
 
-    async def plan_seed(self, request: pb.PlanSeedRequest, caller: str) -> AsyncIterator[pb.PlanSeedResponse]:  # noqa: ARG002
+    async def plan_seed(self, request: pb.PlanSeedRequest, caller: str) -> AsyncIterator[pb.PlanSeedResponse]:
         """See SeedService.PlanSeed in seeds.proto."""
         with Fields() as fields:
             target = fields.read(_target, request)
             named = fields.read(_named, request.most_listed)
         made: Plan | None = None
-        async with aclosing(self._plans.plan(target, most=None if request.list_all else named)) as parts:
+        most = None if request.list_all else named
+        async with aclosing(self._plans.plan(target, caller=caller, most=most)) as parts:
             async for part in parts:
                 if isinstance(part, Progress):
                     yield pb.PlanSeedResponse(progress=pb.Progress(done=part.done, total=part.total))
@@ -73,15 +75,18 @@ class SeedService:
             reason = fields.read(parse_reason, request.reason)
             target = fields.read(_target, request)
             digest = fields.read(_digest, request.digest)
+            history = fields.read(_history, request.history)
         planned = Planned(
             revision=request.revision,
             digest=digest,
             allow_mass_removal=request.allow_mass_removal,
             allow_emptied_role=request.allow_emptied_role,
+            allow_widened_callers=request.allow_widened_callers,
             at_any_revision=request.at_any_revision,
+            history=history,
         )
         written = await self._plans.apply(target, planned, caller=caller, actor=actor, reason=reason)
-        return pb.ApplySeedResponse(revision=written.revision, changed=written.changed)
+        return pb.ApplySeedResponse(revision=written.revision, changed=written.changed, history=written.history)
 
     async def export_policy(
         self,
@@ -140,6 +145,13 @@ def _digest(text: str) -> str:
     return parse_text(text, field="digest", most=TEXTS["digest"])
 
 
+def _history(text: str) -> int | None:
+    found = digits(text) if text else None
+    if text and found is None:
+        raise invalid("history", "history is not the 16 hexadecimal digits that stand beside the plan's revision")
+    return found
+
+
 def _everything(form: int) -> bool:
     if form not in pb.PolicyForm.values():
         raise invalid("form", f"form {form} is none of POLICY_FORM_SEED (1) and POLICY_FORM_EVERYTHING (2)")
@@ -174,6 +186,7 @@ def encode_plan(made: Plan, named: int | None) -> pb.Plan:
         users=made.impact.users,
         physicians=made.impact.physicians,
         guarded=[_words(guard) for guard in made.guards],
+        history=made.history,
     )
 
 

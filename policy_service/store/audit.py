@@ -13,6 +13,7 @@ from policy_service.store.rules import row_of
 from policy_service.vocabulary import (
     Action,
     Channel,
+    Held,
     Physician,
     Reason,
     Role,
@@ -58,8 +59,8 @@ WHERE ($1::timestamptz IS NULL OR at <= $1 AND (at, replica, sequence) < ($1, $2
   AND ($13::timestamptz IS NULL OR at < $13)
 ORDER BY at DESC, replica DESC, sequence DESC LIMIT $14
 """
-_POINT: Final = "SELECT revision, at, hash FROM changes WHERE revision = $1"
-_POINT_AT: Final = "SELECT revision, at, hash FROM changes WHERE at <= $1 ORDER BY at DESC, revision DESC LIMIT 1"
+_POINT: Final = "SELECT revision, at, hash, mark FROM changes WHERE revision = $1"
+_POINT_AT: Final = "SELECT revision, at, hash, mark FROM changes WHERE at <= $1 ORDER BY at DESC, revision DESC LIMIT 1"
 _FIRST_POINT: Final = "SELECT revision, at FROM changes ORDER BY revision LIMIT 1"
 # Whoever accepts an invitation acts, but it is the inviter who granted.
 _ROWS_SINCE: Final = """
@@ -148,11 +149,17 @@ class LoggedDecision:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Point:
-    """A revision, when it was made, and the hash of its entry in the change log."""
+    """A revision with its mark, when it was made, and the hash of its entry in the change log."""
 
     revision: int
     at: datetime
     hash: bytes
+    mark: str = ""
+
+    @property
+    def held(self) -> Held:
+        """As a point in one history."""
+        return Held(revision=self.revision, mark=self.mark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -230,7 +237,7 @@ async def point(look: Reading, asked: int | datetime | None) -> Point:
         begin = await look.connection.fetchrow(_FIRST_POINT)
         history = f"from revision {begin['revision']}, {begin['at']:%Y-%m-%d %H:%M} UTC, to {look.revision}"
         raise UnknownRevision(revision=wanted, history=history if begin else None)
-    return Point(revision=record["revision"], at=record["at"], hash=record["hash"])
+    return Point(revision=record["revision"], at=record["at"], hash=record["hash"], mark=str(record["mark"]))
 
 
 async def rows_since(

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
+from uuid import UUID
 
 from policy_service.store import rules
 from policy_service.vocabulary import Held, Physician, Row
@@ -26,6 +27,14 @@ class Reading:
     async def has_passed(self, point: Held) -> bool:
         """Is this point in the history that led to now?"""
         return await rules.has_passed(self.connection, point)
+
+    async def marks(self, after: int) -> dict[int, UUID]:
+        """The marks of the revisions after one, up to now."""
+        return await rules.marks(self.connection, after, self.revision)
+
+    async def mark_at(self, revision: int) -> str | None:
+        """The mark of a revision, if there was such a change."""
+        return await rules.mark_at(self.connection, revision)
 
     async def model_at(self, revision: int) -> str | None:
         """The text of the model that read the rows at a revision, if it was recorded."""

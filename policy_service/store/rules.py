@@ -2,6 +2,7 @@
 
 from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
+from uuid import UUID
 
 from policy_service.vocabulary import Held, Origin, Row
 
@@ -9,6 +10,8 @@ Rows = list[tuple[Row, Origin]]
 
 _HELD = "SELECT revision, mark FROM policy_revision"
 _MARK = "SELECT mark FROM changes WHERE revision = $1"
+
+_MARKS = "SELECT revision, mark FROM changes WHERE revision > $1 AND revision <= $2"
 
 _AT = """
 SELECT ptype, v0, v1, v2, v3, origin FROM rules
@@ -73,7 +76,18 @@ async def held(connection: Any) -> Held:
 
 async def has_passed(connection: Any, point: Held) -> bool:
     """Is this point in the history that led to now?"""
-    return str(await connection.fetchval(_MARK, point.revision)) == point.mark
+    return await mark_at(connection, point.revision) == point.mark
+
+
+async def mark_at(connection: Any, revision: int) -> str | None:
+    """The mark of a revision, if there was such a change."""
+    found = await connection.fetchval(_MARK, revision)
+    return None if found is None else str(found)
+
+
+async def marks(connection: Any, after: int, until: int) -> dict[int, UUID]:
+    """The marks of the revisions after one, up to another."""
+    return dict(await connection.fetch(_MARKS, after, until))
 
 
 async def at(connection: Any, wanted: int, domain: str | None) -> Rows:

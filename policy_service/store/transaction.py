@@ -3,7 +3,7 @@
 import json
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -11,6 +11,7 @@ import structlog
 
 from policy_service.chain import START, Entry
 from policy_service.errors import PhysicianExists
+from policy_service.history import name_of
 from policy_service.store import answers, caps, records, rules
 from policy_service.store.caps import Caps
 from policy_service.vocabulary import Held, Origin, Physician, Row, User, row_fault
@@ -56,6 +57,8 @@ class Written:
 
     revision: int
     changed: bool
+    history: str = ""
+    """The revision's name, where whoever wrote has asked for it; see history.py."""
 
 
 class Transaction:
@@ -93,6 +96,15 @@ class Transaction:
         """The outcome: without a change, the revision before still holds."""
         changed = self._story is not None
         return Written(revision=self.revision if changed else self.revision - 1, changed=changed)
+
+    async def named(self) -> Written:
+        """The outcome with the name of its revision, as it is answered to callers."""
+        written = self.written
+        if written.changed:
+            return replace(written, history=name_of(str(self._raised["mark"])))
+        # Read here, under the lock: what is written beside it cannot have moved it.
+        mark = await rules.mark_at(self.connection, written.revision)
+        return replace(written, history=name_of(mark) if mark else "")
 
     async def rows(self, domains: Sequence[str]) -> list[Row]:
         """The rows of some domains that hold now."""

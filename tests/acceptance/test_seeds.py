@@ -43,7 +43,7 @@ def test_from_an_edited_file_to_a_change_and_back(service, edited, tmp_path):
         assert "1 row removed, 0 added; plan " in shown
         plan = json.loads(done(service, "plan", edited, "--json"))
         assert set(plan) == {
-            "revision", "digest", "added", "removed", "groups", "users", "physicians", "guarded",
+            "revision", "token", "digest", "added", "removed", "groups", "users", "physicians", "guarded",
         }  # fmt: skip
         assert (plan["removed"], plan["added"], plan["guarded"]) == ([PAY.strip()], [], [])
         assert [set(group) for group in plan["groups"]] == [{"roles", "gained", "lost", "count", "members"}]

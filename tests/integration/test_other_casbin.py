@@ -44,8 +44,8 @@ async def test_the_view_has_the_columns_of_the_common_adapters(answers, database
     record = await connection.fetchrow("SELECT * FROM casbin_rule WHERE ptype = 'g' LIMIT 1")
     rules = await connection.fetchval("SELECT count(*) FROM casbin_rule")
     await connection.close()
-    assert list(record.keys()) == ["id", "ptype", "v0", "v1", "v2", "v3", "v4", "v5"]
-    assert (record["v3"], record["v4"], record["v5"]) == (None, None, None)
+    assert list(record.keys()) == ["id", "ptype", "v0", "v1", "v2", "v3", "v4", "v5", "v6"]
+    assert (record["v3"], record["v4"], record["v5"], record["v6"]) == (None, None, None, None)
     assert rules > 40
 
 

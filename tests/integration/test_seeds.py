@@ -130,7 +130,7 @@ async def test_a_plan_for_a_replica_that_does_not_follow_is_unavailable(app, mod
     plans = SeedPlans(app.store, stuck, model, most_removed=0.25, methods=contract_methods())
     await register(app, "dr-new", "somebody")
     with pytest.raises(errors.RevisionNotReached):
-        await whole(plans.plan(Target(csv=WITHOUT_PAY)))
+        await whole(plans.plan(Target(csv=WITHOUT_PAY), caller="local"))
 
 
 async def test_an_applied_plan_does_what_it_says_and_no_more(app, ops, wire):
@@ -593,12 +593,12 @@ async def test_nobody_slips_under_a_plan_for_any_revision(app, ops, model, monke
 
     for coming in caught:
         between: list[Any] = []
-        made = await whole(plans.plan(target))
+        made = await whole(plans.plan(target, caller="local"))
         between = [coming]
         with pytest.raises(errors.PlanMoved):
             await apply()
         assert not between
-    made = await whole(plans.plan(target))
+    made = await whole(plans.plan(target, caller="local"))
     between = [register(app, "dr-z", "owner-z")]
     assert await apply() == made.revision + 2
 
@@ -661,7 +661,7 @@ async def test_a_plan_that_would_keep_others_waiting_is_given_up(app, ops, monke
 async def test_what_was_looked_at_is_forgotten_after_a_while(app, model, monkeypatch):
     monkeypatch.setattr(seed_plan, "_KEPT", 0)
     plans = SeedPlans(app.store, app.replica, model, most_removed=0.25, methods=contract_methods())
-    await whole(plans.plan(Target(csv=WITHOUT_PAY)))
+    await whole(plans.plan(Target(csv=WITHOUT_PAY), caller="local"))
     fired = asyncio.Event()
     asyncio.get_running_loop().call_later(0.001, fired.set)
     await fired.wait()
@@ -686,6 +686,7 @@ async def test_without_a_service_the_policy_is_read_anew_for_each_step(app, ops,
             reason="as agreed",
             allow_mass_removal=False,
             allow_emptied_role=False,
+            allow_widened_callers=False,
             at_any_revision=False,
         )
 
@@ -747,7 +748,7 @@ async def test_the_name_of_an_accounts_role_does_not_bar_a_role_of_callers(app, 
     await reached(app, own.revision)
     right = "p, role:reporting_caller, system, DecisionService/Check, allow\n"
     csv = f"{SEED}{right}g, service:reports, role:reporting_caller, system\n"
-    assert (await ops.change(csv)).changed
+    assert (await ops.change(csv, allow_widened_callers=True)).changed
 
 
 @pytest.mark.parametrize(
@@ -787,7 +788,7 @@ async def test_a_plan_made_on_another_history_of_the_same_number_is_not_applied(
         methods=contract_methods(),
     )
     target = Target(csv=WITHOUT_PAY + "p, role:data_entry, *, invoice:view, allow\n")
-    made = await whole(plans.plan(target))
+    made = await whole(plans.plan(target, caller="local"))
     planned = Planned(revision=made.revision, digest=made.digest)
     with pytest.raises(errors.PlanMoved):
         await plans.apply(target, planned, caller="ops", actor="ops", reason="on another history")

@@ -94,7 +94,7 @@ OTHERS = [
     (("users", "look-up", "t0ken"), mu.LookUpInvitationResponse(username="ellie", state=1, expires_at=stamp(8))),
     (("users", "pending", "dr-osei"), mu.ListInvitationsResponse(invitations=[invitation()])),
     (("users", "list", "dr-osei"), mu.ListMembersResponse(revision=7)),
-    (("users", "show", "dr-osei", "mia"), mu.GetPermissionsResponse(revision=7)),
+    (("users", "show", "dr-osei", "mia"), mu.GetPermissionsResponse(revision=7, roles=["data_entry"])),
     (("roles", "list", "dr-osei"), mu.ListRolesResponse(revision=7)),
 ]
 
@@ -106,7 +106,7 @@ def test_a_write_says_what_was_done_and_its_revision(script, run, words, respons
     assert result.exit_code == 0, result.output
     assert result.stdout.startswith("done: ")
     assert result.stdout.endswith("(revision 7)\n")
-    assert json.loads(run(*words, "--json").stdout) == {"revision": 7}
+    assert json.loads(run(*words, "--json").stdout) == {"revision": 7, "token": "7"}
     assert [asked.actor for asked in script.asked] == ["ama", "ama"]
     assert len({asked.idempotency_key for asked in script.asked} - {""}) == 2
 
@@ -317,23 +317,18 @@ def test_members_are_listed(script, run):
         mu.ListMembersResponse(
             revision=7,
             members=[
-                mu.Member(username="ama", roles=["owner"], is_owner=True, is_set_up=True),
-                mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"]),
+                mu.Member(username="ama", roles=["owner"], is_owner=True, may_act=True),
+                mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"], may_act=True),
             ],
         )
     ]
     lines = run("users", "list", "dr-osei").stdout.splitlines()
     assert any(line.split() == ["ama", "owner", "yes", "yes"] for line in lines)
-    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "no"] for line in lines)
+    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "yes"] for line in lines)
     assert "2 may act for dr-osei; revision 7" in lines
     found = json.loads(run("users", "list", "dr-osei", "--json").stdout)
-    assert found["members"][0] == {
-        "username": "ama",
-        "email": "",
-        "roles": ["owner"],
-        "is_owner": True,
-        "is_set_up": True,
-    }
+    ama = {"username": "ama", "email": "", "roles": ["owner"], "is_owner": True, "may_act": True}
+    assert found["members"][0] == ama
 
 
 def test_the_edit_view_shows_every_action(script, run):

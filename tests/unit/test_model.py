@@ -70,12 +70,18 @@ def test_a_matcher_that_could_open_accounts_is_refused_with_its_line(tmp_path, m
 
 
 @pytest.mark.parametrize(
-    "effect",
-    ["e = !some(where (p.eft == deny))", "e = priority(p.eft) || deny", "e = some(where (p.eft == deny))"],
+    ("effect", "word"),
+    [
+        ("e = !some(where (p.eft == deny))", "where what no rule names is denied"),
+        ("e = some(where (p.eft == allow))", "where a deny after an allow wins"),
+        ("e = priority(p.eft) || deny", "where a deny after an allow wins"),
+        ("e = subjectPriority(p.eft) || deny", "where a deny after an allow wins"),
+        ("e = some(where (p.eft == deny))", "knows no effect"),
+    ],
 )
-def test_an_effect_that_allows_without_a_rule_is_refused(tmp_path, effect):
+def test_an_effect_that_allows_what_it_must_not_is_refused(tmp_path, effect, word):
     fault = broken(tmp_path, GOOD.replace(EFFECT, effect))
-    assert "allow only where a rule allows" in str(fault)
+    assert word in str(fault)
     assert fault.faults[0].line == LINES.index(EFFECT) + 1
 
 

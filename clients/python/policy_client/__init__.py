@@ -26,6 +26,7 @@ from policy_client.errors import (
     CallerNotAllowed,
     ClientNotUsable,
     DeadlineExceeded,
+    ForeignHistory,
     InvalidRequest,
     ListChanged,
     NotFound,
@@ -64,7 +65,9 @@ from policy_client.members import (
 from policy_client.reviews import (
     AccessDiff,
     AccessDifference,
+    AccessPeriod,
     AccessReview,
+    AccessSpan,
     Arrivals,
     Change,
     HeldRole,
@@ -78,6 +81,7 @@ from policy_client.reviews import (
     ReviewedRole,
     Verdict,
 )
+from policy_client.revisions import Revision
 from policy_client.seeds import Finding, ImpactGroup, Membership, SeedClient, SeedPlan, SeedTarget
 from policy_client.transport import credentials_from_files
 
@@ -87,7 +91,9 @@ __all__ = [
     "AccessDenied",
     "AccessDiff",
     "AccessDifference",
+    "AccessPeriod",
     "AccessReview",
+    "AccessSpan",
     "ActorNotAllowed",
     "AddressAsked",
     "AddressChanged",
@@ -107,6 +113,7 @@ __all__ = [
     "DeliveryState",
     "Explanation",
     "Finding",
+    "ForeignHistory",
     "Grant",
     "HeldRole",
     "Holding",
@@ -145,6 +152,7 @@ __all__ = [
     "ReviewedAction",
     "ReviewedInvitation",
     "ReviewedRole",
+    "Revision",
     "RoleDefinition",
     "RoleInfo",
     "Roles",

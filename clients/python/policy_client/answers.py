@@ -7,6 +7,7 @@ from typing import Literal
 
 from policy_client._pb import decision_pb2 as pb
 from policy_client.errors import ProtocolError
+from policy_client.revisions import Revision, history_of, revision_of
 
 
 class Channel(Enum):
@@ -57,9 +58,14 @@ class Decision:
 
     allowed: bool
     reason: Reason
-    revision: int
+    revision: Revision
     decision_id: str
     role: str | None
+
+    @property
+    def token(self) -> str:
+        """The revision with its history, as one text to keep: see ``Revision``."""
+        return self.revision.token
 
     def __bool__(self) -> bool:
         return self.allowed
@@ -93,7 +99,9 @@ class Permissions:
 
     actions: tuple[Permission, ...]
     roles: tuple[str, ...]
-    revision: int
+    revision: Revision
+    unknown_user: bool = False
+    """No account names this user; the name may be mistyped."""
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -119,7 +127,7 @@ class Users:
     """Everyone who may, at one revision."""
 
     users: tuple[Access, ...]
-    revision: int
+    revision: Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -136,7 +144,9 @@ class Places:
     """Everywhere a user may act, at one revision."""
 
     physicians: tuple[Place, ...]
-    revision: int
+    revision: Revision
+    unknown_user: bool = False
+    """No account names this user; the name may be mistyped."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -210,6 +220,7 @@ def check_request(question: Question) -> pb.CheckRequest:
         action=question.action,
         channel=channel_number(question.channel),
         min_revision=question.min_revision,
+        history=history_of(question.min_revision),
         resource=question.resource,
         correlation_id=question.correlation_id,
     )
@@ -237,7 +248,7 @@ def decision_from(response: pb.CheckResponse, min_revision: int = 0) -> Decision
     return Decision(
         allowed=response.allowed,
         reason=reason,
-        revision=response.revision,
+        revision=revision_of(response),
         decision_id=response.decision_id,
         role=response.role or None,
     )
@@ -266,7 +277,8 @@ def permissions_from(response: pb.ListActionsResponse) -> Permissions:
             for access in response.actions
         ),
         roles=tuple(response.roles),
-        revision=response.revision,
+        revision=revision_of(response),
+        unknown_user=response.unknown_user,
     )
 
 
@@ -274,7 +286,7 @@ def users_from(pages: Sequence[pb.ListUsersResponse]) -> Users:
     """A whole list from its pages."""
     return Users(
         users=tuple(Access(user=found.user, role=found.role or None) for page in pages for found in page.users),
-        revision=_one_revision([page.revision for page in pages]),
+        revision=_one_revision([revision_of(page) for page in pages]),
     )
 
 
@@ -286,7 +298,8 @@ def places_from(pages: Sequence[pb.ListPhysiciansResponse]) -> Places:
             for page in pages
             for found in page.physicians
         ),
-        revision=_one_revision([page.revision for page in pages]),
+        revision=_one_revision([revision_of(page) for page in pages]),
+        unknown_user=pages[0].unknown_user,
     )
 
 
@@ -305,7 +318,7 @@ def explanation_from(response: pb.ExplainResponse) -> Explanation:
     )
 
 
-def _one_revision(revisions: list[int]) -> int:
+def _one_revision(revisions: list[Revision]) -> Revision:
     if len(set(revisions)) != 1:
         raise ProtocolError(f"the pages of one list are of several revisions: {revisions}")
     return revisions[0]

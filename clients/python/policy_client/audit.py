@@ -11,7 +11,16 @@ from policy_client.calls import Call, Listing, as_it_is
 from policy_client.channel import LIST_TIMEOUT, MANAGEMENT_TARGET
 from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.errors import ProtocolError
-from policy_client.reviews import AccessDiff, AccessReview, Arrivals, Change, LoggedDecision, Progress, Verdict
+from policy_client.reviews import (
+    AccessDiff,
+    AccessPeriod,
+    AccessReview,
+    Arrivals,
+    Change,
+    LoggedDecision,
+    Progress,
+    Verdict,
+)
 
 _PAGE = 1_000
 
@@ -123,6 +132,22 @@ class AuditClient(BlockingClient):
     def review_user(self, user: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
         """Everywhere that somebody could act. Raises NotFound for a name that never had access or an invitation."""
         return self._list(calls.review(user=user, at=at), timeout)
+
+    def period(
+        self,
+        *,
+        physician: str = "",
+        user: str = "",
+        action: str = "",
+        since: datetime | None = None,
+        until: datetime | None = None,
+        timeout: float | None = None,
+    ) -> AccessPeriod:
+        """Who could do what at any time from ``since`` on and before ``until``, and when.
+
+        Of one account or of one user: raises ValueError unless it is one of them.
+        """
+        return self._list(calls.period(physician, user, action, since, until), timeout)
 
     def diff(
         self, earlier: Point, later: Point = None, *, physician: str = "", timeout: float | None = None

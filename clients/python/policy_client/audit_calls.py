@@ -12,7 +12,9 @@ from policy_client.errors import ProtocolError
 from policy_client.reviews import (
     AccessDiff,
     AccessDifference,
+    AccessPeriod,
     AccessReview,
+    AccessSpan,
     Arrivals,
     Change,
     HeldRole,
@@ -26,6 +28,7 @@ from policy_client.reviews import (
     ReviewedRole,
     Verdict,
 )
+from policy_client.revisions import history_of, revision_of
 
 Point = int | datetime | None
 """A revision, or the last one made at or before a time, or now."""
@@ -89,6 +92,18 @@ def review(*, physician: str = "", user: str = "", at: Point) -> Listing[AccessR
         request.user = user
     first = Call(_path("ReviewAccess"), request, pb.ReviewAccessResponse, as_it_is)
     return Listing(first, lambda pages: _review_from(pages, physician, user))
+
+
+def period(
+    physician: str, user: str, action: str, since: datetime | None, until: datetime | None
+) -> Listing[AccessPeriod]:
+    """AuditService.ReviewPeriod, of an account or of a user."""
+    if bool(physician) == bool(user):
+        raise ValueError("a period is of one account or of one user")
+    subject = {"physician": physician} if physician else {"user": user}
+    request = pb.ReviewPeriodRequest(action=action, since=_aware(since), until=_aware(until), page_size=500, **subject)
+    first = Call(_path("ReviewPeriod"), request, pb.ReviewPeriodResponse, as_it_is)
+    return Listing(first, _period_from)
 
 
 def diff(earlier: Point, later: Point, physician: str) -> Listing[AccessDiff]:
@@ -164,7 +179,9 @@ def _aware(moment: datetime | None) -> datetime | None:
 def _point(point: Point) -> pb.Point | None:
     if point is None:
         return None
-    return pb.Point(revision=point) if isinstance(point, int) else pb.Point(at=_aware(point))
+    if isinstance(point, int):
+        return pb.Point(revision=int(point), history=history_of(point))
+    return pb.Point(at=_aware(point))
 
 
 def _moment(stamp: Any) -> datetime:
@@ -180,7 +197,7 @@ def _review_from(pages: Sequence[pb.ReviewAccessResponse], physician: str, user:
         physician=physician,
         user=user,
         display_name=first.display_name,
-        revision=first.revision,
+        revision=revision_of(first),
         at=_moment(first.at),
         hash=first.hash,
         checkpoint=first.checkpoint,
@@ -191,6 +208,26 @@ def _review_from(pages: Sequence[pb.ReviewAccessResponse], physician: str, user:
         ),
         pending=tuple(_invitation_from(invitation) for invitation in first.pending),
         built_in_roles=tuple(first.built_in_roles),
+    )
+
+
+def _period_from(pages: Sequence[pb.ReviewPeriodResponse]) -> AccessPeriod:
+    return AccessPeriod(
+        spans=tuple(_span_from(span) for page in pages for span in page.spans),
+        earlier_revision=pages[0].earlier_revision,
+        later_revision=pages[0].later_revision,
+    )
+
+
+def _span_from(span: pb.AccessSpan) -> AccessSpan:
+    return AccessSpan(
+        user=span.user,
+        physician=span.physician,
+        action=span.action,
+        begun=_moment(getattr(span, "from")) if span.HasField("from") else None,
+        begun_revision=span.from_revision or None,
+        ended=_moment(span.until) if span.HasField("until") else None,
+        ended_revision=span.until_revision or None,
     )
 
 

@@ -7,6 +7,7 @@ from typing import Any, Generic, TypeVar
 from policy_client import answers
 from policy_client._pb import decision_pb2 as pb
 from policy_client.answers import Decision, Explanation, Permissions, Places, Question, Users, Via
+from policy_client.revisions import history_of
 
 MOST_QUESTIONS = 1_000
 LIST_ATTEMPTS = 5
@@ -83,7 +84,11 @@ def list_actions(user: str, physician: str, channel: Via, min_revision: int) -> 
     return Call(
         "/policy.v1.DecisionService/ListActions",
         pb.ListActionsRequest(
-            user=user, physician=physician, channel=answers.channel_number(channel), min_revision=min_revision
+            user=user,
+            physician=physician,
+            channel=answers.channel_number(channel),
+            min_revision=min_revision,
+            history=history_of(min_revision),
         ),
         pb.ListActionsResponse,
         answers.permissions_from,
@@ -93,7 +98,11 @@ def list_actions(user: str, physician: str, channel: Via, min_revision: int) -> 
 def list_users(action: str, physician: str, channel: Via, min_revision: int) -> Listing[Users]:
     """DecisionService.ListUsers."""
     request = pb.ListUsersRequest(
-        action=action, physician=physician, channel=answers.channel_number(channel), min_revision=min_revision
+        action=action,
+        physician=physician,
+        channel=answers.channel_number(channel),
+        min_revision=min_revision,
+        history=history_of(min_revision),
     )
     first = Call("/policy.v1.DecisionService/ListUsers", request, pb.ListUsersResponse, as_it_is)
     return Listing(first, answers.users_from)
@@ -102,7 +111,11 @@ def list_users(action: str, physician: str, channel: Via, min_revision: int) -> 
 def list_physicians(user: str, action: str | None, channel: Via, min_revision: int) -> Listing[Places]:
     """DecisionService.ListPhysicians."""
     request = pb.ListPhysiciansRequest(
-        user=user, action=action or "", channel=answers.channel_number(channel), min_revision=min_revision
+        user=user,
+        action=action or "",
+        channel=answers.channel_number(channel),
+        min_revision=min_revision,
+        history=history_of(min_revision),
     )
     first = Call("/policy.v1.DecisionService/ListPhysicians", request, pb.ListPhysiciansResponse, as_it_is)
     return Listing(first, answers.places_from)

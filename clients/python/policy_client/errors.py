@@ -50,6 +50,13 @@ class ServiceUnavailable(PolicyError):
     """The service could not be reached, or could not answer safely, after retries."""
 
 
+class ForeignHistory(PolicyError):
+    """A revision given is not of the database's history, which was restored from a backup or is another.
+
+    Drop the revision, and read again without: what it stood for may be gone.
+    """
+
+
 class DeadlineExceeded(PolicyError):
     """No answer came in time."""
 
@@ -127,6 +134,7 @@ _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
 _BY_REASON: dict[str, type[PolicyError]] = {
     "PLAN_MOVED": PlanMoved,
     "SUPERSEDED": Superseded,
+    "FOREIGN_HISTORY": ForeignHistory,
     "USER_EXISTS": UserExists,
     "ACTOR_NOT_ALLOWED": ActorNotAllowed,
     "SELF_EDIT": ActorNotAllowed,

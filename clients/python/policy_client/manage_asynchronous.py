@@ -22,6 +22,7 @@ from policy_client.members import (
     RoleDefinition,
     Roles,
 )
+from policy_client.revisions import Revision
 
 
 class AsyncManageUsersClient(AsyncioClient):
@@ -45,7 +46,7 @@ class AsyncManageUsersClient(AsyncioClient):
         display_name: str = "",
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Open an account with its owner. Raises AlreadyExists."""
         call = calls.register_physician(
             actor, physician, owner, display_name=display_name, idempotency_key=idempotency_key
@@ -115,7 +116,7 @@ class AsyncManageUsersClient(AsyncioClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Withdraw an open invitation."""
         return await self._run(
             calls.cancel_invitation(actor, physician, invitation_id, idempotency_key=idempotency_key), timeout
@@ -181,7 +182,7 @@ class AsyncManageUsersClient(AsyncioClient):
         actions: Iterable[str] = (),
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Replace what a member holds, by roles or a free choice of actions: what is not named is taken."""
         call = calls.update_permissions(
             actor, physician, username, roles=roles, actions=actions, idempotency_key=idempotency_key
@@ -196,7 +197,7 @@ class AsyncManageUsersClient(AsyncioClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Take everything from a member, and withdraw their open invitations to this account."""
         return await self._run(
             calls.revoke_access(actor, physician, username, idempotency_key=idempotency_key), timeout
@@ -211,7 +212,7 @@ class AsyncManageUsersClient(AsyncioClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Make a custom role of this account. Raises AlreadyExists."""
         return await self._run(
             calls.create_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
@@ -226,7 +227,7 @@ class AsyncManageUsersClient(AsyncioClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Replace a custom role's whole definition, for everyone who holds it."""
         return await self._run(
             calls.update_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
@@ -241,7 +242,7 @@ class AsyncManageUsersClient(AsyncioClient):
         replacement: str | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Delete a custom role. Its holders get ``replacement``; without one, refused while anyone has it."""
         call = calls.delete_role(actor, physician, role, replacement=replacement, idempotency_key=idempotency_key)
         return await self._run(call, timeout)

@@ -20,6 +20,7 @@ from policy_client.members import (
     RoleDefinition,
     Roles,
 )
+from policy_client.revisions import Revision
 
 
 class ManageUsersClient(BlockingClient):
@@ -43,7 +44,7 @@ class ManageUsersClient(BlockingClient):
         display_name: str = "",
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Open an account with its owner. Raises AlreadyExists."""
         call = calls.register_physician(
             actor, physician, owner, display_name=display_name, idempotency_key=idempotency_key
@@ -113,7 +114,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Withdraw an open invitation."""
         return self._run(
             calls.cancel_invitation(actor, physician, invitation_id, idempotency_key=idempotency_key), timeout
@@ -179,7 +180,7 @@ class ManageUsersClient(BlockingClient):
         actions: Iterable[str] = (),
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Replace what a member holds, by roles or a free choice of actions: what is not named is taken."""
         call = calls.update_permissions(
             actor, physician, username, roles=roles, actions=actions, idempotency_key=idempotency_key
@@ -194,7 +195,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Take everything from a member, and withdraw their open invitations to this account."""
         return self._run(calls.revoke_access(actor, physician, username, idempotency_key=idempotency_key), timeout)
 
@@ -207,7 +208,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Make a custom role of this account. Raises AlreadyExists."""
         return self._run(
             calls.create_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
@@ -222,7 +223,7 @@ class ManageUsersClient(BlockingClient):
         *,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Replace a custom role's whole definition, for everyone who holds it."""
         return self._run(
             calls.update_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
@@ -237,7 +238,7 @@ class ManageUsersClient(BlockingClient):
         replacement: str | None = None,
         idempotency_key: str | None = None,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Delete a custom role. Its holders get ``replacement``; without one, refused while anyone has it."""
         call = calls.delete_role(actor, physician, role, replacement=replacement, idempotency_key=idempotency_key)
         return self._run(call, timeout)

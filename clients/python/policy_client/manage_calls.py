@@ -5,7 +5,6 @@ of one call carries the same: a retry cannot write twice.
 """
 
 from collections.abc import Iterable
-from typing import Any
 from uuid import uuid4
 
 from policy_client import members
@@ -25,6 +24,7 @@ from policy_client.members import (
     RoleDefinition,
     Roles,
 )
+from policy_client.revisions import Revision, revision_of
 
 
 def _path(method: str) -> str:
@@ -33,10 +33,6 @@ def _path(method: str) -> str:
 
 def _key(given: str | None) -> str:
     return uuid4().hex if given is None else given
-
-
-def _revision(response: Any) -> int:
-    return int(response.revision)
 
 
 def _permissions(roles: Iterable[str], actions: Iterable[str]) -> mu.Permissions:
@@ -48,7 +44,7 @@ def _permissions(roles: Iterable[str], actions: Iterable[str]) -> mu.Permissions
 
 def register_physician(
     actor: str, physician: str, owner: str, *, display_name: str, idempotency_key: str | None
-) -> Call[int]:
+) -> Call[Revision]:
     """ManageUsersService.RegisterPhysician."""
     request = mu.RegisterPhysicianRequest(
         actor=actor,
@@ -57,7 +53,7 @@ def register_physician(
         display_name=display_name,
         idempotency_key=_key(idempotency_key),
     )
-    return Call(_path("RegisterPhysician"), request, mu.RegisterPhysicianResponse, _revision)
+    return Call(_path("RegisterPhysician"), request, mu.RegisterPhysicianResponse, revision_of)
 
 
 def invite_user(
@@ -109,12 +105,12 @@ def resend_invitation(
     return Call(_path("ResendInvitation"), request, mu.ResendInvitationResponse, members.invited_from)
 
 
-def cancel_invitation(actor: str, physician: str, invitation_id: str, *, idempotency_key: str | None) -> Call[int]:
+def cancel_invitation(actor: str, physician: str, invitation_id: str, *, idempotency_key: str | None) -> Call[Revision]:
     """ManageUsersService.CancelInvitation."""
     request = mu.CancelInvitationRequest(
         actor=actor, physician=physician, invitation_id=invitation_id, idempotency_key=_key(idempotency_key)
     )
-    return Call(_path("CancelInvitation"), request, mu.CancelInvitationResponse, _revision)
+    return Call(_path("CancelInvitation"), request, mu.CancelInvitationResponse, revision_of)
 
 
 def accept_invitation(token: str, *, idempotency_key: str | None) -> Call[Accepted]:
@@ -144,7 +140,7 @@ def complete_setup(token: str, *, idempotency_key: str | None) -> Call[Answered]
 def leave_account(actor: str, physician: str, *, idempotency_key: str | None) -> Call[int]:
     """ManageUsersService.LeaveAccount."""
     request = mu.LeaveAccountRequest(actor=actor, physician=physician, idempotency_key=_key(idempotency_key))
-    return Call(_path("LeaveAccount"), request, mu.LeaveAccountResponse, _revision)
+    return Call(_path("LeaveAccount"), request, mu.LeaveAccountResponse, revision_of)
 
 
 def change_address(actor: str, email: str, *, idempotency_key: str | None) -> Call[AddressAsked]:
@@ -179,7 +175,7 @@ def update_permissions(
     roles: Iterable[str],
     actions: Iterable[str],
     idempotency_key: str | None,
-) -> Call[int]:
+) -> Call[Revision]:
     """ManageUsersService.UpdatePermissions."""
     request = mu.UpdatePermissionsRequest(
         actor=actor,
@@ -188,20 +184,20 @@ def update_permissions(
         permissions=_permissions(roles, actions),
         idempotency_key=_key(idempotency_key),
     )
-    return Call(_path("UpdatePermissions"), request, mu.UpdatePermissionsResponse, _revision)
+    return Call(_path("UpdatePermissions"), request, mu.UpdatePermissionsResponse, revision_of)
 
 
-def revoke_access(actor: str, physician: str, username: str, *, idempotency_key: str | None) -> Call[int]:
+def revoke_access(actor: str, physician: str, username: str, *, idempotency_key: str | None) -> Call[Revision]:
     """ManageUsersService.RevokeAccess."""
     request = mu.RevokeAccessRequest(
         actor=actor, physician=physician, username=username, idempotency_key=_key(idempotency_key)
     )
-    return Call(_path("RevokeAccess"), request, mu.RevokeAccessResponse, _revision)
+    return Call(_path("RevokeAccess"), request, mu.RevokeAccessResponse, revision_of)
 
 
 def create_role(
     actor: str, physician: str, role: str, definition: RoleDefinition, *, idempotency_key: str | None
-) -> Call[int]:
+) -> Call[Revision]:
     """ManageUsersService.CreateRole."""
     request = mu.CreateRoleRequest(
         actor=actor,
@@ -210,12 +206,12 @@ def create_role(
         definition=members.definition_message(definition),
         idempotency_key=_key(idempotency_key),
     )
-    return Call(_path("CreateRole"), request, mu.CreateRoleResponse, _revision)
+    return Call(_path("CreateRole"), request, mu.CreateRoleResponse, revision_of)
 
 
 def update_role(
     actor: str, physician: str, role: str, definition: RoleDefinition, *, idempotency_key: str | None
-) -> Call[int]:
+) -> Call[Revision]:
     """ManageUsersService.UpdateRole."""
     request = mu.UpdateRoleRequest(
         actor=actor,
@@ -224,12 +220,12 @@ def update_role(
         definition=members.definition_message(definition),
         idempotency_key=_key(idempotency_key),
     )
-    return Call(_path("UpdateRole"), request, mu.UpdateRoleResponse, _revision)
+    return Call(_path("UpdateRole"), request, mu.UpdateRoleResponse, revision_of)
 
 
 def delete_role(
     actor: str, physician: str, role: str, *, replacement: str | None, idempotency_key: str | None
-) -> Call[int]:
+) -> Call[Revision]:
     """ManageUsersService.DeleteRole."""
     request = mu.DeleteRoleRequest(
         actor=actor,
@@ -238,7 +234,7 @@ def delete_role(
         replacement=replacement or "",
         idempotency_key=_key(idempotency_key),
     )
-    return Call(_path("DeleteRole"), request, mu.DeleteRoleResponse, _revision)
+    return Call(_path("DeleteRole"), request, mu.DeleteRoleResponse, revision_of)
 
 
 def list_roles(actor: str, physician: str) -> Call[Roles]:

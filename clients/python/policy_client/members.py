@@ -7,6 +7,7 @@ from enum import Enum
 from google.protobuf.timestamp_pb2 import Timestamp
 
 from policy_client._pb import manage_users_pb2 as mu
+from policy_client.revisions import Revision, revision_of
 
 
 class InvitationState(Enum):
@@ -80,7 +81,7 @@ class Invitation:
 class Invited:
     """An e-mail is on its way. ``suggested_email`` is the address that may have been meant instead."""
 
-    revision: int
+    revision: Revision
     invitation: Invitation
     suggested_email: str | None
 
@@ -92,7 +93,7 @@ class Accepted:
     After a set-up, call ``complete_setup`` with the same token.
     """
 
-    revision: int
+    revision: Revision
     username: str
     physician: str
     must_set_up_credentials: bool
@@ -118,7 +119,7 @@ class LookedUp:
 class Answered:
     """Who declined an invitation or finished their set-up, and for which account."""
 
-    revision: int
+    revision: Revision
     username: str
     physician: str
 
@@ -127,7 +128,7 @@ class Answered:
 class AddressAsked:
     """A link is on its way to the new address. ``suggested_email`` is one that may have been meant instead."""
 
-    revision: int
+    revision: Revision
     expires_at: datetime
     suggested_email: str | None
 
@@ -136,29 +137,30 @@ class AddressAsked:
 class AddressChanged:
     """Whose address is which from now on."""
 
-    revision: int
+    revision: Revision
     username: str
     email: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Member:
-    """A user who may act on the account."""
+    """A user who holds something on the account; ``may_act`` says whether that allows anything at all."""
 
     username: str
     email: str
     roles: tuple[str, ...]
     is_owner: bool
+    may_act: bool
     is_set_up: bool = True
     """False for one who accepted and has not finished setting up credentials."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Members:
-    """Everyone who may act on the account, at one revision."""
+    """Everyone who holds anything on the account, at one revision."""
 
     members: tuple[Member, ...]
-    revision: int
+    revision: Revision
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -176,7 +178,7 @@ class MemberPermissions:
 
     actions: tuple[MemberPermission, ...]
     roles: tuple[str, ...]
-    revision: int
+    revision: Revision
 
     @property
     def shown(self) -> tuple[str, ...]:
@@ -214,7 +216,7 @@ class Roles:
     """Every role of the account, at one revision."""
 
     roles: tuple[RoleInfo, ...]
-    revision: int
+    revision: Revision
 
 
 _INVITATION_STATES = {
@@ -265,7 +267,7 @@ def invitation_from(message: mu.Invitation) -> Invitation:
 def invited_from(response: mu.InviteUserResponse | mu.ResendInvitationResponse) -> Invited:
     """What inviting or sending again answered."""
     return Invited(
-        revision=response.revision,
+        revision=revision_of(response),
         invitation=invitation_from(response.invitation),
         suggested_email=response.suggested_email or None,
     )
@@ -274,7 +276,7 @@ def invited_from(response: mu.InviteUserResponse | mu.ResendInvitationResponse) 
 def accepted_from(response: mu.AcceptInvitationResponse) -> Accepted:
     """What accepting answered."""
     return Accepted(
-        revision=response.revision,
+        revision=revision_of(response),
         username=response.username,
         physician=response.physician,
         must_set_up_credentials=response.must_set_up_credentials,
@@ -298,13 +300,13 @@ def looked_up_from(response: mu.LookUpInvitationResponse) -> LookedUp:
 
 def answered_from(response: mu.DeclineInvitationResponse | mu.CompleteSetupResponse) -> Answered:
     """What declining or finishing answered."""
-    return Answered(revision=response.revision, username=response.username, physician=response.physician)
+    return Answered(revision=revision_of(response), username=response.username, physician=response.physician)
 
 
 def address_asked_from(response: mu.ChangeAddressResponse) -> AddressAsked:
     """What asking for another address answered."""
     return AddressAsked(
-        revision=response.revision,
+        revision=revision_of(response),
         expires_at=_time(response.expires_at),
         suggested_email=response.suggested_email or None,
     )
@@ -312,7 +314,7 @@ def address_asked_from(response: mu.ChangeAddressResponse) -> AddressAsked:
 
 def address_changed_from(response: mu.ConfirmAddressResponse) -> AddressChanged:
     """What confirming an address answered."""
-    return AddressChanged(revision=response.revision, username=response.username, email=response.email)
+    return AddressChanged(revision=revision_of(response), username=response.username, email=response.email)
 
 
 def members_from(response: mu.ListMembersResponse) -> Members:
@@ -325,10 +327,11 @@ def members_from(response: mu.ListMembersResponse) -> Members:
                 roles=tuple(found.roles),
                 is_owner=found.is_owner,
                 is_set_up=found.is_set_up,
+                may_act=found.may_act,
             )
             for found in response.members
         ),
-        revision=response.revision,
+        revision=revision_of(response),
     )
 
 
@@ -340,7 +343,7 @@ def member_permissions_from(response: mu.GetPermissionsResponse) -> MemberPermis
             for found in response.permissions
         ),
         roles=tuple(response.roles),
-        revision=response.revision,
+        revision=revision_of(response),
     )
 
 
@@ -369,7 +372,7 @@ def roles_from(response: mu.ListRolesResponse) -> Roles:
             )
             for found in response.roles
         ),
-        revision=response.revision,
+        revision=revision_of(response),
     )
 
 

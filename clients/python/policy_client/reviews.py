@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from policy_client.answers import Channel, Reason
+from policy_client.revisions import Revision
 
 PolicyRow = tuple[str, ...]
 """A row of policy, field by field: ``("g", "user:mia", "role:data_entry", "physician:dr-osei")``."""
@@ -81,6 +82,11 @@ class ReviewedAccess:
     roles: tuple[HeldRole, ...]
     actions: tuple[ReviewedAction, ...]
 
+    @property
+    def has_access(self) -> bool:
+        """May they do anything there? Roles that allow nothing are held without giving access."""
+        return any(action.shown for action in self.actions)
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ReviewedRole:
@@ -122,7 +128,7 @@ class AccessReview:
     physician: str
     user: str
     display_name: str
-    revision: int
+    revision: Revision
     at: datetime
     hash: str
     checkpoint: str
@@ -130,6 +136,37 @@ class AccessReview:
     custom_roles: tuple[ReviewedRole, ...]
     pending: tuple[ReviewedInvitation, ...]
     built_in_roles: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessSpan:
+    """From when to when somebody could do something, on the web.
+
+    ``begun`` and ``ended`` are the times of the changes that gave and took it,
+    None where it held when the period began, or ended.
+    """
+
+    user: str
+    physician: str
+    action: str
+    begun: datetime | None
+    begun_revision: int | None
+    ended: datetime | None
+    ended_revision: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AccessPeriod:
+    """Everyone who could do something at any time in a period, from its ``earlier_revision`` to its last."""
+
+    spans: tuple[AccessSpan, ...]
+    earlier_revision: int
+    later_revision: int
+
+    @property
+    def users(self) -> tuple[str, ...]:
+        """Who could at all, in byte order."""
+        return tuple(sorted({span.user for span in self.spans}))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,6 +11,7 @@ from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.errors import ProtocolError
 from policy_client.reviews import Progress
+from policy_client.revisions import Revision, revision_of
 
 SEED_TIMEOUT: Final = 300.0
 """Seconds. Applying looks at every account again, and lint at every line of a hostile text."""
@@ -56,7 +57,7 @@ class SeedPlan:
     says what would be refused unless it is meant.
     """
 
-    revision: int
+    revision: Revision
     digest: str
     added: tuple[str, ...]
     removed: tuple[str, ...]
@@ -124,26 +125,31 @@ class SeedClient(BlockingClient):
         reason: str,
         allow_mass_removal: bool = False,
         allow_emptied_role: bool = False,
+        allow_widened_callers: bool = False,
         at_any_revision: bool = False,
         timeout: float | None = None,
-    ) -> int:
+    ) -> Revision:
         """Do exactly what the plan says; the revision that shows it.
 
         With ``at_any_revision`` also where something else was changed since, if
         rows and everyone affected are the same. Raises PlanMoved where the plan no
-        longer holds, Refused where it removes too much and that was not allowed.
+        longer holds, Refused where it removes too much, or lets calling services
+        call more, and that was not allowed, CallerNotAllowed where it changes what
+        they may call and this caller may not change that.
         """
         request = pb.ApplySeedRequest(
             actor=actor,
             reason=reason,
             revision=plan.revision,
+            history=plan.revision.history,
             digest=plan.digest,
             allow_mass_removal=allow_mass_removal,
             allow_emptied_role=allow_emptied_role,
+            allow_widened_callers=allow_widened_callers,
             at_any_revision=at_any_revision,
             **target.fields(),
         )
-        call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, lambda answer: int(answer.revision))
+        call = Call(_path("ApplySeed"), request, pb.ApplySeedResponse, revision_of)
         return self._run(call, max(SEED_TIMEOUT, self._reach.timeout) if timeout is None else timeout)
 
     def seed(self, *, timeout: float | None = None) -> str:
@@ -205,7 +211,7 @@ def _membership(found: pb.Membership) -> Membership:
 
 def _plan(made: pb.Plan, members: dict[int, list[Membership]] | None) -> SeedPlan:
     return SeedPlan(
-        revision=made.revision,
+        revision=revision_of(made),
         digest=made.digest,
         added=tuple(made.added),
         removed=tuple(made.removed),

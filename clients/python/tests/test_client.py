@@ -63,6 +63,7 @@ METHOD_OF = {
     "ListChanges": "changes",
     "ListDecisions": "decisions",
     "ReviewAccess": "review_account",
+    "ReviewPeriod": "period",
     "DiffAccess": "diff",
     "VerifyLog": "verify",
 }

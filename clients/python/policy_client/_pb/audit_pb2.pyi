@@ -22,12 +22,14 @@ OUTCOME_FILTER_ALLOWED: OutcomeFilter
 OUTCOME_FILTER_DENIED: OutcomeFilter
 
 class Point(_message.Message):
-    __slots__ = ("revision", "at")
+    __slots__ = ("revision", "at", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     at: _timestamp_pb2.Timestamp
-    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ListChangesRequest(_message.Message):
     __slots__ = ("physician", "user", "actor", "kind", "since", "until", "page_size", "page_token")
@@ -182,11 +184,12 @@ class ReviewAccessRequest(_message.Message):
     def __init__(self, physician: _Optional[str] = ..., user: _Optional[str] = ..., as_of: _Optional[_Union[Point, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ReviewAccessResponse(_message.Message):
-    __slots__ = ("revision", "at", "hash", "checkpoint", "display_name", "access", "custom_roles", "pending", "next_page_token", "built_in_roles")
+    __slots__ = ("revision", "at", "hash", "checkpoint", "history", "display_name", "access", "custom_roles", "pending", "next_page_token", "built_in_roles")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
     CHECKPOINT_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     DISPLAY_NAME_FIELD_NUMBER: _ClassVar[int]
     ACCESS_FIELD_NUMBER: _ClassVar[int]
     CUSTOM_ROLES_FIELD_NUMBER: _ClassVar[int]
@@ -197,13 +200,14 @@ class ReviewAccessResponse(_message.Message):
     at: _timestamp_pb2.Timestamp
     hash: str
     checkpoint: str
+    history: str
     display_name: str
     access: _containers.RepeatedCompositeFieldContainer[ReviewedAccess]
     custom_roles: _containers.RepeatedCompositeFieldContainer[ReviewedRole]
     pending: _containers.RepeatedCompositeFieldContainer[ReviewedInvitation]
     next_page_token: str
     built_in_roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., display_name: _Optional[str] = ..., access: _Optional[_Iterable[_Union[ReviewedAccess, _Mapping]]] = ..., custom_roles: _Optional[_Iterable[_Union[ReviewedRole, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[ReviewedInvitation, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., built_in_roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., history: _Optional[str] = ..., display_name: _Optional[str] = ..., access: _Optional[_Iterable[_Union[ReviewedAccess, _Mapping]]] = ..., custom_roles: _Optional[_Iterable[_Union[ReviewedRole, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[ReviewedInvitation, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., built_in_roles: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ReviewedAccess(_message.Message):
     __slots__ = ("user", "physician", "roles", "actions")
@@ -282,6 +286,53 @@ class ReviewedInvitation(_message.Message):
     expires_at: _timestamp_pb2.Timestamp
     physician: str
     def __init__(self, id: _Optional[str] = ..., username: _Optional[str] = ..., email: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[str]] = ..., invited_by: _Optional[str] = ..., invited_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., expires_at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., physician: _Optional[str] = ...) -> None: ...
+
+class ReviewPeriodRequest(_message.Message):
+    __slots__ = ("physician", "user", "action", "since", "until", "page_size", "page_token")
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    USER_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    SINCE_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
+    PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    physician: str
+    user: str
+    action: str
+    since: _timestamp_pb2.Timestamp
+    until: _timestamp_pb2.Timestamp
+    page_size: int
+    page_token: str
+    def __init__(self, physician: _Optional[str] = ..., user: _Optional[str] = ..., action: _Optional[str] = ..., since: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+
+class ReviewPeriodResponse(_message.Message):
+    __slots__ = ("earlier_revision", "later_revision", "spans", "next_page_token")
+    EARLIER_REVISION_FIELD_NUMBER: _ClassVar[int]
+    LATER_REVISION_FIELD_NUMBER: _ClassVar[int]
+    SPANS_FIELD_NUMBER: _ClassVar[int]
+    NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    earlier_revision: int
+    later_revision: int
+    spans: _containers.RepeatedCompositeFieldContainer[AccessSpan]
+    next_page_token: str
+    def __init__(self, earlier_revision: _Optional[int] = ..., later_revision: _Optional[int] = ..., spans: _Optional[_Iterable[_Union[AccessSpan, _Mapping]]] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+
+class AccessSpan(_message.Message):
+    __slots__ = ("user", "physician", "action", "from_revision", "until", "until_revision")
+    USER_FIELD_NUMBER: _ClassVar[int]
+    PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    FROM_FIELD_NUMBER: _ClassVar[int]
+    FROM_REVISION_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_FIELD_NUMBER: _ClassVar[int]
+    UNTIL_REVISION_FIELD_NUMBER: _ClassVar[int]
+    user: str
+    physician: str
+    action: str
+    from_revision: int
+    until: _timestamp_pb2.Timestamp
+    until_revision: int
+    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., action: _Optional[str] = ..., from_revision: _Optional[int] = ..., until: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., until_revision: _Optional[int] = ..., **kwargs) -> None: ...
 
 class DiffAccessRequest(_message.Message):
     __slots__ = ("earlier", "later", "physician", "page_size", "page_token")

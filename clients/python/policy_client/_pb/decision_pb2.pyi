@@ -36,7 +36,7 @@ REASON_UNKNOWN_ACTION: Reason
 REASON_UNKNOWN_PHYSICIAN: Reason
 
 class CheckRequest(_message.Message):
-    __slots__ = ("user", "physician", "action", "channel", "min_revision", "resource", "correlation_id")
+    __slots__ = ("user", "physician", "action", "channel", "min_revision", "resource", "correlation_id", "history")
     USER_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -44,6 +44,7 @@ class CheckRequest(_message.Message):
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     RESOURCE_FIELD_NUMBER: _ClassVar[int]
     CORRELATION_ID_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     user: str
     physician: str
     action: str
@@ -51,21 +52,24 @@ class CheckRequest(_message.Message):
     min_revision: int
     resource: str
     correlation_id: str
-    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., resource: _Optional[str] = ..., correlation_id: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., resource: _Optional[str] = ..., correlation_id: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class CheckResponse(_message.Message):
-    __slots__ = ("allowed", "reason", "revision", "decision_id", "role")
+    __slots__ = ("allowed", "reason", "revision", "decision_id", "role", "history")
     ALLOWED_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     DECISION_ID_FIELD_NUMBER: _ClassVar[int]
     ROLE_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     allowed: bool
     reason: Reason
     revision: int
     decision_id: str
     role: str
-    def __init__(self, allowed: _Optional[bool] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[int] = ..., decision_id: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, allowed: _Optional[bool] = ..., reason: _Optional[_Union[Reason, str]] = ..., revision: _Optional[int] = ..., decision_id: _Optional[str] = ..., role: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class BatchCheckRequest(_message.Message):
     __slots__ = ("checks",)
@@ -74,12 +78,14 @@ class BatchCheckRequest(_message.Message):
     def __init__(self, checks: _Optional[_Iterable[_Union[CheckRequest, _Mapping]]] = ...) -> None: ...
 
 class BatchCheckResponse(_message.Message):
-    __slots__ = ("answers", "revision")
+    __slots__ = ("answers", "revision", "history")
     ANSWERS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     answers: _containers.RepeatedCompositeFieldContainer[CheckResponse]
     revision: int
-    def __init__(self, answers: _Optional[_Iterable[_Union[CheckResponse, _Mapping]]] = ..., revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, answers: _Optional[_Iterable[_Union[CheckResponse, _Mapping]]] = ..., revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ExplainRequest(_message.Message):
     __slots__ = ("check",)
@@ -132,16 +138,18 @@ class ExplainResponse(_message.Message):
     def __init__(self, decision: _Optional[_Union[CheckResponse, _Mapping]] = ..., sentence: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., path: _Optional[_Iterable[_Union[Grant, _Mapping]]] = ..., rule: _Optional[_Union[Rule, _Mapping]] = ..., missing: _Optional[_Union[Missing, _Mapping]] = ...) -> None: ...
 
 class ListActionsRequest(_message.Message):
-    __slots__ = ("user", "physician", "channel", "min_revision")
+    __slots__ = ("user", "physician", "channel", "min_revision", "history")
     USER_FIELD_NUMBER: _ClassVar[int]
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     user: str
     physician: str
     channel: Channel
     min_revision: int
-    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ...) -> None: ...
+    history: str
+    def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ActionAccess(_message.Message):
     __slots__ = ("action", "shown", "reason", "role")
@@ -156,30 +164,36 @@ class ActionAccess(_message.Message):
     def __init__(self, action: _Optional[str] = ..., shown: _Optional[bool] = ..., reason: _Optional[_Union[Reason, str]] = ..., role: _Optional[str] = ...) -> None: ...
 
 class ListActionsResponse(_message.Message):
-    __slots__ = ("actions", "revision", "roles")
+    __slots__ = ("actions", "revision", "roles", "history", "unknown_user")
     ACTIONS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_USER_FIELD_NUMBER: _ClassVar[int]
     actions: _containers.RepeatedCompositeFieldContainer[ActionAccess]
     revision: int
     roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, actions: _Optional[_Iterable[_Union[ActionAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    history: str
+    unknown_user: bool
+    def __init__(self, actions: _Optional[_Iterable[_Union[ActionAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., roles: _Optional[_Iterable[str]] = ..., history: _Optional[str] = ..., unknown_user: _Optional[bool] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
-    __slots__ = ("physician", "action", "channel", "min_revision", "page_size", "page_token")
+    __slots__ = ("physician", "action", "channel", "min_revision", "page_size", "page_token", "history")
     PHYSICIAN_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     physician: str
     action: str
     channel: Channel
     min_revision: int
     page_size: int
     page_token: str
-    def __init__(self, physician: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, physician: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class UserAccess(_message.Message):
     __slots__ = ("user", "role")
@@ -190,30 +204,34 @@ class UserAccess(_message.Message):
     def __init__(self, user: _Optional[str] = ..., role: _Optional[str] = ...) -> None: ...
 
 class ListUsersResponse(_message.Message):
-    __slots__ = ("users", "revision", "next_page_token")
+    __slots__ = ("users", "revision", "next_page_token", "history")
     USERS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     users: _containers.RepeatedCompositeFieldContainer[UserAccess]
     revision: int
     next_page_token: str
-    def __init__(self, users: _Optional[_Iterable[_Union[UserAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, users: _Optional[_Iterable[_Union[UserAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., next_page_token: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ListPhysiciansRequest(_message.Message):
-    __slots__ = ("user", "action", "channel", "min_revision", "page_size", "page_token")
+    __slots__ = ("user", "action", "channel", "min_revision", "page_size", "page_token", "history")
     USER_FIELD_NUMBER: _ClassVar[int]
     ACTION_FIELD_NUMBER: _ClassVar[int]
     CHANNEL_FIELD_NUMBER: _ClassVar[int]
     MIN_REVISION_FIELD_NUMBER: _ClassVar[int]
     PAGE_SIZE_FIELD_NUMBER: _ClassVar[int]
     PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     user: str
     action: str
     channel: Channel
     min_revision: int
     page_size: int
     page_token: str
-    def __init__(self, user: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
+    history: str
+    def __init__(self, user: _Optional[str] = ..., action: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ..., history: _Optional[str] = ...) -> None: ...
 
 class PhysicianAccess(_message.Message):
     __slots__ = ("physician", "roles", "actions")
@@ -226,11 +244,15 @@ class PhysicianAccess(_message.Message):
     def __init__(self, physician: _Optional[str] = ..., roles: _Optional[_Iterable[str]] = ..., actions: _Optional[_Iterable[str]] = ...) -> None: ...
 
 class ListPhysiciansResponse(_message.Message):
-    __slots__ = ("physicians", "revision", "next_page_token")
+    __slots__ = ("physicians", "revision", "next_page_token", "history", "unknown_user")
     PHYSICIANS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
+    UNKNOWN_USER_FIELD_NUMBER: _ClassVar[int]
     physicians: _containers.RepeatedCompositeFieldContainer[PhysicianAccess]
     revision: int
     next_page_token: str
-    def __init__(self, physicians: _Optional[_Iterable[_Union[PhysicianAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., next_page_token: _Optional[str] = ...) -> None: ...
+    history: str
+    unknown_user: bool
+    def __init__(self, physicians: _Optional[_Iterable[_Union[PhysicianAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., next_page_token: _Optional[str] = ..., history: _Optional[str] = ..., unknown_user: _Optional[bool] = ...) -> None: ...

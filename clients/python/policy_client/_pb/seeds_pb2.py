@@ -24,17 +24,17 @@ _sym_db = _symbol_database.Default()
 
 
 
-DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15policy/v1/seeds.proto\x12\tpolicy.v1\"\x1e\n\x0fLintSeedRequest\x12\x0b\n\x03\x63sv\x18\x01 \x01(\t\"8\n\x10LintSeedResponse\x12$\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x12.policy.v1.Finding\"\x86\x01\n\x07\x46inding\x12\x1f\n\x05level\x18\x01 \x01(\x0e\x32\x10.policy.v1.Level\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\x05\x12\x12\n\nend_column\x18\x05 \x01(\x05\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x0c\n\x04hint\x18\x07 \x01(\t\"h\n\x0fPlanSeedRequest\x12\r\n\x03\x63sv\x18\x01 \x01(\tH\x00\x12\x15\n\x0bto_revision\x18\x02 \x01(\x03H\x00\x12\x13\n\x0bmost_listed\x18\x03 \x01(\x05\x12\x10\n\x08list_all\x18\x04 \x01(\x08\x42\x08\n\x06target\"\x8d\x01\n\x10PlanSeedResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.policy.v1.ProgressH\x00\x12\x1f\n\x04plan\x18\x02 \x01(\x0b\x32\x0f.policy.v1.PlanH\x00\x12\'\n\x08\x61\x66\x66\x65\x63ted\x18\x03 \x01(\x0b\x32\x13.policy.v1.AffectedH\x00\x42\x06\n\x04part\"\'\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\"\xa4\x01\n\x04Plan\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x03 \x03(\t\x12\x0f\n\x07removed\x18\x04 \x03(\t\x12&\n\x06groups\x18\x05 \x03(\x0b\x32\x16.policy.v1.ImpactGroup\x12\r\n\x05users\x18\x06 \x01(\x03\x12\x12\n\nphysicians\x18\x07 \x01(\x03\x12\x0f\n\x07guarded\x18\x08 \x03(\t\"n\n\x0bImpactGroup\x12\r\n\x05roles\x18\x01 \x03(\t\x12\x0e\n\x06gained\x18\x02 \x03(\t\x12\x0c\n\x04lost\x18\x03 \x03(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\x12#\n\x04some\x18\x05 \x03(\x0b\x32\x15.policy.v1.Membership\"-\n\nMembership\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\"A\n\x08\x41\x66\x66\x65\x63ted\x12\r\n\x05group\x18\x01 \x01(\x05\x12&\n\x07members\x18\x02 \x03(\x0b\x32\x15.policy.v1.Membership\"\xd4\x01\n\x10\x41pplySeedRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x03\x63sv\x18\x03 \x01(\tH\x00\x12\x15\n\x0bto_revision\x18\x04 \x01(\x03H\x00\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x1a\n\x12\x61llow_mass_removal\x18\x07 \x01(\x08\x12\x1a\n\x12\x61llow_emptied_role\x18\x08 \x01(\x08\x12\x17\n\x0f\x61t_any_revision\x18\t \x01(\x08\x42\x08\n\x06target\"6\n\x11\x41pplySeedResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\":\n\x13\x45xportPolicyRequest\x12#\n\x04\x66orm\x18\x01 \x01(\x0e\x32\x15.policy.v1.PolicyForm\"]\n\x14\x45xportPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04text\x18\x02 \x01(\t\x12%\n\x08progress\x18\x03 \x01(\x0b\x32\x13.policy.v1.Progress*B\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLEVEL_ERROR\x10\x01\x12\x11\n\rLEVEL_WARNING\x10\x02*[\n\nPolicyForm\x12\x1b\n\x17POLICY_FORM_UNSPECIFIED\x10\x00\x12\x14\n\x10POLICY_FORM_SEED\x10\x01\x12\x1a\n\x16POLICY_FORM_EVERYTHING\x10\x02\x32\xb4\x02\n\x0bSeedService\x12\x43\n\x08LintSeed\x12\x1a.policy.v1.LintSeedRequest\x1a\x1b.policy.v1.LintSeedResponse\x12\x45\n\x08PlanSeed\x12\x1a.policy.v1.PlanSeedRequest\x1a\x1b.policy.v1.PlanSeedResponse0\x01\x12\x46\n\tApplySeed\x12\x1b.policy.v1.ApplySeedRequest\x1a\x1c.policy.v1.ApplySeedResponse\x12Q\n\x0c\x45xportPolicy\x12\x1e.policy.v1.ExportPolicyRequest\x1a\x1f.policy.v1.ExportPolicyResponse0\x01\x62\x06proto3')
+DESCRIPTOR = _descriptor_pool.Default().AddSerializedFile(b'\n\x15policy/v1/seeds.proto\x12\tpolicy.v1\"\x1e\n\x0fLintSeedRequest\x12\x0b\n\x03\x63sv\x18\x01 \x01(\t\"8\n\x10LintSeedResponse\x12$\n\x08\x66indings\x18\x01 \x03(\x0b\x32\x12.policy.v1.Finding\"\x86\x01\n\x07\x46inding\x12\x1f\n\x05level\x18\x01 \x01(\x0e\x32\x10.policy.v1.Level\x12\x0c\n\x04\x63ode\x18\x02 \x01(\t\x12\x0c\n\x04line\x18\x03 \x01(\x05\x12\x0e\n\x06\x63olumn\x18\x04 \x01(\x05\x12\x12\n\nend_column\x18\x05 \x01(\x05\x12\x0c\n\x04text\x18\x06 \x01(\t\x12\x0c\n\x04hint\x18\x07 \x01(\t\"h\n\x0fPlanSeedRequest\x12\r\n\x03\x63sv\x18\x01 \x01(\tH\x00\x12\x15\n\x0bto_revision\x18\x02 \x01(\x03H\x00\x12\x13\n\x0bmost_listed\x18\x03 \x01(\x05\x12\x10\n\x08list_all\x18\x04 \x01(\x08\x42\x08\n\x06target\"\x8d\x01\n\x10PlanSeedResponse\x12\'\n\x08progress\x18\x01 \x01(\x0b\x32\x13.policy.v1.ProgressH\x00\x12\x1f\n\x04plan\x18\x02 \x01(\x0b\x32\x0f.policy.v1.PlanH\x00\x12\'\n\x08\x61\x66\x66\x65\x63ted\x18\x03 \x01(\x0b\x32\x13.policy.v1.AffectedH\x00\x42\x06\n\x04part\"\'\n\x08Progress\x12\x0c\n\x04\x64one\x18\x01 \x01(\x03\x12\r\n\x05total\x18\x02 \x01(\x03\"\xb5\x01\n\x04Plan\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x02 \x01(\t\x12\r\n\x05\x61\x64\x64\x65\x64\x18\x03 \x03(\t\x12\x0f\n\x07removed\x18\x04 \x03(\t\x12&\n\x06groups\x18\x05 \x03(\x0b\x32\x16.policy.v1.ImpactGroup\x12\r\n\x05users\x18\x06 \x01(\x03\x12\x12\n\nphysicians\x18\x07 \x01(\x03\x12\x0f\n\x07guarded\x18\x08 \x03(\t\x12\x0f\n\x07history\x18\x0f \x01(\t\"n\n\x0bImpactGroup\x12\r\n\x05roles\x18\x01 \x03(\t\x12\x0e\n\x06gained\x18\x02 \x03(\t\x12\x0c\n\x04lost\x18\x03 \x03(\t\x12\r\n\x05\x63ount\x18\x04 \x01(\x03\x12#\n\x04some\x18\x05 \x03(\x0b\x32\x15.policy.v1.Membership\"-\n\nMembership\x12\x0c\n\x04user\x18\x01 \x01(\t\x12\x11\n\tphysician\x18\x02 \x01(\t\"A\n\x08\x41\x66\x66\x65\x63ted\x12\r\n\x05group\x18\x01 \x01(\x05\x12&\n\x07members\x18\x02 \x03(\x0b\x32\x15.policy.v1.Membership\"\x84\x02\n\x10\x41pplySeedRequest\x12\r\n\x05\x61\x63tor\x18\x01 \x01(\t\x12\x0e\n\x06reason\x18\x02 \x01(\t\x12\r\n\x03\x63sv\x18\x03 \x01(\tH\x00\x12\x15\n\x0bto_revision\x18\x04 \x01(\x03H\x00\x12\x10\n\x08revision\x18\x05 \x01(\x03\x12\x0e\n\x06\x64igest\x18\x06 \x01(\t\x12\x1a\n\x12\x61llow_mass_removal\x18\x07 \x01(\x08\x12\x1a\n\x12\x61llow_emptied_role\x18\x08 \x01(\x08\x12\x17\n\x0f\x61t_any_revision\x18\t \x01(\x08\x12\x1d\n\x15\x61llow_widened_callers\x18\n \x01(\x08\x12\x0f\n\x07history\x18\x0f \x01(\tB\x08\n\x06target\"G\n\x11\x41pplySeedResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0f\n\x07\x63hanged\x18\x02 \x01(\x08\x12\x0f\n\x07history\x18\x0f \x01(\t\":\n\x13\x45xportPolicyRequest\x12#\n\x04\x66orm\x18\x01 \x01(\x0e\x32\x15.policy.v1.PolicyForm\"]\n\x14\x45xportPolicyResponse\x12\x10\n\x08revision\x18\x01 \x01(\x03\x12\x0c\n\x04text\x18\x02 \x01(\t\x12%\n\x08progress\x18\x03 \x01(\x0b\x32\x13.policy.v1.Progress*B\n\x05Level\x12\x15\n\x11LEVEL_UNSPECIFIED\x10\x00\x12\x0f\n\x0bLEVEL_ERROR\x10\x01\x12\x11\n\rLEVEL_WARNING\x10\x02*[\n\nPolicyForm\x12\x1b\n\x17POLICY_FORM_UNSPECIFIED\x10\x00\x12\x14\n\x10POLICY_FORM_SEED\x10\x01\x12\x1a\n\x16POLICY_FORM_EVERYTHING\x10\x02\x32\xb4\x02\n\x0bSeedService\x12\x43\n\x08LintSeed\x12\x1a.policy.v1.LintSeedRequest\x1a\x1b.policy.v1.LintSeedResponse\x12\x45\n\x08PlanSeed\x12\x1a.policy.v1.PlanSeedRequest\x1a\x1b.policy.v1.PlanSeedResponse0\x01\x12\x46\n\tApplySeed\x12\x1b.policy.v1.ApplySeedRequest\x1a\x1c.policy.v1.ApplySeedResponse\x12Q\n\x0c\x45xportPolicy\x12\x1e.policy.v1.ExportPolicyRequest\x1a\x1f.policy.v1.ExportPolicyResponse0\x01\x62\x06proto3')
 
 _globals = globals()
 _builder.BuildMessageAndEnumDescriptors(DESCRIPTOR, _globals)
 _builder.BuildTopDescriptorsAndMessages(DESCRIPTOR, 'policy.v1.seeds_pb2', _globals)
 if not _descriptor._USE_C_DESCRIPTORS:
   DESCRIPTOR._loaded_options = None
-  _globals['_LEVEL']._serialized_start=1373
-  _globals['_LEVEL']._serialized_end=1439
-  _globals['_POLICYFORM']._serialized_start=1441
-  _globals['_POLICYFORM']._serialized_end=1532
+  _globals['_LEVEL']._serialized_start=1455
+  _globals['_LEVEL']._serialized_end=1521
+  _globals['_POLICYFORM']._serialized_start=1523
+  _globals['_POLICYFORM']._serialized_end=1614
   _globals['_LINTSEEDREQUEST']._serialized_start=36
   _globals['_LINTSEEDREQUEST']._serialized_end=66
   _globals['_LINTSEEDRESPONSE']._serialized_start=68
@@ -48,21 +48,21 @@ if not _descriptor._USE_C_DESCRIPTORS:
   _globals['_PROGRESS']._serialized_start=513
   _globals['_PROGRESS']._serialized_end=552
   _globals['_PLAN']._serialized_start=555
-  _globals['_PLAN']._serialized_end=719
-  _globals['_IMPACTGROUP']._serialized_start=721
-  _globals['_IMPACTGROUP']._serialized_end=831
-  _globals['_MEMBERSHIP']._serialized_start=833
-  _globals['_MEMBERSHIP']._serialized_end=878
-  _globals['_AFFECTED']._serialized_start=880
-  _globals['_AFFECTED']._serialized_end=945
-  _globals['_APPLYSEEDREQUEST']._serialized_start=948
-  _globals['_APPLYSEEDREQUEST']._serialized_end=1160
-  _globals['_APPLYSEEDRESPONSE']._serialized_start=1162
-  _globals['_APPLYSEEDRESPONSE']._serialized_end=1216
-  _globals['_EXPORTPOLICYREQUEST']._serialized_start=1218
-  _globals['_EXPORTPOLICYREQUEST']._serialized_end=1276
-  _globals['_EXPORTPOLICYRESPONSE']._serialized_start=1278
-  _globals['_EXPORTPOLICYRESPONSE']._serialized_end=1371
-  _globals['_SEEDSERVICE']._serialized_start=1535
-  _globals['_SEEDSERVICE']._serialized_end=1843
+  _globals['_PLAN']._serialized_end=736
+  _globals['_IMPACTGROUP']._serialized_start=738
+  _globals['_IMPACTGROUP']._serialized_end=848
+  _globals['_MEMBERSHIP']._serialized_start=850
+  _globals['_MEMBERSHIP']._serialized_end=895
+  _globals['_AFFECTED']._serialized_start=897
+  _globals['_AFFECTED']._serialized_end=962
+  _globals['_APPLYSEEDREQUEST']._serialized_start=965
+  _globals['_APPLYSEEDREQUEST']._serialized_end=1225
+  _globals['_APPLYSEEDRESPONSE']._serialized_start=1227
+  _globals['_APPLYSEEDRESPONSE']._serialized_end=1298
+  _globals['_EXPORTPOLICYREQUEST']._serialized_start=1300
+  _globals['_EXPORTPOLICYREQUEST']._serialized_end=1358
+  _globals['_EXPORTPOLICYRESPONSE']._serialized_start=1360
+  _globals['_EXPORTPOLICYRESPONSE']._serialized_end=1453
+  _globals['_SEEDSERVICE']._serialized_start=1617
+  _globals['_SEEDSERVICE']._serialized_end=1925
 # @@protoc_insertion_point(module_scope)

@@ -86,7 +86,7 @@ class Progress(_message.Message):
     def __init__(self, done: _Optional[int] = ..., total: _Optional[int] = ...) -> None: ...
 
 class Plan(_message.Message):
-    __slots__ = ("revision", "digest", "added", "removed", "groups", "users", "physicians", "guarded")
+    __slots__ = ("revision", "digest", "added", "removed", "groups", "users", "physicians", "guarded", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     DIGEST_FIELD_NUMBER: _ClassVar[int]
     ADDED_FIELD_NUMBER: _ClassVar[int]
@@ -95,6 +95,7 @@ class Plan(_message.Message):
     USERS_FIELD_NUMBER: _ClassVar[int]
     PHYSICIANS_FIELD_NUMBER: _ClassVar[int]
     GUARDED_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     digest: str
     added: _containers.RepeatedScalarFieldContainer[str]
@@ -103,7 +104,8 @@ class Plan(_message.Message):
     users: int
     physicians: int
     guarded: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., digest: _Optional[str] = ..., added: _Optional[_Iterable[str]] = ..., removed: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[ImpactGroup, _Mapping]]] = ..., users: _Optional[int] = ..., physicians: _Optional[int] = ..., guarded: _Optional[_Iterable[str]] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., digest: _Optional[str] = ..., added: _Optional[_Iterable[str]] = ..., removed: _Optional[_Iterable[str]] = ..., groups: _Optional[_Iterable[_Union[ImpactGroup, _Mapping]]] = ..., users: _Optional[int] = ..., physicians: _Optional[int] = ..., guarded: _Optional[_Iterable[str]] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ImpactGroup(_message.Message):
     __slots__ = ("roles", "gained", "lost", "count", "some")
@@ -136,7 +138,7 @@ class Affected(_message.Message):
     def __init__(self, group: _Optional[int] = ..., members: _Optional[_Iterable[_Union[Membership, _Mapping]]] = ...) -> None: ...
 
 class ApplySeedRequest(_message.Message):
-    __slots__ = ("actor", "reason", "csv", "to_revision", "revision", "digest", "allow_mass_removal", "allow_emptied_role", "at_any_revision")
+    __slots__ = ("actor", "reason", "csv", "to_revision", "revision", "digest", "allow_mass_removal", "allow_emptied_role", "at_any_revision", "allow_widened_callers", "history")
     ACTOR_FIELD_NUMBER: _ClassVar[int]
     REASON_FIELD_NUMBER: _ClassVar[int]
     CSV_FIELD_NUMBER: _ClassVar[int]
@@ -146,6 +148,8 @@ class ApplySeedRequest(_message.Message):
     ALLOW_MASS_REMOVAL_FIELD_NUMBER: _ClassVar[int]
     ALLOW_EMPTIED_ROLE_FIELD_NUMBER: _ClassVar[int]
     AT_ANY_REVISION_FIELD_NUMBER: _ClassVar[int]
+    ALLOW_WIDENED_CALLERS_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     actor: str
     reason: str
     csv: str
@@ -155,15 +159,19 @@ class ApplySeedRequest(_message.Message):
     allow_mass_removal: bool
     allow_emptied_role: bool
     at_any_revision: bool
-    def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., csv: _Optional[str] = ..., to_revision: _Optional[int] = ..., revision: _Optional[int] = ..., digest: _Optional[str] = ..., allow_mass_removal: _Optional[bool] = ..., allow_emptied_role: _Optional[bool] = ..., at_any_revision: _Optional[bool] = ...) -> None: ...
+    allow_widened_callers: bool
+    history: str
+    def __init__(self, actor: _Optional[str] = ..., reason: _Optional[str] = ..., csv: _Optional[str] = ..., to_revision: _Optional[int] = ..., revision: _Optional[int] = ..., digest: _Optional[str] = ..., allow_mass_removal: _Optional[bool] = ..., allow_emptied_role: _Optional[bool] = ..., at_any_revision: _Optional[bool] = ..., allow_widened_callers: _Optional[bool] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ApplySeedResponse(_message.Message):
-    __slots__ = ("revision", "changed")
+    __slots__ = ("revision", "changed", "history")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     CHANGED_FIELD_NUMBER: _ClassVar[int]
+    HISTORY_FIELD_NUMBER: _ClassVar[int]
     revision: int
     changed: bool
-    def __init__(self, revision: _Optional[int] = ..., changed: _Optional[bool] = ...) -> None: ...
+    history: str
+    def __init__(self, revision: _Optional[int] = ..., changed: _Optional[bool] = ..., history: _Optional[str] = ...) -> None: ...
 
 class ExportPolicyRequest(_message.Message):
     __slots__ = ("form",)

@@ -3,17 +3,20 @@
 import base64
 import hashlib
 import itertools
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from policy_client._pb import decision_pb2 as pb
 from policy_client.answers import Channel, Question
+from policy_client.revisions import Revision
 from policy_client.testing.fields import Fields
 from policy_client.testing.refusals import Refusal, refuse, refuse_fields
 from policy_client.testing.rules import ACTIONS, Account, Finding
 from policy_client.testing.state import State
 
 _MOST: Final = 1_000
+_HISTORY: Final = re.compile(r"[0-9a-f]{16}", re.ASCII)
 _CHANNELS: Final = {pb.CHANNEL_MOBILE: Channel.MOBILE}
 
 
@@ -28,7 +31,7 @@ class Decisions:
 
     def check(self, request: pb.CheckRequest) -> pb.CheckResponse:
         """May this user do this?"""
-        return self._response(self._finding(request, self._at(request.min_revision)))
+        return self._response(self._finding(request, self._at(request)))
 
     def batch_check(self, request: pb.BatchCheckRequest) -> pb.BatchCheckResponse:
         """Many questions at one revision."""
@@ -36,7 +39,9 @@ class Decisions:
             refuse_fields({"checks": f"checks has no questions; it takes 1 to {_MOST:,}"})
         if len(request.checks) > _MOST:
             refuse_fields({"checks": f"checks has more than {_MOST:,} items"})
-        state = self._at(max(check.min_revision for check in request.checks))
+        state = self._state()
+        for place, check in enumerate(request.checks):
+            self._at(check, f"checks[{place}].history")
         faults: dict[str, str] = {}
         for place, check in enumerate(request.checks):
             try:
@@ -46,12 +51,12 @@ class Decisions:
         if faults:
             refuse_fields(faults)
         answers = [self._response(self._finding(check, state)) for check in request.checks]
-        return pb.BatchCheckResponse(answers=answers, revision=state.revision)
+        return pb.BatchCheckResponse(answers=answers, revision=state.revision, history=state.history)
 
     def explain(self, request: pb.ExplainRequest) -> pb.ExplainResponse:
         """The answer of ``check`` with its grounds."""
         check = request.check
-        state = self._at(check.min_revision)
+        state = self._at(check)
         found, account = self._finding(check, state), state.accounts.get(check.physician)
         roles = account.roles_of(check.user) if account else ()
         return pb.ExplainResponse(
@@ -71,7 +76,7 @@ class Decisions:
             fields.user("user", request.user)
             fields.physician(request.physician)
             fields.channel(request.channel)
-        state = self._at(request.min_revision)
+        state = self._at(request)
         found = {action: _find(state, request.user, request.physician, action, request.channel) for action in ACTIONS}
         account = state.accounts.get(request.physician)
         return pb.ListActionsResponse(
@@ -81,6 +86,8 @@ class Decisions:
             ],
             revision=state.revision,
             roles=account.roles_of(request.user) if account else (),
+            history=state.history,
+            unknown_user=not state.knows(request.user),
         )
 
     def list_users(self, request: pb.ListUsersRequest) -> pb.ListUsersResponse:
@@ -91,13 +98,14 @@ class Decisions:
             fields.channel(request.channel)
         if request.action not in ACTIONS:
             refuse("UNKNOWN_ACTION", action=request.action)
-        state = self._at(request.min_revision)
+        state = self._at(request)
         mobile = request.channel == pb.CHANNEL_MOBILE
         account = state.account(request.physician)
         found = [(user, account.find(user, request.action, mobile=mobile)) for user in account.users()]
         items = [pb.UserAccess(user=user, role=one.role) for user, one in found if one.allowed]
         users, revision, token = _page(items, request, state.revision)
-        return pb.ListUsersResponse(users=users, revision=revision, next_page_token=token)
+        history = state.history_at(revision)
+        return pb.ListUsersResponse(users=users, revision=revision, next_page_token=token, history=history)
 
     def list_physicians(self, request: pb.ListPhysiciansRequest) -> pb.ListPhysiciansResponse:
         """Everywhere this user may act."""
@@ -108,7 +116,7 @@ class Decisions:
             fields.channel(request.channel)
         if request.action and request.action not in ACTIONS:
             refuse("UNKNOWN_ACTION", action=request.action)
-        state = self._at(request.min_revision)
+        state = self._at(request)
         mobile = request.channel == pb.CHANNEL_MOBILE
         items = []
         for physician, account in sorted(state.accounts.items()):
@@ -118,12 +126,22 @@ class Decisions:
                 roles = account.roles_of(request.user)
                 items.append(pb.PhysicianAccess(physician=physician, roles=roles, actions=actions))
         physicians, revision, token = _page(items, request, state.revision)
-        return pb.ListPhysiciansResponse(physicians=physicians, revision=revision, next_page_token=token)
+        return pb.ListPhysiciansResponse(
+            physicians=physicians,
+            revision=revision,
+            next_page_token=token,
+            history=state.history_at(revision),
+            unknown_user=not state.knows(request.user),
+        )
 
-    def _at(self, min_revision: int) -> State:
-        state = self._state()
-        if state.revision < min_revision:
-            refuse("REVISION_NOT_REACHED", wanted=min_revision, reached=state.revision)
+    def _at(self, asked: Any, field: str = "history") -> State:
+        state, revision, history = self._state(), asked.min_revision, asked.history
+        if history and (not _HISTORY.fullmatch(history) or not revision):
+            refuse_fields({field: f"{field} is not what stood beside the revision of min_revision"})
+        if history and state.history_at(revision) != history:
+            refuse("FOREIGN_HISTORY", revision=revision)
+        if state.revision < revision:
+            refuse("REVISION_NOT_REACHED", wanted=revision, reached=state.revision)
         return state
 
     def _finding(self, check: pb.CheckRequest, state: State) -> Finding:
@@ -134,7 +152,7 @@ class Decisions:
                 physician=check.physician,
                 action=check.action,
                 channel=_CHANNELS.get(check.channel, Channel.WEB),
-                min_revision=check.min_revision,
+                min_revision=Revision(check.min_revision, check.history),
                 resource=check.resource,
                 correlation_id=check.correlation_id,
             )
@@ -146,6 +164,7 @@ class Decisions:
             allowed=found.allowed,
             reason=_reason(found),
             revision=self._state().revision,
+            history=self._state().history,
             decision_id=f"fake-{next(self._count)}",
             role=found.role,
         )
@@ -211,7 +230,7 @@ def _page(items: list[Any], request: Any, revision: int) -> tuple[list[Any], int
     size, offset = min(request.page_size or _MOST, _MOST), 0
     # Everything asked but for the page: another question's token is not one of this list.
     question = type(request).FromString(request.SerializeToString())
-    for name in ("page_size", "page_token", "min_revision"):
+    for name in ("page_size", "page_token", "min_revision", "history"):
         question.ClearField(name)
     asked, found = (hashlib.sha256(repr(part).encode()).hexdigest() for part in (question, items))
     if request.page_token:

@@ -54,6 +54,10 @@ _TABLE: Final = {
     "BEYOND_OWN_RIGHTS": (_DENIED, "Nobody gives what they do not hold themselves."),
     "SELF_EDIT": (_DENIED, "Nobody changes their own permissions."),
     "LIST_CHANGED": (grpc.StatusCode.ABORTED, "The list has changed since its first page was answered; begin again."),
+    "FOREIGN_HISTORY": (
+        _PRECONDITION,
+        "This revision is not of the history here: a backup was restored, or it is another's. Drop it, and read again.",
+    ),
     "REVISION_NOT_REACHED": (grpc.StatusCode.UNAVAILABLE, "The revision asked for has not been reached."),
 }
 

@@ -1,5 +1,6 @@
 """All that the fake remembers, and what an acting person may do with it."""
 
+import secrets
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from datetime import datetime
@@ -89,6 +90,8 @@ class State:
 
     revision: int = 1
     built_in: BuiltIn = SHIPPED
+    lineage: str = field(default_factory=lambda: secrets.token_hex(4))
+    """Of which fake this is: two have no history in common."""
     accounts: dict[str, Account] = field(default_factory=dict)
     people: dict[str, Person] = field(default_factory=dict)
     invitations: dict[str, Invitation] = field(default_factory=dict)
@@ -102,12 +105,22 @@ class State:
         return State(
             revision=self.revision + 1,
             built_in=self.built_in,
+            lineage=self.lineage,
             accounts=dict(self.accounts),
             people=dict(self.people),
             invitations=dict(self.invitations),
             letters=list(self.letters),
             addresses=self.addresses,
         )
+
+    def history_at(self, revision: int) -> str:
+        """What stands beside a revision; empty for one that was not."""
+        return f"{self.lineage}{revision:08x}" if 0 < revision <= self.revision else ""
+
+    @property
+    def history(self) -> str:
+        """What stands beside the revision that holds now."""
+        return self.history_at(self.revision)
 
     def differs(self, other: "State") -> bool:
         """Has anything changed, the revision apart?"""
@@ -118,6 +131,10 @@ class State:
         if physician not in self.accounts:
             refuse("UNKNOWN_PHYSICIAN", physician=physician)
         return self.accounts[physician]
+
+    def knows(self, user: str) -> bool:
+        """Is anything granted to this user in any account?"""
+        return any(user in account.users() for account in self.accounts.values())
 
     def open_for(self, physician: str, user: str) -> Invitation | None:
         """The user's invitation that nobody closed, expired or not."""

@@ -228,8 +228,9 @@ class Users:
             email = person.email if person else None
             member = mu.Member(username=user, email=email or "", roles=roles, is_owner="owner" in roles)
             member.is_set_up = person is not None and person.is_set_up
+            member.may_act = any(account.may(user, action) for action in ACTIONS)
             found.append(member)
-        return mu.ListMembersResponse(members=found, revision=self.state.revision)
+        return mu.ListMembersResponse(members=found, revision=self.state.revision, history=self.state.history)
 
     def get_permissions(self, request: mu.GetPermissionsRequest) -> mu.GetPermissionsResponse:
         """Every action of one member."""
@@ -241,6 +242,7 @@ class Users:
             permissions=[mu.Permission(action=a, shown=one.allowed, role=one.role) for a, one in found.items()],
             roles=account.roles_of(request.username),
             revision=self.state.revision,
+            history=self.state.history,
         )
 
     def update_permissions(self, request: mu.UpdatePermissionsRequest) -> mu.UpdatePermissionsResponse:
@@ -304,7 +306,7 @@ class Users:
         """Built-in roles, then custom ones."""
         account = self._looked_at(request)
         infos = [role_message(account, role) for role in (*account.built_in.roles, *account.custom_roles())]
-        return mu.ListRolesResponse(roles=infos, revision=self.state.revision)
+        return mu.ListRolesResponse(roles=infos, revision=self.state.revision, history=self.state.history)
 
     def _looked_at(self, request: Any) -> Account:
         with Fields() as fields:
@@ -322,7 +324,7 @@ class Users:
             kept: Response = self._again(self._kept[key], content, request)
             return kept
         response = self.write(story)
-        response.revision = self.state.revision
+        response.revision, response.history = self.state.revision, self.state.history
         if key:
             self._kept[key] = _kept(key, content, request, response, self.state)
         return response
