@@ -33,7 +33,7 @@ def visible(text: str) -> str:
 
 def write_text(name: str, text: str, found: Findings) -> None:
     """``file:line:column: level: words [code]``, the line with the place marked, and the hint."""
-    console = Console(highlight=False, soft_wrap=True)
+    console = Console(highlight=False, soft_wrap=True, emoji=False)
     lines = [line.text for line in lines_of(text)]
     for finding in found:
         head = Text(f"{visible(name)}:{finding.line}:{finding.column}: ", style="bold")

@@ -34,8 +34,9 @@ def columns() -> int | None:
     return None if sys.stdout.isatty() else _UNFOLDED
 
 
-out = Console(highlight=False, soft_wrap=True, width=columns())
-err = Console(stderr=True, highlight=False, soft_wrap=True)
+# No emoji: a place like seed.csv:100: is one of them.
+out = Console(highlight=False, soft_wrap=True, emoji=False, width=columns())
+err = Console(stderr=True, highlight=False, soft_wrap=True, emoji=False)
 
 
 STANDARD: Final = Path("-")

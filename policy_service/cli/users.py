@@ -331,6 +331,10 @@ def list_members(client: ManageUsersClient, physician: Physician, *, actor: Acto
         ],
         caption=f"{sum(m.may_act for m in found.members)} may act for {physician}; revision {found.revision}",
     )
+    # Somebody who looks whether a person is there should learn why they are not.
+    for invitation in client.list_invitations(actor, physician):
+        if invitation.delivery.state in (DeliveryState.FAILED, DeliveryState.BOUNCED):
+            _print_advice(invitation)
 
 
 @app.command()

@@ -37,6 +37,7 @@ TEXTS: Final[Mapping[str, int]] = {
     "digest": 64,
     "display_name": 128,
     "email": 254,
+    "history": 16,
     "idempotency_key": 64,
     "includes": 64,
     "invitation_id": 64,

@@ -313,21 +313,32 @@ def test_a_token_is_asked_for_and_not_shown(script, run, terminal):
 
 
 def test_members_are_listed(script, run):
+    members = mu.ListMembersResponse(
+        revision=7,
+        members=[
+            mu.Member(username="ama", roles=["owner"], is_owner=True, may_act=True, is_set_up=True),
+            mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"], may_act=True),
+        ],
+    )
     script.answers = [
-        mu.ListMembersResponse(
-            revision=7,
-            members=[
-                mu.Member(username="ama", roles=["owner"], is_owner=True, may_act=True),
-                mu.Member(username="mia", email="mia@example.org", roles=["data_entry", "desk"], may_act=True),
-            ],
-        )
+        members,
+        mu.ListInvitationsResponse(
+            invitations=[
+                invitation(state=mu.DELIVERY_STATE_FAILED, words="cannot be written"),
+                invitation("zoe", mu.DELIVERY_STATE_SENT),
+            ]
+        ),
     ]
     lines = run("users", "list", "dr-osei").stdout.splitlines()
-    assert any(line.split() == ["ama", "owner", "yes", "yes"] for line in lines)
-    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "yes"] for line in lines)
+    assert any(line.split() == ["ama", "owner", "yes", "yes", "yes"] for line in lines)
+    assert any(line.split() == ["mia", "mia@example.org", "data_entry,", "desk", "yes", "no"] for line in lines)
     assert "2 may act for dr-osei; revision 7" in lines
+    assert [line for line in lines if "e-mail is" in line] == ["ellie's e-mail is not sent: cannot be written"]
+    script.answers = [members]
     found = json.loads(run("users", "list", "dr-osei", "--json").stdout)
-    ama = {"username": "ama", "email": "", "roles": ["owner"], "is_owner": True, "may_act": True}
+    ama = {
+        "username": "ama", "email": "", "roles": ["owner"], "is_owner": True, "may_act": True, "is_set_up": True,
+    }  # fmt: skip
     assert found["members"][0] == ama
 
 
