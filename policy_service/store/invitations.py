@@ -110,10 +110,10 @@ _OPEN_OF_USER = f"""
 SELECT {_COLUMNS} {_FROM} WHERE i.username = $1 AND i.state = 'pending' AND i.expires_at > $2 ORDER BY i.id
 """
 # The same name at the same address: nobody else took it meanwhile.
-_READDRESS_EXPIRED = """
-UPDATE invitations SET email = $3
-WHERE username = $1 AND state = 'pending' AND lower(email) = lower($2) AND expires_at <= $4
+_EXPIRED_AT = """
+SELECT id FROM invitations WHERE username = $1 AND state = 'pending' AND lower(email) = lower($2) AND expires_at <= $3
 """
+_READDRESS = "UPDATE invitations SET email = $2 WHERE id = $1"
 _OF_TOKEN = f"SELECT {_COLUMNS} {_FROM} WHERE i.token_hash = $1"
 _PAGE = f"""
 SELECT {_COLUMNS} {_FROM}
@@ -211,7 +211,9 @@ async def open_of(tx: Transaction, user: User, now: datetime) -> list[Invitation
 
 async def readdress_expired(tx: Transaction, user: User, before: str, email: str, now: datetime) -> None:
     """Let the user's expired invitations go, if they are sent again, where the user is now."""
-    await tx.connection.execute(_READDRESS_EXPIRED, user, before, email, now)
+    for record in await tx.connection.fetch(_EXPIRED_AT, user, before, now):
+        await tx.touch("invitations", record["id"])
+        await tx.connection.execute(_READDRESS, record["id"], email)
 
 
 async def of_token(source: Transaction | Reading, token_hash: bytes) -> Invitation | None:
