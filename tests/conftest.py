@@ -11,6 +11,8 @@ from pathlib import Path
 
 # Before grpc is imported: the embedded server is started by fork and exec.
 os.environ.setdefault("GRPC_ENABLE_FORK_SUPPORT", "false")
+# Test processes that run side by side have one of 80, which the command obeys.
+os.environ.pop("COLUMNS", None)
 
 import asyncpg
 import pytest

@@ -127,16 +127,19 @@ def test_a_plan_without_any_service(service, edited):
     assert (world.returncode, "--against" in world.stderr) == (2, True)
 
 
+WIDENED = "--allow-widened-callers"
+
+
 def test_a_right_that_ops_took_from_themselves_is_given_back_without_the_service(service, tmp_path):
     path = tmp_path / "seed.csv"
     path.write_text(SEED.replace("p, role:ops_caller, system, SeedService/ApplySeed, allow\n", ""))
     with service.running():
         done(service, "apply", str(path), *OPS, "--yes", "--allow-emptied-role")
-        locked = service.cli("seed", "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes")
+        locked = service.cli("seed", "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes", WIDENED)
         assert (locked.returncode, "no right to call" in locked.stderr) == (2, True)
         in_use = service.cli("seed", "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes", "--direct")
         assert (in_use.returncode, "Traceback" in in_use.stderr) == (2, False)
-    direct = done(service, "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes", "--direct")
+    direct = done(service, "apply", str(policies_dir() / "seed.csv"), *OPS, "--yes", "--direct", WIDENED)
     assert "+ p, role:ops_caller, system, SeedService/ApplySeed, allow\n" in direct
     assert "No user gains or loses anything." in direct
     with service.running():

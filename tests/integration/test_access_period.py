@@ -11,7 +11,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from typer.testing import CliRunner
 
 from policy_service.cli.main import app as command
-from policy_service.cli.points import read_end, read_time, read_zone
+from policy_service.cli.points import read_time, read_zone
 from policy_service.pb import audit_pb2 as pb
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.integration.test_follower import PAST_TRIGGERS, execute
@@ -161,6 +161,6 @@ async def test_the_command_takes_dates_of_a_zone(app, story):
 def test_a_day_has_the_length_that_it_has_in_its_zone():
     """The clocks went forward in Toronto on the 8th of March 2026."""
     zone, now = read_zone("America/Toronto"), datetime(2026, 6, 1, tzinfo=UTC)
-    begin, end = read_time("2026-03-08", "--from", now, zone), read_end("2026-03-08", "--until", now, zone)
+    begin, end = read_time("2026-03-08", "--from", now, zone), read_time("2026-03-08", "--until", now, zone, end=True)
     assert (begin, end) == (datetime(2026, 3, 8, 5, tzinfo=UTC), datetime(2026, 3, 9, 4, tzinfo=UTC))
-    assert read_end("2026-03-08T10:00", "--until", now) == datetime(2026, 3, 8, 10, tzinfo=UTC)
+    assert read_time("2026-03-08T10:00", "--until", now, end=True) == datetime(2026, 3, 8, 10, tzinfo=UTC)

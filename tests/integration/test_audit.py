@@ -19,7 +19,7 @@ from policy_service.errors import UnknownPhysician
 from policy_service.model import Model, vetted_model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2, seeds_pb2
-from policy_service.store import Store, spans
+from policy_service.store import Caps, Store, spans
 from policy_service.store import audit as statements
 from policy_service.tokens import read_key
 from policy_service.vocabulary import Action, Effect, Physician, Role, Row, rule_row
@@ -132,7 +132,8 @@ async def test_entries_added_between_pages_shift_nothing(app, management, story)
     assert [change.revision for change in (*first.changes, *second.changes)] == whole[:4]
 
 
-async def test_a_page_of_large_entries_is_cut_before_it_is_too_large_to_send(app, management, page):
+async def test_a_page_of_large_entries_is_cut_before_it_is_too_large_to_send(app, management, page, monkeypatch):
+    monkeypatch.setattr(app.store, "_caps", Caps(members=100_000))
     for turn in range(4):
         async with app.store.transaction(caller="test", actor="test") as transaction:
             rows = {
@@ -330,7 +331,8 @@ async def test_all_pages_of_a_review_and_of_a_diff_are_of_the_first_ones_revisio
         ("ListChanges", {"since": Timestamp(seconds=-(10**12))}, ["since"]),
         ("ListChanges", {"until": Timestamp(seconds=10**12)}, ["until"]),
         ("ListChanges", {"page_size": -1}, ["page_size"]),
-        ("ListDecisions", {"action": "claim", "outcome": 9, "decision_id": "replica1", "caller": "x" * 65}, ["action", "caller", "decision_id", "outcome"]),
+        ("ListDecisions", {"action": "claim", "outcome": 9, "decision_id": "replica1", "caller": "x"}, ["action", "decision_id", "outcome"]),
+        ("ListDecisions", {"caller": "x" * 65}, ["caller"]),
         ("ListDecisions", {"decision_id": "replica1-u7"}, ["decision_id"]),
         ("ListDecisions", {"decision_id": "replica1-" + "9" * 19}, ["decision_id"]),
         ("ListDecisions", {"page_size": -5}, ["page_size"]),
@@ -689,7 +691,7 @@ async def test_the_past_is_decided_by_the_model_of_then(app, management, story, 
 
 def lenient(model: Model) -> Model:
     """The shipped model, but that denying rules do not count."""
-    return vetted_model(model.text.replace(" && !some(where (p.eft == deny))", ""), "lenient")
+    return vetted_model(model.text.replace(" && !some(where (p.eft == deny))", ""), "lenient", as_it_was=True)
 
 
 # How the tables are read.
@@ -720,6 +722,8 @@ def lenient(model: Model) -> Model:
 )  # fmt: skip
 async def test_every_question_uses_an_index(app, database, statement, arguments, indexes):
     connection = await asyncpg.connect(database)
+    # Entries that follow no other.
+    await connection.execute("SET session_replication_role = replica")
     await connection.execute(FILL_RULES)
     await connection.execute(FILL_CHANGES)
     await connection.execute("SELECT decisions_make_day('2026-01-31'), decisions_make_day('2026-02-01')")

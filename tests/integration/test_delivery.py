@@ -13,6 +13,7 @@ from policy_service.delivery import Sender, advice
 from policy_service.errors import StartError
 from policy_service.invitations import Holding, Invitations
 from policy_service.mail import Postmark
+from policy_service.prompts import Prompts
 from policy_service.store.invitations import DeliveryState, one
 from policy_service.tokens import TokenKey
 from policy_service.vocabulary import Physician, Role, User
@@ -43,7 +44,7 @@ class Office:
     def __init__(self, store, model) -> None:
         self.store = store
         self.clock = Clock()
-        self.invitations = Invitations(model, KEY, valid_for=timedelta(days=7))
+        self.invitations = Invitations(model, KEY, Prompts(1_000), valid_for=timedelta(days=7))
 
     async def invite(self, name: str) -> str:
         async with self.store.transaction(caller="test", actor=OLIVE) as tx:

@@ -125,7 +125,7 @@ async def test_a_name_that_is_none_is_a_fault_of_its_field(wire, revision, histo
 
 
 async def test_writes_name_the_history_that_they_made(app, wire, management):
-    write = mu.RegisterPhysicianRequest(actor="ops", physician="dr-b", owner="bo", idempotency_key="k")
+    write = mu.RegisterPhysicianRequest(actor="bo", physician="dr-b", owner="bo", idempotency_key="k")
     written = await management("RegisterPhysician", write)
     again = await management("RegisterPhysician", write)
     assert (again.revision, again.history) == (written.revision, written.history)
@@ -208,7 +208,7 @@ async def test_the_client_and_the_command_carry_both_as_one(app, lost):
 
     def ask() -> None:
         with PolicyClient(decision) as policy, ManageUsersClient(management) as users:
-            written = users.register_physician("ops", "dr-b", "bo")
+            written = users.register_physician("bo", "dr-b", "bo")
             assert policy.check("bo", "dr-b", "claim:view", min_revision=written)
             found = policy.check("dan", "dr-a", "claim:view", min_revision=Revision.of(kept.token))
             assert (Revision.of(found.token), found.revision.history) == (found.revision, found.revision.history)

@@ -18,6 +18,7 @@ from policy_service.errors import InvitationClosed, StartError, StoreUnavailable
 from policy_service.invitations import Holding, Invitations
 from policy_service.letter_limits import LetterLimits
 from policy_service.manage_users import register_physician
+from policy_service.prompts import Prompts
 from policy_service.store.invitations import DeliveryState, one
 from policy_service.vocabulary import Physician, Role, User
 from tests.integration.test_delivery import DR, KEY, OLIVE, office  # noqa: F401 - the fixture.
@@ -231,7 +232,7 @@ def test_an_authoritys_file_that_cannot_be_used_stops_the_start(tmp_path, conten
 @pytest.fixture
 def limited(office, model):  # noqa: F811
     limits = LetterLimits(per_invitation=3, per_address=4, per_account=6, within=timedelta(hours=24))
-    office.invitations = Invitations(model, KEY, valid_for=timedelta(days=7), limits=limits)
+    office.invitations = Invitations(model, KEY, Prompts(1_000), valid_for=timedelta(days=7), limits=limits)
     return office
 
 

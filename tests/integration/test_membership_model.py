@@ -14,6 +14,7 @@ from typing import Any
 import pytest
 from policy_client._pb import manage_users_pb2 as client_mu
 from policy_client.testing import Refusal
+from policy_client.testing.rules import SHIPPED
 from policy_client.testing.users import Users
 
 from policy_service import seeds
@@ -365,7 +366,7 @@ async def test_the_fake_does_what_the_model_says(capsys):
     seen: dict[str, int] = {}
     for number in range(FIRST, FIRST + ON_THE_FAKE):
         clock = Clock()
-        users = Users(clock, timedelta(days=7))
+        users = Users(clock, timedelta(days=7), SHIPPED)
 
         async def answer(request: Any, users: Users = users) -> Any:
             return getattr(users, name_of(request))(request)

@@ -223,6 +223,11 @@ def statements(monkeypatch):
     return sent
 
 
+def asked_of_people(statements: list[str]) -> list[str]:
+    """What was asked of users and invitations; the sender of letters counts those that wait, whenever it likes."""
+    return [q for q in statements if ("users" in q or "invitations" in q) and "GROUP BY o.state" not in q]
+
+
 async def test_24_replies_and_their_work_are_the_same_whoever_is_known(page, other, mail, app, statements):
     """One who accepted, one who is only invited, by name or by address: one reply and one list of statements."""
     await join(page, mail, "nina", "data_entry")
@@ -243,9 +248,10 @@ async def test_24_replies_and_their_work_are_the_same_whoever_is_known(page, oth
         told = refused.value
         shown = told.facts.pop("user")
         assert shown in ("nina", "nora")
-        inside = [query for query in statements if "users" in query or "invitations" in query]
+        inside = asked_of_people(statements)
         seen.append((told.code, told.reason, told.details.replace(shown, "?"), told.facts, inside))
-    assert all(reply == seen[0] for reply in seen)
+    for reply in seen:
+        assert reply == seen[0]
     assert len(seen[0][-1]) >= 2
     # And where the user is known at another address.
     mismatches = []
@@ -253,6 +259,6 @@ async def test_24_replies_and_their_work_are_the_same_whoever_is_known(page, oth
         statements.clear()
         with pytest.raises(Refused) as refused:
             await other.invite(name, "data_entry", email="free@clinic.example")
-        inside = [query for query in statements if "users" in query or "invitations" in query]
+        inside = asked_of_people(statements)
         mismatches.append((refused.value, inside))
     assert mismatches[0] == mismatches[1]
