@@ -59,7 +59,7 @@ class AddressChanges:
         before = await table.asked_since(tx, user, now - _DAY)
         if len(before) >= MOST_A_DAY:
             again = before[-MOST_A_DAY] + _DAY
-            raise TooManyAddressChanges(user=user, again_at=again.isoformat(timespec="seconds"))
+            raise TooManyAddressChanges(user=user, again_at=again, wait=again - now)
         await self._limits.refuse_more(tx, email=email, now=now)
         wanted, expires_at = f"adr-{secrets.token_hex(12)}", now + self._valid_for
         await table.add(

@@ -7,6 +7,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
+from pathlib import Path
 from typing import Any
 
 import structlog
@@ -112,7 +113,7 @@ async def open_store(
         try:
             await _probe(dsn)
             if migrating or own:
-                before, after = await migrate(dsn, lambda content: _signer(settings).sign_bytes(content))
+                before, after = await migrate(dsn, partial(_sign_statement, settings))
                 if before != after:
                     log.info("schema migrated", before=before, after=after)
                 if role := SERVICE_ROLE if embedded else service_role:
@@ -257,7 +258,21 @@ def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
 
 
 def _signer(settings: Settings) -> Signer:
-    return read_signer(settings.checkpoint_key_file or settings.data_dir / "checkpoint.key")
+    return read_signer(_checkpoint_key(settings))
+
+
+def _checkpoint_key(settings: Settings) -> Path:
+    return settings.checkpoint_key_file or settings.data_dir / "checkpoint.key"
+
+
+def _sign_statement(settings: Settings, content: bytes) -> tuple[str, str]:
+    """By the key that signed checkpoints until now: one that is made now is one that nobody knows."""
+    if not _checkpoint_key(settings).exists():
+        raise StartError(
+            "What an earlier release's log was is to be stated in it, signed. Give the key that signs checkpoints: "
+            f"POLICY_CHECKPOINT_KEY_FILE; there is no {_checkpoint_key(settings)}."
+        )
+    return _signer(settings).sign_bytes(content)
 
 
 def _caps(settings: Settings) -> Caps:

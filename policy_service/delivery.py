@@ -94,7 +94,7 @@ class Sender:
                 while await self.send_due():
                     pass
                 await self._store.tidy(self._clock() - _KEEP_ANSWERS)
-                counts = await self._store.mail_not_done()
+                counts = await self._store.mail_not_done(self._clock())
                 metrics.letters_not_done({state.value: count for state, count in counts.items()})
                 sound()
             except StoreUnavailable as fault:
@@ -139,8 +139,10 @@ class Sender:
             return
         if letter.token_hash is not None and not self._key.made(letter.token_hash, mail.invitation, mail.generation):
             log.error("token key differs from the inviting replica's: set one POLICY_TOKEN_KEY_FILE for all")
+            metrics.letters_our_fault.inc()
             again = now + timedelta(seconds=_FIRST_PAUSE)
-            await self._record(mail, DeliveryState.DELAYED, "", again, our_fault=True)
+            words = "the token key differs from the inviting replica's"
+            await self._record(mail, DeliveryState.DELAYED, words, again, our_fault=True)
             return
         message = compose(letter, self._key.token(mail.invitation, mail.generation), mail.message_id, self._postmark)
         if isinstance(message, Unsendable):

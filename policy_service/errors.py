@@ -296,7 +296,12 @@ class TooManyPrompts(PolicyError):
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_PROMPTS"
     physician: str
-    again_at: str
+    again_at: datetime
+    wait: timedelta = field(metadata={"told": False})
+
+    def retry_after(self) -> timedelta | None:
+        """Until ``again_at``."""
+        return self.wait
 
 
 @dataclass(kw_only=True)
@@ -336,7 +341,12 @@ class TooManyAddressChanges(PolicyError):
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_ADDRESS_CHANGES"
     user: str
-    again_at: str
+    again_at: datetime
+    wait: timedelta = field(metadata={"told": False})
+
+    def retry_after(self) -> timedelta | None:
+        """Until ``again_at``."""
+        return self.wait
 
 
 @dataclass(kw_only=True)

@@ -23,7 +23,7 @@ letters_our_fault = Counter(
     "policy_letters_our_fault", "Tries that failed by this service or its mail server.", registry=registry
 )
 _letters_waiting = Gauge(
-    "policy_letters_not_done", "E-mails of open invitations that are not sent, by state.", ["state"], registry=registry
+    "policy_letters_not_done", "E-mails that are waited for and not sent, by state.", ["state"], registry=registry
 )
 task_failures = Counter(
     "policy_task_failures", "Ends of a background task that was to go on.", ["task"], registry=registry

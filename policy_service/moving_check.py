@@ -63,7 +63,7 @@ class Checked:
     lines: int
     digest: str
     rules_digest: str
-    """SHA-256 of the rules alone, as ``store.log`` takes it of what an import began."""
+    """SHA-256 of the rules alone, as ``store.strays`` takes it of what an import began."""
     seed: tuple[Row, ...]
 
 

@@ -8,23 +8,26 @@ from policy_service.errors import StartError
 
 _LISTENERS = 2
 _RESERVED = 256
-"""For the database, logs, spools, metrics and whatever libraries open."""
+"""For the database, logs, metrics and whatever libraries open."""
 _FEWEST = 512
 
 log = structlog.get_logger(__name__)
 
 
-def connections_within(wanted: int) -> int:
+def connections_within(wanted: int, *, segments: int = 0) -> int:
     """So many connections each listener may have: those wanted, or what is left of the files once raised.
 
-    Raises StartError if that is next to none.
+    ``segments`` are the most files of the decision log, which must be there when decisions wait: else connections
+    could end checks. Raises StartError if what is left is next to none.
     """
-    files = _raised(_RESERVED + _LISTENERS * wanted)
-    if files < _FEWEST:
+    reserved = _RESERVED + segments
+    files = _raised(reserved + _LISTENERS * wanted)
+    fewest = _FEWEST + segments
+    if files < fewest:
         raise StartError(
-            f"This process may have {files} files open, and at least {_FEWEST} are needed: raise the limit (ulimit -n)."
+            f"This process may have {files} files open, and at least {fewest} are needed: raise the limit (ulimit -n)."
         )
-    fit = (files - _RESERVED) // _LISTENERS
+    fit = (files - reserved) // _LISTENERS
     if fit < wanted:
         log.warning("fewer connections than set: raise the limit of open files", files=files, wanted=wanted, most=fit)
     return min(wanted, fit)

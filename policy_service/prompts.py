@@ -29,7 +29,7 @@ class Prompts:
         told = [moment for moment in self._told.get(physician, ()) if moment > now - _HOUR]
         if len(told) >= self._most:
             again = told[-self._most] + _HOUR
-            raise TooManyPrompts(physician=physician, again_at=again.isoformat(timespec="seconds"))
+            raise TooManyPrompts(physician=physician, again_at=again, wait=again - now)
 
     def note(self, physician: Physician, now: datetime) -> None:
         """The account is being told."""

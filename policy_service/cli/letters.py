@@ -11,18 +11,18 @@ _TOKEN: Final = re.compile(r"#token=([A-Za-z0-9_-]{43})")
 _PAUSE: Final = 0.05
 
 
-def read_letter(folder: Path, address: str, *, number: int, seconds: float, only_token: bool) -> str:
-    """The text of a letter to an address, oldest first from 1, or the token in it. Waits until it is there.
+def read_letter(folder: Path, address: str, *, number: int | None, seconds: float, only_token: bool) -> str:
+    """The text of a letter to an address, oldest first from 1 or the last, or the token in it; waits until it is there.
 
     Raises LookupError in words.
     """
     deadline = time.monotonic() + seconds
-    while len(found := _letters(folder, address)) < number:
+    while len(found := _letters(folder, address)) < (number or 1):
         if time.monotonic() > deadline:
             there = ["none", "one"][len(found)] if len(found) < 2 else str(len(found))
             raise LookupError(f"there is no such letter to {address} in {folder}: {there} so far")
         time.sleep(_PAUSE)
-    body = found[number - 1].get_body(("plain",))
+    body = found[number - 1 if number else -1].get_body(("plain",))
     text = str(body.get_content()) if body is not None else ""
     if not only_token:
         return text

@@ -291,7 +291,12 @@ def confirm_address(client: ManageUsersClient, token: Token = None, *, as_json: 
 def letter(
     email: Email,
     *,
-    number: Annotated[int, typer.Option(min=1, help="Which of the letters to this address, oldest first.")] = 1,
+    number: Annotated[
+        int | None,
+        typer.Option(
+            min=1, help="Which of the letters to this address, oldest first. [default: the last]", show_default=False
+        ),
+    ] = None,
     token: Annotated[bool, typer.Option("--token", help="Print only the token of its link.")] = False,
     data_dir: Annotated[Path, typer.Option(envvar="POLICY_DATA_DIR", help="Where the service keeps its data.")] = Path(
         ".data"
@@ -332,7 +337,8 @@ def list_members(client: ManageUsersClient, physician: Physician, *, actor: Acto
         caption=f"{sum(m.may_act for m in found.members)} may act for {physician}; revision {found.revision}",
     )
     # Somebody who looks whether a person is there should learn why they are not.
-    for invitation in client.list_invitations(actor, physician):
+    waited_for = client.list_invitations(actor, physician, states=[InvitationState.PENDING, InvitationState.ACCEPTED])
+    for invitation in waited_for:
         if invitation.delivery.state in (DeliveryState.FAILED, DeliveryState.BOUNCED):
             _print_advice(invitation)
 
@@ -429,7 +435,8 @@ def _fares(delivery: Delivery) -> str:
 def _print_advice(invitation: Invitation) -> None:
     """What to do about an e-mail that is not sent, where somebody still waits for it."""
     delivery = invitation.delivery
-    if invitation.state is not InvitationState.PENDING or delivery.state is DeliveryState.SENT:
+    is_waited_for = invitation.state is InvitationState.PENDING or invitation.awaits_setup
+    if not is_waited_for or delivery.state is DeliveryState.SENT:
         return
     words = f": {escape(delivery.words)}" if delivery.words else ""
     out.print(f"{escape(invitation.username)}'s e-mail is {_fares(delivery)}{words}")

@@ -83,7 +83,11 @@ class DecisionService:
         try:
             return self._explain(request, caller)
         except NoRoom as room:
-            return self._when_there_is_room(self._explain, request, caller, room)
+            # Not waited for: a place that lists and explanations share is none to wait in.
+            if self._or_lose:
+                return self._explain(request, caller, or_lose=True)
+            metrics.decisions_refused.inc()
+            raise room.refusal from None
 
     def _when_there_is_room(self, decide: Callable[..., Answered], request: Any, caller: str, room: NoRoom) -> Answered:
         """Wait for room to record the decision, and decide anew: no answer is older than its record."""
@@ -243,12 +247,14 @@ class DecisionService:
 
     def _at_all(self, checks: list[pb.CheckRequest]) -> Snapshot:
         """One for many: at the largest revision, in a history to which all of theirs lead."""
-        asked = {(check.min_revision, check.history) for check in checks}
-        names: dict[tuple[int, str], int] = {}
-        for revision, name in asked:
-            if name:
-                place = next(n for n, c in enumerate(checks) if (c.min_revision, c.history) == (revision, name))
-                names[revision, name] = _parse_history(name, revision, f"checks[{place}].history")
+        asked: dict[tuple[int, str], int] = {}
+        for place, check in enumerate(checks):
+            asked.setdefault((check.min_revision, check.history), place)
+        names = {
+            (revision, name): _parse_history(name, revision, f"checks[{place}].history")
+            for (revision, name), place in asked.items()
+            if name
+        }
         latest = max(asked)
         snapshot = self._replica.at(latest[0], names.get(latest))
         for (revision, _), wanted in names.items():

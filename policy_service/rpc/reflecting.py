@@ -17,7 +17,6 @@ _ALPHA: Final = reflection_pb2.DESCRIPTOR.services_by_name["ServerReflection"]
 _PACKAGES: Final = ("grpc.reflection.v1alpha", "grpc.reflection.v1")
 
 REQUEST: Final = reflection_pb2.ServerReflectionRequest
-RESPONSE: Final = reflection_pb2.ServerReflectionResponse
 METHOD: Final = "ServerReflectionInfo"
 NAMES: Final = tuple(f"{package}.ServerReflection" for package in _PACKAGES)
 

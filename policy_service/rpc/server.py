@@ -23,6 +23,7 @@ from policy_service.rpc.guard import Guard
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.room import Room
 from policy_service.settings import Settings
+from policy_service.spool import SEGMENT_BYTES
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersService"]
@@ -32,6 +33,7 @@ AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 RECORDING: Final = "policy.v1.DecisionLog"
 """Name under which health says whether decisions can be recorded; no service of the contract."""
 _GRACE_SECONDS: Final = 5.0
+_SEGMENT_MB: Final = SEGMENT_BYTES >> 20
 _PATIENCE_SECONDS: Final = 5.0
 """For how long a call that was opened may say nothing."""
 _SPARE_CALLS: Final = 4_000
@@ -83,7 +85,10 @@ async def serving(
     Raises StartError if an address cannot be had or a certificate not be read.
     """
     credentials = await asyncio.to_thread(_credentials, settings)
-    bound = ("grpc.max_allowed_incoming_connections", connections_within(settings.max_connections))
+    # This process's own part of the decision log, and as much of one that was killed.
+    segments = 2 * settings.decision_log_spool_mb // _SEGMENT_MB
+    most_connections = connections_within(settings.max_connections, segments=segments)
+    bound = ("grpc.max_allowed_incoming_connections", most_connections)
     rooms = _room(settings), _room(settings)
     guard = Guard(
         replica,

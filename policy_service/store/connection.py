@@ -79,7 +79,6 @@ class Store:
         self._pool = pool
         self._caps = caps
         self._dsn = dsn
-        """Days of the decision log that have their table."""
         self._long_looks = 0
 
     @asynccontextmanager
@@ -197,10 +196,10 @@ class Store:
         with translated():
             await outbox.record(self._pool, claimed, state, words, next_try, our_fault=our_fault)
 
-    async def mail_not_done(self) -> dict[DeliveryState, int]:
+    async def mail_not_done(self, now: datetime) -> dict[DeliveryState, int]:
         """How many e-mails of open invitations wait or are set aside. Raises StoreUnavailable."""
         with translated():
-            return await outbox.not_done(self._pool)
+            return await outbox.not_done(self._pool, now)
 
     async def tidy(self, before: datetime) -> None:
         """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""

@@ -35,11 +35,20 @@ WHERE id = $1 AND CASE $3 WHEN 'address_notice' THEN state = 'confirmed' ELSE st
 _RECORD = """
 UPDATE outbox SET state = $2, words = $3, next_try = $4, our_fault = $5, leased_until = NULL WHERE id = $1
 """
+# Of what is still waited for: a link that works, a set-up that is not finished; a notice for a day.
 _NOT_DONE = """
 SELECT o.state, count(*) AS letters FROM outbox o
-LEFT JOIN invitations i ON i.id = o.invitation
-WHERE (i.id IS NULL OR i.generation = o.generation AND (i.state = 'pending' OR o.purpose = 'setup'))
-  AND o.state IN ('queued', 'delayed', 'failed') GROUP BY o.state
+LEFT JOIN invitations i ON i.id = o.invitation AND i.generation = o.generation AND i.expires_at > $1
+LEFT JOIN users u ON u.username = i.username
+LEFT JOIN address_changes c ON c.id = o.address_change
+WHERE o.state IN ('queued', 'delayed', 'failed')
+  AND CASE o.purpose
+        WHEN 'invitation' THEN i.state = 'pending'
+        WHEN 'setup' THEN i.state = 'accepted' AND u.set_up_revision IS NULL
+        WHEN 'address' THEN c.state = 'pending' AND c.expires_at > $1
+        ELSE o.queued_at > $1 - interval '1 day'
+      END
+GROUP BY o.state
 """
 # The oldest of so many last letters: when it falls out of the time that counts, another may be sent.
 _OLDEST_OF = {
@@ -146,9 +155,9 @@ async def record(
     await connection.execute(_RECORD, claimed.id, state, words, next_try, our_fault)
 
 
-async def not_done(connection: Any) -> dict[DeliveryState, int]:
-    """How many letters of open invitations wait, and how many are set aside."""
-    return {DeliveryState(record["state"]): record["letters"] for record in await connection.fetch(_NOT_DONE)}
+async def not_done(connection: Any, now: datetime) -> dict[DeliveryState, int]:
+    """How many letters that are still waited for wait, and how many are set aside."""
+    return {DeliveryState(record["state"]): record["letters"] for record in await connection.fetch(_NOT_DONE, now)}
 
 
 async def oldest_of_last(tx: Transaction, what: str, name: str, most: int, since: datetime) -> datetime | None:

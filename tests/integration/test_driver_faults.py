@@ -86,7 +86,7 @@ async def test_connections_that_die_while_letters_are_sent_cost_a_pause_and_no_l
     running = asyncio.create_task(sender.run())
     async with asyncio.timeout(30):
         await all_sent.wait()
-        while (await office.store.mail_not_done()).get(DeliveryState.QUEUED):
+        while (await office.store.mail_not_done(office.clock.now)).get(DeliveryState.QUEUED):
             office.clock.now += timedelta(minutes=3)
             sender.wake()
             await asyncio.sleep(0.01)

@@ -46,6 +46,13 @@ def test_no_limit_is_enough(limits):
     assert open_files.connections_within(5_000) == 5_000
 
 
+def test_files_of_the_decision_log_are_kept_for_it(limits):
+    assert open_files.connections_within(5_000, segments=1_000) == (4_096 - 1_256) // 2
+    limits.hard = 1_200
+    with pytest.raises(StartError, match=r"1200 files.* 1512"):
+        open_files.connections_within(5_000, segments=1_000)
+
+
 def test_too_few_files_stop_the_start(limits):
     limits.soft = limits.hard = 256
     with pytest.raises(StartError, match="256 files"):

@@ -319,6 +319,7 @@ def verdict_from(verdict: Any) -> Verdict:
         checkpoint=verdict.checkpoint,
         checkpoints_met=verdict.checkpoints_met,
         replicas=tuple(_replica_from(replica) for replica in verdict.replicas),
+        statement=verdict.statement,
         lost=verdict.lost,
         losses=tuple(_loss_from(loss) for loss in verdict.losses),
     )

@@ -146,7 +146,7 @@ class AsyncManageUsersClient(AsyncioClient):
 
     async def leave_account(
         self, actor: str, physician: str, *, idempotency_key: str | None = None, timeout: float | None = None
-    ) -> int:
+    ) -> Revision:
         """Give up everything that the actor holds on the account. The owner stays."""
         return await self._run(calls.leave_account(actor, physician, idempotency_key=idempotency_key), timeout)
 
@@ -163,7 +163,7 @@ class AsyncManageUsersClient(AsyncioClient):
         return await self._run(calls.confirm_address(token, idempotency_key=idempotency_key), timeout)
 
     async def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
-        """Everyone who may act on the account, with their roles."""
+        """Everyone who holds anything on the account, with their roles."""
         return await self._run(calls.list_members(actor, physician), timeout)
 
     async def get_permissions(

@@ -144,7 +144,7 @@ class ManageUsersClient(BlockingClient):
 
     def leave_account(
         self, actor: str, physician: str, *, idempotency_key: str | None = None, timeout: float | None = None
-    ) -> int:
+    ) -> Revision:
         """Give up everything that the actor holds on the account. The owner stays."""
         return self._run(calls.leave_account(actor, physician, idempotency_key=idempotency_key), timeout)
 
@@ -161,7 +161,7 @@ class ManageUsersClient(BlockingClient):
         return self._run(calls.confirm_address(token, idempotency_key=idempotency_key), timeout)
 
     def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
-        """Everyone who may act on the account, with their roles."""
+        """Everyone who holds anything on the account, with their roles."""
         return self._run(calls.list_members(actor, physician), timeout)
 
     def get_permissions(

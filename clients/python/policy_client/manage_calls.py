@@ -137,7 +137,7 @@ def complete_setup(token: str, *, idempotency_key: str | None) -> Call[Answered]
     return Call(_path("CompleteSetup"), request, mu.CompleteSetupResponse, members.answered_from)
 
 
-def leave_account(actor: str, physician: str, *, idempotency_key: str | None) -> Call[int]:
+def leave_account(actor: str, physician: str, *, idempotency_key: str | None) -> Call[Revision]:
     """ManageUsersService.LeaveAccount."""
     request = mu.LeaveAccountRequest(actor=actor, physician=physician, idempotency_key=_key(idempotency_key))
     return Call(_path("LeaveAccount"), request, mu.LeaveAccountResponse, revision_of)

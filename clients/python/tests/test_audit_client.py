@@ -9,6 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from policy_client import AuditClient, Channel, NotFound, ProtocolError, Reason, ServiceUnavailable
 from policy_client._pb import audit_pb2 as pb
 from policy_client._pb import decision_pb2
+from policy_client.audit_calls import verdict_from
 
 from clients.python.tests.scripted import failing
 from tests.support.patience import PATIENCE
@@ -109,6 +110,17 @@ def test_a_diff_is_whole(script, client):
     found = client.diff(3, AT, physician="dr-osei")
     assert (found.earlier_revision, found.later_revision, [d.user for d in found.differences]) == (3, 9, ["a", "b"])
     assert (script.asked[0].earlier, script.asked[0].later) == (pb.Point(revision=3), pb.Point(at=stamp()))
+
+
+def test_nothing_of_a_verdict_is_left_out():
+    """A field that the contract has and the client does not read is an answer that nobody gets."""
+    told = pb.Verdict(replicas=[pb.ReplicaLog(replica="r")], losses=[pb.Loss(replica="r", lost=7)])
+    for field in told.DESCRIPTOR.fields:
+        if not field.is_repeated:
+            setattr(told, field.name, {str: field.name, bool: True, int: 7}[type(getattr(told, field.name))])
+    found = verdict_from(told)
+    for field in told.DESCRIPTOR.fields:
+        assert getattr(found, field.name), field.name
 
 
 def test_a_walk_tells_how_far_it_is_and_then_the_verdict(script, client):

@@ -7,7 +7,7 @@ from typing import Final
 
 from policy_client.testing import invitations
 from policy_client.testing.claims import with_address
-from policy_client.testing.refusals import refuse
+from policy_client.testing.refusals import refuse, refuse_until
 from policy_client.testing.state import AddressChange, State
 
 _MOST_A_DAY: Final = 5
@@ -26,7 +26,7 @@ def ask(draft: State, user: str, email: str, *, now: datetime, until: datetime) 
     before = [one.asked_at for one in draft.addresses if one.user == user and one.asked_at > now - _DAY]
     if len(before) >= _MOST_A_DAY:
         again = before[-_MOST_A_DAY] + _DAY
-        refuse("TOO_MANY_ADDRESS_CHANGES", user=user, again_at=again.isoformat(timespec="seconds"))
+        refuse_until("TOO_MANY_ADDRESS_CHANGES", again, now, user=user)
     token = secrets.token_urlsafe(32)
     wish = AddressChange(user=user, email=email, is_open=True, asked_at=now, expires_at=until, token=token)
     _replace(draft, {one: replace(one, is_open=False) for one in draft.addresses if one.user == user}, wish)

@@ -24,5 +24,5 @@ def send(draft: State, *, invitation: str, email: str, physician: str, now: date
             until = sorted(same)[-most] + _WITHIN
             refused = max(refused or (until, of), (until, of), key=lambda found: found[0])
     if refused is not None:
-        refuse_until(refused[0], now, of=refused[1], most=_MOST[refused[1]])
+        refuse_until("TOO_MANY_LETTERS", refused[0], now, of=refused[1], most=_MOST[refused[1]])
     draft.letters.append(letter)

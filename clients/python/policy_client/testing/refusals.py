@@ -97,10 +97,10 @@ def refuse(reason: str, **facts: object) -> NoReturn:
     raise Refusal(reason, {name: str(fact) for name, fact in facts.items()}, {})
 
 
-def refuse_until(again_at: datetime, now: datetime, **facts: object) -> NoReturn:
-    """Refuse TOO_MANY_LETTERS until a time."""
+def refuse_until(reason: str, again_at: datetime, now: datetime, **facts: object) -> NoReturn:
+    """Refuse until a time."""
     told = {name: str(fact) for name, fact in facts.items()} | {"again_at": again_at.isoformat(timespec="seconds")}
-    raise Refusal("TOO_MANY_LETTERS", told, {}, again_at - now)
+    raise Refusal(reason, told, {}, again_at - now)
 
 
 def refuse_fields(fields: dict[str, str]) -> NoReturn:
