@@ -17,6 +17,8 @@ from policy_service.errors import CallNotSent, TooManyCalls
 
 Key = TypeVar("Key")
 
+_LAST_PATIENCE_SECONDS: Final = 0.25
+"""For how long a call may say nothing once the room closes."""
 _SOON_SECONDS: Final = 0.25
 """For so long a call's message is on its way."""
 
@@ -118,7 +120,11 @@ class Room:
         self._end_silent(self._clock() - self._patience)
 
     def close(self) -> None:
-        """End what has said nothing yet, or no more, for the service stops."""
+        """End what has said nothing yet, or no more, for the service stops.
+
+        A call that was on its way into the room is given a moment: its message may be with it.
+        """
+        self._patience = min(self._patience, _LAST_PATIENCE_SECONDS)
         self._end_silent(self._clock())
 
     def not_sent(self) -> CallNotSent:

@@ -165,10 +165,10 @@ def test_moving_house(service, edited, tmp_path):
     assert "3 physicians" in moved
     for words, fault in (
         (("-", "--as", "ops"), "reads it twice"),
-        ((file, "--as", "ops", "--reason", "two\nlines"), "reason is not one line"),
+        ((file, "--as", "ops", "--reason", "two\nlines"), "reason holds a control character"),
     ):
         refused = new.cli("seed", "import", *words)
-        assert (refused.returncode, fault in refused.stderr, "Traceback" in refused.stderr) == (2, True, False)
+        assert (refused.returncode, fault in refused.stderr) == (2, True), refused.stderr
     twice = new.cli("seed", "import", file, "--as", "ops")
     assert (twice.returncode, "empty store" in twice.stderr) == (2, True)
     with new.running():

@@ -12,6 +12,7 @@ from policy_service.delivery import Sender
 from policy_service.errors import StoreUnavailable
 from policy_service.store.connection import translated
 from policy_service.store.invitations import DeliveryState
+from tests.support.patience import patiently
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.test_delivery import KEY, POSTMARK, office  # noqa: F401 - the fixture.
 
@@ -84,7 +85,7 @@ async def test_connections_that_die_while_letters_are_sent_cost_a_pause_and_no_l
         await office.invite(f"n{number}")
     sender = Sender(office.store, KEY, Carrier(), POSTMARK, office.clock)
     running = asyncio.create_task(sender.run())
-    async with asyncio.timeout(30):
+    async with patiently():
         await all_sent.wait()
         while (await office.store.mail_not_done(office.clock.now)).get(DeliveryState.QUEUED):
             office.clock.now += timedelta(minutes=3)

@@ -108,6 +108,12 @@ def test_a_room_that_closes_ends_silence_at_once():
     world.enter("silent")
     world.room.close()
     assert world.ended == ["silent"]
+    # One that was accepted before, and came into the room after: its message may be with it, but is not waited for.
+    world.enter("late and heard").heard()
+    world.enter("late")
+    world.now += 0.3
+    world.room.end_overdue()
+    assert world.ended == ["silent", "late"]
 
 
 def test_nothing_is_kept_of_who_left():
