@@ -10,7 +10,7 @@ from policy_service.app import open_app
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.integration.test_identity import Authority, wire
-from tests.support.rpc import Refused
+from tests.support.rpc import Refused, question
 
 
 @pytest.fixture
@@ -33,7 +33,8 @@ async def test_a_caller_beyond_its_share_is_refused_and_the_others_are_not(store
             ahead = await app.store.revision() + 1_000
 
             async def ask_for_what_is_to_come() -> list[object]:
-                calls = [greedy.check("olive", "dr-a", "claim:view", min_revision=ahead) for _ in range(40)]
+                asked = question("olive", "dr-a", "claim:view", min_revision=ahead)
+                calls = [greedy("Check", asked, patient=False) for _ in range(40)]
                 return await asyncio.gather(*calls, return_exceptions=True)
 
             asking = asyncio.create_task(ask_for_what_is_to_come())
