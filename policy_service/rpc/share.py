@@ -10,7 +10,7 @@ from policy_service.errors import TooManyQuestions
 
 CHECKS: Final = frozenset({"Check", "BatchCheck"})
 """The methods that nothing else may keep waiting."""
-_AT_ONCE: Final = 4
+_AT_ONCE: Final = 2
 """Of those in hand the ones that are worked on: in Python more take no less time, and checks wait for each."""
 
 Decide = Callable[[Any, str], Message]
