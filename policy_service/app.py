@@ -12,25 +12,24 @@ from typing import Any
 
 import structlog
 
-from policy_service import demo, metrics, seeds
-from policy_service.address_changes import AddressChanges
-from policy_service.carriers import carrier_for
-from policy_service.checkpointing import Checkpointer
-from policy_service.checkpoints import Signer, read_signer
-from policy_service.cursors import Cursors
-from policy_service.decision_log import DecisionLog
-from policy_service.decision_shipping import recording
-from policy_service.delivery import Sender
+from policy_service import demo, metrics
+from policy_service.audit.checkpointing import Checkpointer
+from policy_service.chain.checkpoints import Signer, read_signer
+from policy_service.decide.model import Model, read_model
+from policy_service.decision_log.recorder import DecisionLog
+from policy_service.decision_log.shipping import recording
 from policy_service.errors import PolicyError, StartError, StoreUnavailable
-from policy_service.follower import Follower
-from policy_service.invitations import Invitations
-from policy_service.letter_limits import LetterLimits
-from policy_service.mail import Postmark
-from policy_service.metrics_http import showing_metrics
-from policy_service.model import Model, read_model
-from policy_service.policy_files import read_file, read_seed
-from policy_service.prompts import Prompts
-from policy_service.replica import Replica
+from policy_service.members.address_changes import AddressChanges
+from policy_service.members.carriers import carrier_for
+from policy_service.members.delivery import Sender
+from policy_service.members.invitations import Invitations
+from policy_service.members.letter_limits import LetterLimits
+from policy_service.members.letters import Postmark
+from policy_service.members.prompts import Prompts
+from policy_service.members.tokens import read_key
+from policy_service.policy_text.files import read_file, read_seed
+from policy_service.replicate.follower import Follower
+from policy_service.replicate.replica import Replica
 from policy_service.rpc import (
     AUDIT,
     MANAGE_USERS,
@@ -45,7 +44,10 @@ from policy_service.rpc import (
     contract_methods,
     serving,
 )
-from policy_service.seed_plan import SeedPlans
+from policy_service.rpc.cursors import Cursors
+from policy_service.rpc.metrics_http import showing_metrics
+from policy_service.seed import install
+from policy_service.seed.plan import SeedPlans
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
     SERVICE_ROLE,
@@ -60,9 +62,8 @@ from policy_service.store import (
     probe,
     schema_is_current,
 )
-from policy_service.supervising import Sound, Supervisor
-from policy_service.tokens import read_key
-from policy_service.vocabulary import DecisionLogFull, Row
+from policy_service.tasks.supervising import Sound, Supervisor
+from policy_service.vocabulary.terms import DecisionLogFull, Row
 
 log = structlog.get_logger(__name__)
 
@@ -124,7 +125,7 @@ async def open_store(
                 dsn = as_role(dsn, SERVICE_ROLE)
             store = await stack.enter_async_context(connect_store(dsn, caps=_caps(settings)))
             if migrating or own:
-                await seeds.install_first(store, seed, model)
+                await install.install_first(store, seed, model)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
         yield store
@@ -137,7 +138,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
     async with open_store(settings) as store:
         if with_demo:
             await demo.load(store, read_file(policies_dir() / "demo.csv"))
-        await seeds.record_model(store, model)
+        await install.record_model(store, model)
         if await store.may_rewrite_log():
             log.warning("the database role can rewrite the logs: give serve another, see 'migrate --service-role'")
         follower = Follower(store, model, most_enforcers=settings.max_warm_physicians)

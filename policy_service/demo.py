@@ -2,9 +2,9 @@
 
 from collections.abc import Sequence
 
-from policy_service.custom_roles import refuse_long_chains
+from policy_service.members.custom_roles import refuse_long_chains
 from policy_service.store import Store, Written
-from policy_service.vocabulary import (
+from policy_service.vocabulary.terms import (
     OWNER,
     Physician,
     Row,

@@ -18,11 +18,11 @@ import asyncpg
 import pytest
 
 from policy_service.app import App, open_app
-from policy_service.model import Model, read_model
-from policy_service.policy_files import read_seed
+from policy_service.decide.model import Model, read_model
+from policy_service.policy_text.files import read_seed
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
-from policy_service.vocabulary import Row
+from policy_service.vocabulary.terms import Row
 
 # While the embedded server's library makes, starts or stops one server, it keeps everybody waiting who has the same
 # folder here. Test processes do not wait for each other, nor for somebody else's.
@@ -120,9 +120,9 @@ def settings_for(dsn: str, **more: object) -> Settings:
 @pytest.fixture
 async def app(store: Store, settings: Settings, seed: tuple[Row, ...]) -> AsyncIterator[App]:
     """A service with the shipped seed, listening."""
-    from policy_service import seeds
+    from policy_service.seed import install
 
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as opened:
         yield opened
 

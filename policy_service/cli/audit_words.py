@@ -18,7 +18,7 @@ from policy_client import (
 from rich.markup import escape
 from rich.table import Column
 
-from policy_service.chain import instant
+from policy_service.chain.hashing import instant
 from policy_service.cli.calling import plain
 from policy_service.cli.kinds import EVIDENCE
 from policy_service.cli.output import out, print_table, yes_no

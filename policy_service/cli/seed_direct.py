@@ -90,12 +90,12 @@ def offline_plan(
     name: str, text: str, against: Path, world: Path | None, *, most: int | None, progress: Callable[[int, int], None]
 ) -> SeedPlan:
     """A plan of a seed against another one, and the impact on the accounts of a file. Raises StartError."""
-    from policy_service.engine import Basis
-    from policy_service.model import read_model
-    from policy_service.policy_files import read_file, read_seed, seed_rows
-    from policy_service.seed_plan import Plan, plan, propose
+    from policy_service.decide.engine import Basis
+    from policy_service.decide.model import read_model
+    from policy_service.decide.snapshot import Snapshot
+    from policy_service.policy_text.files import read_file, read_seed, seed_rows
+    from policy_service.seed.plan import Plan, plan, propose
     from policy_service.settings import read_settings
-    from policy_service.snapshot import Snapshot
 
     settings, methods = read_settings(), contract_methods()
     model = read_model(settings.model_file)

@@ -5,20 +5,20 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 
-from policy_service.access_diff import Interval, differences
-from policy_service.access_period import period
-from policy_service.audit import Reviews
-from policy_service.cursors import Cursors
+from policy_service.audit.differences import Interval, differences
+from policy_service.audit.periods import period
+from policy_service.audit.reviews import Reviews
+from policy_service.decide.model import Model
 from policy_service.errors import ForeignHistory
-from policy_service.history import digits, short
-from policy_service.model import Model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import audit_values as values
+from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.fields import Fields, invalid
 from policy_service.store import Store
 from policy_service.store import audit as table
 from policy_service.store.arrivals import BEGINNING, Place, arrived
-from policy_service.vocabulary import Held, Physician, User, parse_physician, parse_user
+from policy_service.vocabulary.history import digits, short
+from policy_service.vocabulary.terms import Held, Physician, User, parse_physician, parse_user
 
 Verify = Callable[[pb.VerifyLogRequest], AsyncGenerator[pb.VerifyLogResponse, None]]
 Checkpoint = Callable[[int, bytes], Awaitable[str]]

@@ -8,16 +8,23 @@ from typing import Any, Final, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from policy_service.access_diff import Difference
-from policy_service.access_period import Period, Span, Spans
-from policy_service.audit import Access, AsOf, CustomRole, Held, Judged, Review
-from policy_service.history import name_of
+from policy_service.audit.differences import Difference
+from policy_service.audit.periods import Period, Span, Spans
+from policy_service.audit.reviews import Access, AsOf, CustomRole, Held, Judged, Review
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
 from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
-from policy_service.vocabulary import Channel, Reason, parse_action, parse_known_action, parse_physician, parse_user
+from policy_service.vocabulary.history import name_of
+from policy_service.vocabulary.terms import (
+    Channel,
+    Reason,
+    parse_action,
+    parse_known_action,
+    parse_physician,
+    parse_user,
+)
 
 BY_ARRIVAL: Final = b"decisions by arrival"
 """What a place in the order of arrival belongs to: no filters, as it is a place whatever is wanted."""

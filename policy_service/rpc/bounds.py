@@ -17,7 +17,7 @@ from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
 from policy_service.errors import InvalidField, InvalidRequest, UnreadableRequest
-from policy_service.seed_lint import MOST_BYTES
+from policy_service.policy_text.lint import MOST_BYTES
 
 Takes = Callable[[object], Any]
 """Reads what was sent, whatever that was."""

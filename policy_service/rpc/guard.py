@@ -26,7 +26,7 @@ from policy_service.errors import (
     PolicyError,
     RateLimited,
 )
-from policy_service.replica import Replica
+from policy_service.replicate.replica import Replica
 from policy_service.rpc.bounds import Takes
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.room import Place, Room

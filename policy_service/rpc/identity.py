@@ -20,7 +20,7 @@ from cryptography import x509
 from cryptography.x509.oid import NameOID
 
 from policy_service.errors import CallerNotIdentified, CallerNotLocal, InvalidRequest
-from policy_service.vocabulary import parse_service
+from policy_service.vocabulary.terms import parse_service
 
 LOCAL_CALLER: Final = "local"
 

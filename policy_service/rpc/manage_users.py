@@ -8,15 +8,14 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from policy_service import custom_roles, manage_users
-from policy_service.address_changes import AddressChanges
-from policy_service.addresses import suggestion
-from policy_service.authority import Standing, standing
-from policy_service.custom_roles import RoleDefinition
-from policy_service.foresight import Questions, foresee
-from policy_service.history import name_of
-from policy_service.invitations import Invitations
-from policy_service.model import Model
+from policy_service.decide.model import Model
+from policy_service.members import custom_roles, manage_users
+from policy_service.members.address_changes import AddressChanges
+from policy_service.members.addresses import suggestion
+from policy_service.members.authority import Standing, standing
+from policy_service.members.custom_roles import RoleDefinition
+from policy_service.members.foresight import Questions, foresee
+from policy_service.members.invitations import Invitations
 from policy_service.pb import manage_users_pb2 as pb
 from policy_service.rpc.fields import Fields, parse_title
 from policy_service.rpc.manage_values import (
@@ -40,7 +39,8 @@ from policy_service.rpc.manage_values import (
     what_to_keep,
 )
 from policy_service.store import Store, Transaction
-from policy_service.vocabulary import (
+from policy_service.vocabulary.history import name_of
+from policy_service.vocabulary.terms import (
     BUILT_IN_ROLES,
     Action,
     Channel,

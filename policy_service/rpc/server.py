@@ -12,18 +12,18 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 
+from policy_service.decision_log.spool import SEGMENT_BYTES
 from policy_service.errors import StartError
-from policy_service.open_files import connections_within
 from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_pb2
-from policy_service.replica import Replica
+from policy_service.replicate.replica import Replica
 from policy_service.rpc.beside import Beside, ending_silence
 from policy_service.rpc.bounds import MOST_MESSAGE, reader
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.rpc.identity import Identities
+from policy_service.rpc.open_files import connections_within
 from policy_service.rpc.room import Room
 from policy_service.settings import Settings
-from policy_service.spool import SEGMENT_BYTES
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersService"]

@@ -4,9 +4,9 @@ from typing import Any, Final
 
 import asyncpg
 
-from policy_service.chain import Fork, Walk
+from policy_service.chain.hashing import Fork, Walk
+from policy_service.chain.statements import KIND, Sign, statement
 from policy_service.errors import StartError
-from policy_service.statements import KIND, Sign, statement
 from policy_service.store import log, records
 from policy_service.store.caps import CAPS
 from policy_service.store.transaction import begin

@@ -9,12 +9,12 @@ from typing import Final
 
 import asyncpg
 
-from policy_service import seeds
 from policy_service.pb import decision_pb2 as pb
-from policy_service.policy_files import read_seed
+from policy_service.policy_text.files import read_seed
+from policy_service.seed import install
 from policy_service.settings import policies_dir
 from policy_service.store import connect_store, migrate
-from policy_service.vocabulary import OWNER_ONLY, Action, Row
+from policy_service.vocabulary.terms import OWNER_ONLY, Action, Row
 from tests.conftest import SHIPPED_MODEL
 
 USERS: Final = 10
@@ -85,7 +85,7 @@ async def fill(dsn: str, physicians: int) -> None:
     """
     await migrate(dsn)
     async with connect_store(dsn) as store:
-        await seeds.install_first(store, read_seed(policies_dir() / "seed.csv"), SHIPPED_MODEL)
+        await install.install_first(store, read_seed(policies_dir() / "seed.csv"), SHIPPED_MODEL)
         async with store.transaction(caller="bench", actor="bench") as transaction:
             await transaction.change("bench.fill", None, detail={"physicians": physicians})
             at = transaction.revision

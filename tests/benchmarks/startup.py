@@ -12,11 +12,11 @@ from statistics import median
 import psutil
 
 from policy_service.app import open_store, read_policy
-from policy_service.engine import Account
-from policy_service.follower import Follower
-from policy_service.replica import Replica
-from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import Held, Physician
+from policy_service.decide.engine import Account
+from policy_service.decide.snapshot import Snapshot
+from policy_service.replicate.follower import Follower
+from policy_service.replicate.replica import Replica
+from policy_service.vocabulary.terms import Held, Physician
 from tests.benchmarks import population
 from tests.benchmarks.cold import p99
 from tests.benchmarks.figures import Figure

@@ -123,9 +123,9 @@ async def test_what_cannot_be_read_or_is_unknown_is_said(management, story):
 
 
 async def test_more_than_one_answer_looks_at_is_refused_before_it_is_begun(management, story, monkeypatch):
-    from policy_service import access_period
+    from policy_service.audit import periods
 
-    monkeypatch.setattr(access_period, "_MOST_ROWS", 50)
+    monkeypatch.setattr(periods, "_MOST_ROWS", 50)
     with pytest.raises(Refused) as refused:
         await management("ReviewPeriod", pb.ReviewPeriodRequest(physician="dr-a"))
     assert refused.value.reason == "PERIOD_TOO_LONG"

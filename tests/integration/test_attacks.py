@@ -15,17 +15,18 @@ import structlog
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_service import custom_roles, manage_users, seeds
 from policy_service.app import open_app
-from policy_service.custom_roles import RoleDefinition
-from policy_service.engine import Account, Basis
+from policy_service.decide.engine import Account, Basis
+from policy_service.decide.snapshot import Snapshot
 from policy_service.errors import NameTooSimilar, RoleChainTooLong, StartError
+from policy_service.members import custom_roles, manage_users
+from policy_service.members.custom_roles import RoleDefinition
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
-from policy_service.policy_files import BrokenPolicy, read_rows
+from policy_service.policy_text.files import BrokenPolicy, read_rows
+from policy_service.seed import install
 from policy_service.settings import policies_dir
-from policy_service.snapshot import Snapshot
-from policy_service.vocabulary import Action, Channel, Held, Physician, Role, Row, User
+from policy_service.vocabulary.terms import Action, Channel, Held, Physician, Role, Row, User
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.oracle import ACTIONS, Oracle, lines_of
@@ -136,7 +137,7 @@ async def test_05_wildcards_open_nothing(app, wire):
 
 def test_06_a_model_that_makes_values_code_is_refused():
     """The cases, the plain library's fall among them, are in tests/unit/test_model.py."""
-    from policy_service.model import _matcher_faults
+    from policy_service.decide.model import _matcher_faults
 
     assert _matcher_faults("eval(p.sub) && g(r.sub, p.sub, r.dom)") == ["eval() would turn a policy value into code"]
 
@@ -420,7 +421,7 @@ async def test_17_a_method_without_a_right_is_refused(app, seed, method):
     service, descriptor = METHODS[method]
     rows = [row for row in seed if row.values[2] != f"{service.name}/{method}"]
     assert len(rows) == len(seed) - 1
-    revision = (await seeds.install(app.store, rows, caller="test", actor="ops")).revision
+    revision = (await install.install(app.store, rows, caller="test", actor="ops")).revision
     port = app.planes.decision_port if service.name == "DecisionService" else app.planes.management_port
     await reached(app, revision)
     async with Wire(port) as wire:
@@ -459,7 +460,7 @@ async def test_19_an_oversized_message_is_refused(wire):
 
 
 async def test_19_too_many_questions_a_second_are_refused_for_that_caller(store, database, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with (
         open_app(settings_for(database, max_questions_per_second=10.0)) as app,
         Wire(app.planes.decision_port) as wire,
@@ -472,7 +473,7 @@ async def test_19_too_many_questions_a_second_are_refused_for_that_caller(store,
 
 
 async def test_19_too_many_calls_at_once_are_refused_and_the_rest_answered(store, database, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with (
         open_app(settings_for(database, max_concurrent_calls=4)) as app,
         Wire(app.planes.decision_port) as wire,

@@ -11,18 +11,20 @@ import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
 from policy_client.audit_calls import change_from
 
-from policy_service import access_diff, custom_roles, seeds
 from policy_service.app import open_app
+from policy_service.audit import differences
 from policy_service.cli.audit_words import print_changes
-from policy_service.custom_roles import RoleDefinition
+from policy_service.decide.model import Model, vetted_model
 from policy_service.errors import UnknownPhysician
-from policy_service.model import Model, vetted_model
+from policy_service.members import custom_roles
+from policy_service.members.custom_roles import RoleDefinition
+from policy_service.members.tokens import read_key
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2, seeds_pb2
+from policy_service.seed import install
 from policy_service.store import Caps, Store, spans
 from policy_service.store import audit as statements
-from policy_service.tokens import read_key
-from policy_service.vocabulary import Action, Effect, Physician, Role, Row, rule_row
+from policy_service.vocabulary.terms import Action, Effect, Physician, Role, Row, rule_row
 from tests.conftest import DATA_DIR, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.auditing import LISTS, Line, ask, every, pages, record
@@ -592,7 +594,7 @@ async def test_a_changed_built_in_rule_is_a_difference_in_every_account(app, man
         await grant(app, physician, "dan", "data_entry")
     given = await app.store.revision()
     rows = [row for row in seed if row != rule_row(Role("data_entry"), "*", Action.CLAIM_DELETE, Effect.ALLOW)]
-    await seeds.install(app.store, rows, caller="test", actor="ops")
+    await install.install(app.store, rows, caller="test", actor="ops")
     found = await every(management, "DiffAccess", earlier=pb.Point(revision=given))
     assert [(d.physician, d.user, list(d.gained), list(d.lost)) for d in found] == [
         ("dr-a", "dan", [], ["claim:delete"]), ("dr-b", "dan", [], ["claim:delete"]),
@@ -603,14 +605,14 @@ async def test_a_changed_built_in_rule_is_a_difference_in_every_account(app, man
 
 async def test_a_page_looks_at_a_bounded_number_of_accounts(app, management, story, seed, monkeypatch):
     """An empty page says that more may follow, and the list goes on after it."""
-    monkeypatch.setattr("policy_service.access_diff.MOST_ACCOUNTS", 2)
+    monkeypatch.setattr("policy_service.audit.differences.MOST_ACCOUNTS", 2)
     before = await app.store.revision()
     for n in range(5):
         await register(app, f"x-{n}", f"owner{n}")
     await grant(app, "x-4", "dan", "data_entry")
     given = await app.store.revision()
     rows = [row for row in seed if row != rule_row(Role("data_entry"), "*", Action.CLAIM_DELETE, Effect.ALLOW)]
-    await seeds.install(app.store, rows, caller="test", actor="ops")
+    await install.install(app.store, rows, caller="test", actor="ops")
     found = await pages(management, "DiffAccess", 100, earlier=pb.Point(revision=given))
     assert len(found) > 3
     assert [len(page.differences) for page in found] == [*[0] * (len(found) - 1), 1]
@@ -626,9 +628,9 @@ async def test_a_page_ends_when_its_time_is_up_and_the_list_goes_on(app, managem
         await grant(app, "dr-a", user, "data_entry")
         await grant(app, "dr-b", user, "data_entry")
     rows = [row for row in seed if row != rule_row(Role("data_entry"), "*", Action.CLAIM_DELETE, Effect.ALLOW)]
-    await seeds.install(app.store, rows, caller="test", actor="ops")
+    await install.install(app.store, rows, caller="test", actor="ops")
     whole = await every(management, "DiffAccess", earlier=pb.Point(revision=given))
-    monkeypatch.setattr("policy_service.access_diff.MOST_SECONDS", 0)
+    monkeypatch.setattr("policy_service.audit.differences.MOST_SECONDS", 0)
     found = await pages(management, "DiffAccess", 100, earlier=pb.Point(revision=given))
     assert len(found) >= len(whole) == 6
     assert [one for page in found for one in page.differences] == whole
@@ -637,7 +639,7 @@ async def test_a_page_ends_when_its_time_is_up_and_the_list_goes_on(app, managem
 async def test_casbin_is_asked_while_no_connection_is_held(app, management, story, monkeypatch):
     """However long it takes, the database waits for nobody."""
     held: list[int] = []
-    compare, reading, looks = access_diff._Sides.compare, Store.reading, 0
+    compare, reading, looks = differences._Sides.compare, Store.reading, 0
 
     def watched(*arguments, **more):
         held.append(looks)
@@ -653,7 +655,7 @@ async def test_casbin_is_asked_while_no_connection_is_held(app, management, stor
 
     # Not the pool's connections: the service's other tasks use them too.
     monkeypatch.setattr(Store, "reading", counted)
-    monkeypatch.setattr(access_diff._Sides, "compare", watched)
+    monkeypatch.setattr(differences._Sides, "compare", watched)
     await every(management, "DiffAccess", earlier=pb.Point(revision=1))
     assert held
     assert set(held) == {0}
@@ -677,7 +679,7 @@ async def test_the_past_is_decided_by_the_model_of_then(app, management, story, 
     await story.create_role("viewer", includes=("financial_viewer",), deny=("invoice:pay",))
     before = await grant(app, "dr-a", "vera", "viewer")
     await grant(app, "dr-b", "dan", "data_entry")
-    await seeds.record_model(app.store, lenient(model))
+    await install.record_model(app.store, lenient(model))
     now = await app.store.revision()
     for revision, may_pay in ((before, False), (now, True)):
         (access,) = await every(management, "ReviewAccess", user="vera", as_of=pb.Point(revision=revision))

@@ -12,14 +12,15 @@ from dataclasses import dataclass, field
 import grpc
 import pytest
 
-from policy_service import custom_roles, manage_users, seeds
 from policy_service.app import App
-from policy_service.custom_roles import RoleDefinition
 from policy_service.errors import PolicyError
+from policy_service.members import custom_roles, manage_users
+from policy_service.members.custom_roles import RoleDefinition
+from policy_service.members.tokens import read_key
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
-from policy_service.tokens import read_key
-from policy_service.vocabulary import (
+from policy_service.seed import install
+from policy_service.vocabulary.terms import (
     OWNER_ONLY,
     Action,
     Channel,
@@ -149,7 +150,7 @@ class History:
             new += [
                 rule_row(Role(self.chance.choice(BUILT_IN)), "*", action, effect) for action in self.some(GRANTABLE)
             ]
-        await seeds.install(self.app.store, {*kept, *new}, **self.by)
+        await install.install(self.app.store, {*kept, *new}, **self.by)
 
     async def one_change(self) -> None:
         steps: list[tuple[Callable[[], Awaitable[None]], int]] = [

@@ -6,8 +6,8 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from policy_service.app import _WATCH_FAILURES, open_app
-from policy_service.delivery import Sender
-from policy_service.follower import Follower
+from policy_service.members.delivery import Sender
+from policy_service.replicate.follower import Follower
 from policy_service.rpc.server import Planes
 from tests.support.people import Page
 from tests.support.rpc import Wire
@@ -88,10 +88,11 @@ async def test_a_follower_that_fails_takes_both_planes_out_of_use_until_it_follo
 async def test_without_the_watch_nobody_knows_how_the_replica_stands_so_the_service_ends(
     store, settings, seed, monkeypatch
 ):
-    from policy_service import seeds, supervising
+    from policy_service.seed import install
+    from policy_service.tasks import supervising
     from tests.conftest import SHIPPED_MODEL
 
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     monkeypatch.setattr(supervising, "_LONGEST_PAUSE", 0.001)
     said = 0
     real = Planes.__init__

@@ -2,15 +2,15 @@
 
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app, open_store
-from policy_service.policy_files import BrokenPolicy
+from policy_service.policy_text.files import BrokenPolicy
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.support.seeds import broken_seeds
 
 
 async def test_no_broken_seed_changes_the_policy(database, store, seed, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     before = await store.revision()
     path = tmp_path / "seed.csv"
     settings = settings_for(database, seed_file=path)

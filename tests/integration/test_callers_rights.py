@@ -7,12 +7,12 @@ import grpc
 import pytest
 from typer.testing import CliRunner
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.cli.main import app as command
 from policy_service.errors import StartError
-from policy_service.policy_files import seed_rows
+from policy_service.policy_text.files import seed_rows
 from policy_service.rpc import contract_methods
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import reached, register
 from tests.integration.test_seeds import Ops
@@ -37,7 +37,7 @@ def authority(tmp_path):
 
 @pytest.fixture
 async def app(store, database, seed, authority):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(authority.settings(database)) as opened:
         await reached(opened, await register(opened, "dr-a", "olive"))
         yield opened
@@ -153,7 +153,7 @@ async def test_a_right_is_no_method(app, authority):
 
 
 async def test_whoever_holds_the_database_says_it_too(database, store, seed, monkeypatch, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     monkeypatch.setenv("POLICY_DATABASE_URL", database)
     monkeypatch.setenv("POLICY_DATA_DIR", str(tmp_path))
     file = tmp_path / "new.csv"
@@ -171,10 +171,10 @@ async def test_a_moved_policy_brings_no_caller_more_unless_it_is_said(
     postgres, database, store, seed, monkeypatch, tmp_path, said
 ):
     """The file of a moved policy has callers' rights too; whoever brings it in is told of those that are new."""
-    from policy_service import moving
+    from policy_service.transfer import moving
 
     rows = seed_rows(SEED + STRANGER, "wider")
-    await seeds.install(store, rows, caller="test", actor="test")
+    await install.install(store, rows, caller="test", actor="test")
     async with store.reading_long() as look:
         text = "".join([part.text async for part in moving.export(look, SHIPPED_MODEL.text)])
     (tmp_path / "policy.jsonl").write_text(text)

@@ -8,14 +8,14 @@ import pytest
 import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
-from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.audit.verification import Verdict, verify
 from policy_service.pb import audit_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.rpc import LogWalk
+from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, ReplicaEvent, Store, as_role, connect_store
-from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import DecisionLogFull
+from policy_service.vocabulary.terms import DecisionLogFull
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.integration.test_decision_log import away
@@ -64,7 +64,7 @@ async def test_six_streams_of_full_batches_slow_nobody_but_themselves(store, dat
         await append(self, lines)
 
     monkeypatch.setattr(Store, "append_decisions", append_slowly)
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     authority, files = secured(tmp_path)
     settings = settings_for(
         as_role(database, SERVICE_ROLE), data_dir=tmp_path, decision_log_spool_mb=8, decision_threads=16, **files
@@ -128,7 +128,7 @@ async def test_without_room_nothing_is_answered_or_it_is_told_whose_and_when(
     store, database, postgres, seed, tmp_path, full
 ):
     """And in both cases health says it, and it goes on by itself when there is room."""
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     settings = settings_for(
         as_role(database, SERVICE_ROLE), data_dir=tmp_path, decision_log_spool_mb=8, decision_log_full=full
     )
@@ -183,7 +183,7 @@ async def told_by_verify(database: str) -> audit_pb2.Verdict:
 
 
 async def test_losses_that_an_earlier_release_counted_are_of_nobody_known(store, database, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     await store.note_start("abc")
     await store.note_replica("abc", ReplicaEvent.ENDED, sequence=7, lost=7)
     told = await told_by_verify(database)

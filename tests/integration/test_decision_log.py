@@ -7,18 +7,19 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from policy_service import decision_shipping, seeds
 from policy_service.app import open_app
-from policy_service.decision_log import DecisionLog
-from policy_service.decision_shipping import Shipper
+from policy_service.audit.verification import Verdict, verify
+from policy_service.decision_log import shipping
+from policy_service.decision_log.recorder import DecisionLog
+from policy_service.decision_log.shipping import Shipper
+from policy_service.decision_log.spool import Segment
 from policy_service.errors import StoreUnavailable
 from policy_service.pb import decision_pb2 as pb
+from policy_service.seed import install
 from policy_service.settings import Settings
-from policy_service.spool import Segment
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
 from policy_service.store import connection as connection_settings
-from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
+from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.patience import PATIENCE, patiently, until
@@ -28,14 +29,14 @@ from tests.support.rpc import Refused, Wire, question
 @pytest.fixture
 def quiet(database, tmp_path, monkeypatch):
     """Settings of a service whose files are its own, with the least spool there is, and time to ship at its end."""
-    monkeypatch.setattr(decision_shipping, "_LAST_SECONDS", PATIENCE)
+    monkeypatch.setattr(shipping, "_LAST_SECONDS", PATIENCE)
     return settings_for(as_role(database, SERVICE_ROLE), data_dir=tmp_path, decision_log_spool_mb=8)
 
 
 @asynccontextmanager
 async def serving(settings: Settings, store: Store, seed):
     """A service with one account; when the block ends, everything that can be shipped is."""
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as app, Wire(app.planes.decision_port) as wire:
         if app.replica.snapshot.account("dr-a") is None:
             await register(app, "dr-a", "olive")
@@ -181,7 +182,7 @@ async def test_a_service_that_ends_while_the_database_is_away_leaves_them_to_the
 
 
 async def test_damage_to_one_file_keeps_no_decision_from_the_database(quiet, store, seed, database):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     folder = quiet.data_dir / "decisions" / await store.log_name()
     outcome, asked = Outcome(allowed=True, reason=Reason.GRANTED), question("mia", "dr-a", "claim:view")
     for replica in ("aaa", "bbb", "ccc"):
@@ -291,7 +292,7 @@ async def killed(quiet: Settings, store: Store, replica: str) -> None:
 
 
 async def test_where_nothing_is_recorded_any_more_what_a_killed_process_left_still_is(quiet, database, store, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     await killed(quiet, store, "aaa")
     off = quiet.model_copy(update={"decision_log": DecisionLogMode.OFF})
     async with serving(off, store, seed) as wire:
@@ -303,7 +304,7 @@ async def test_where_nothing_is_recorded_any_more_what_a_killed_process_left_sti
 
 async def test_what_cannot_be_brought_in_keeps_nothing_else_waiting(quiet, database, store, seed, monkeypatch):
     """Neither the other killed processes, nor this one's decisions, nor the dropping of old days."""
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     for replica in ("aaa", "bbb", "ccc"):
         await killed(quiet, store, replica)
     noted, forgotten = Store.note_replica, asyncio.Event()

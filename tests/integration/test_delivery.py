@@ -7,16 +7,17 @@ from email.message import EmailMessage
 
 import pytest
 
-from policy_service import manage_users, seeds
-from policy_service.carriers import Folder, Smtp, clean
-from policy_service.delivery import Sender, advice
 from policy_service.errors import StartError
-from policy_service.invitations import Holding, Invitations
-from policy_service.mail import Postmark
-from policy_service.prompts import Prompts
+from policy_service.members import manage_users
+from policy_service.members.carriers import Folder, Smtp, clean
+from policy_service.members.delivery import Sender, advice
+from policy_service.members.invitations import Holding, Invitations
+from policy_service.members.letters import Postmark
+from policy_service.members.prompts import Prompts
+from policy_service.members.tokens import TokenKey
+from policy_service.seed import install
 from policy_service.store.invitations import DeliveryState, one
-from policy_service.tokens import TokenKey
-from policy_service.vocabulary import Physician, Role, User
+from policy_service.vocabulary.terms import Physician, Role, User
 from tests.conftest import SHIPPED_MODEL
 from tests.support.people import MailServer, token_in
 
@@ -73,7 +74,7 @@ class Office:
 
 @pytest.fixture
 async def office(store, seed, model):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     await manage_users.register_physician(store, DR, OLIVE, "Dr. A", caller="test", actor=OLIVE)
     return Office(store, model)
 

@@ -7,9 +7,9 @@ import asyncpg
 import pytest
 from asyncpg import connection as driver
 
-from policy_service import seeds
-from policy_service.delivery import Sender
 from policy_service.errors import StoreUnavailable
+from policy_service.members.delivery import Sender
+from policy_service.seed import install
 from policy_service.store.connection import translated
 from policy_service.store.invitations import DeliveryState
 from tests.conftest import SHIPPED_MODEL
@@ -96,7 +96,7 @@ async def test_connections_that_die_while_letters_are_sent_cost_a_pause_and_no_l
 
 
 async def test_a_backend_that_ends_in_mid_query_is_a_database_that_is_away(store, seed, database):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     begun = asyncio.Event()
 
     async def long() -> None:

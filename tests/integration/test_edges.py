@@ -11,10 +11,10 @@ from google.protobuf.descriptor_pb2 import FileDescriptorProto
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import reached, register
 from tests.support.rpc import METHODS, Refused, Wire, refused
@@ -112,7 +112,7 @@ async def test_a_watch_follows_the_state(app, both):
 
 
 async def test_what_only_listens_does_not_hold_the_stop(store, settings, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with contextlib.AsyncExitStack() as kept:
         async with open_app(settings) as app:
             watches, silent = [], []
@@ -172,7 +172,7 @@ async def test_reflection_tells_the_contract_by_either_name(both, version):
 
 
 async def test_without_reflection_there_is_none(store, settings, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings.model_copy(update={"reflection": False})) as app:
         for plane in PLANES:
             async with Wire(getattr(app.planes, plane)) as wire:

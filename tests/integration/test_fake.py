@@ -24,11 +24,11 @@ from policy_client import (
 )
 from policy_client.testing import FakePolicyService, Refusal
 
-from policy_service import seeds
 from policy_service.app import App, open_app
+from policy_service.members.tokens import read_key
 from policy_service.pb import decision_pb2 as pb
+from policy_service.seed import install
 from policy_service.store import connect_store
-from policy_service.tokens import read_key
 from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.integration.conftest import grant
 from tests.support.oracle import ACTIONS
@@ -100,7 +100,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 async def app(store, database, seed, tmp_path, clock):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings_for(database, data_dir=tmp_path)) as opened:
         yield opened
 
@@ -317,7 +317,7 @@ async def _open_both(postgres, seed, data_dir, clock, stack) -> tuple[World, Wor
     await connection.close()
     database = in_database(postgres, "fake_differential")
     async with connect_store(database) as store:
-        await seeds.install_first(store, seed, SHIPPED_MODEL)
+        await install.install_first(store, seed, SHIPPED_MODEL)
     app = await stack.enter_async_context(open_app(settings_for(database, data_dir=data_dir)))
     wire = await stack.enter_async_context(Wire(app.planes.decision_port))
     management = await stack.enter_async_context(Wire(app.planes.management_port))

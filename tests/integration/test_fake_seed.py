@@ -4,10 +4,10 @@ import pytest
 from policy_client import AsyncManageUsersClient, AsyncPolicyClient, Channel, ManageUsersClient, NotFound, PolicyClient
 from policy_client.testing import FakePolicyService
 
-from policy_service import seeds
 from policy_service.app import open_app
-from policy_service.policy_files import read_seed
+from policy_service.policy_text.files import read_seed
 from policy_service.rpc import contract_methods
+from policy_service.seed import install
 from policy_service.settings import policies_dir
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import grant, reached, register
@@ -39,7 +39,7 @@ def file(tmp_path):
 
 
 async def test_the_fake_answers_by_a_seed_file_as_the_service_does(store, settings, file):
-    await seeds.install_first(store, read_seed(file, methods=contract_methods()), SHIPPED_MODEL)
+    await install.install_first(store, read_seed(file, methods=contract_methods()), SHIPPED_MODEL)
     async with open_app(settings) as app:
         await reached(app, await register(app, "dr-osei", "ama"))
         for user, roles in HOLDINGS:

@@ -12,10 +12,10 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import ExtendedKeyUsageOID, NameOID
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.rpc.identity import _require_local, read_certificate
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.support.rpc import Refused, Wire, question
@@ -65,7 +65,7 @@ def authority(tmp_path):
 
 @pytest.fixture
 async def app(store, database, seed, authority, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     files = {
         f"tls_{name}_file": tmp_path / f"{name.removeprefix('client_')}.pem" for name in ("cert", "key", "client_ca")
     }
@@ -172,7 +172,7 @@ class TestLocal:
 
     @pytest.fixture
     async def app(self, store, settings, seed):
-        await seeds.install_first(store, seed, SHIPPED_MODEL)
+        await install.install_first(store, seed, SHIPPED_MODEL)
         async with open_app(settings) as opened:
             await reached(opened, await register(opened, "dr-a", "olive"))
             yield opened

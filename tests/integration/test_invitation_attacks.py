@@ -8,10 +8,10 @@ import asyncpg
 import grpc
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.members.tokens import TokenKey
 from policy_service.pb import manage_users_pb2 as mu
-from policy_service.tokens import TokenKey
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.integration.test_manage_users import allowed, join, refusal
@@ -29,7 +29,7 @@ async def mail():
 
 @pytest.fixture
 async def app(store, database, seed, mail, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings_for(database, smtp_url=mail.url, data_dir=tmp_path)) as opened:
         await register(opened, "dr-a", "olive")
         await register(opened, "dr-b", "oscar")
@@ -149,10 +149,10 @@ async def test_21_accept_against_cancel_one_wins(page, mail):
 
 async def test_21_accept_against_revoke_of_the_inviter_one_wins(app, page, mail, seed):
     """An administrator who may invite (a seed of ops' own) invites; they are revoked as the link is used."""
-    from policy_service.vocabulary import Effect, Role, rule_row
+    from policy_service.vocabulary.terms import Effect, Role, rule_row
 
     generous = [*seed, rule_row(Role("administrator"), "*", "user:invite", Effect.ALLOW)]
-    await reached(app, (await seeds.install(app.store, generous, caller="test", actor="ops")).revision)
+    await reached(app, (await install.install(app.store, generous, caller="test", actor="ops")).revision)
     for number in range(ROUNDS):
         helper = f"h{number}"
         await grant(app, "dr-a", helper, "administrator")
@@ -265,11 +265,11 @@ async def test_22_nobody_gives_what_an_invited_user_may_not_hold(app, page, cast
 
 async def test_22_nobody_gives_more_than_they_hold(app, page, cast, seed):
     """With a seed that lets administrators invite and edit, they still give only what they have."""
-    from policy_service.vocabulary import Effect, Role, rule_row
+    from policy_service.vocabulary.terms import Effect, Role, rule_row
 
     extra = [rule_row(Role("administrator"), "*", action, Effect.ALLOW) for action in ("user:invite", "user:edit")]
     poorer = [row for row in seed if row.values[:3] != ("role:administrator", "*", "invoice:pay")]
-    await seeds.install(app.store, [*poorer, *extra], caller="test", actor="ops")
+    await install.install(app.store, [*poorer, *extra], caller="test", actor="ops")
     before = await app.store.revision()
     by = page.by("adele")
     for call in (
@@ -298,10 +298,10 @@ async def test_22_nobody_edits_themselves_and_the_owner_stays(app, page, cast):
 
 
 async def test_22_not_even_those_who_may_edit_change_their_own_rights(app, page, cast, seed):
-    from policy_service.vocabulary import Effect, Role, rule_row
+    from policy_service.vocabulary.terms import Effect, Role, rule_row
 
     editing = [rule_row(Role("data_entry"), "*", action, Effect.ALLOW) for action in ("user:edit", "user:revoke")]
-    await seeds.install(app.store, [*seed, *editing], caller="test", actor="ops")
+    await install.install(app.store, [*seed, *editing], caller="test", actor="ops")
     await grant(app, "dr-a", "dan", "desk")
     before = await app.store.revision()
     by = page.by("dan")
@@ -331,16 +331,16 @@ async def test_22_what_was_invited_is_looked_at_again_on_accepting(page, mail, a
     await page.invite("nina", "desk")
     token = await mail.token_for("nina@clinic.example")
     # The role goes, behind the page's back; the service itself refuses to delete it.
-    from policy_service import seeds
-    from policy_service.custom_roles import delete
-    from policy_service.vocabulary import ANY, Action, Effect, Physician, Role, rule_row
+    from policy_service.members.custom_roles import delete
+    from policy_service.seed import install
+    from policy_service.vocabulary.terms import ANY, Action, Effect, Physician, Role, rule_row
 
     await delete(app.store, Physician("dr-a"), Role("desk"), caller="test", actor="ops")
     assert await refusal(page.accept(token)) == "UNKNOWN_ROLE"
     # Nobody in the account can put another in its place; ops can.
     assert await refusal(page.create_role("desk", "claim:save")) == "ROLE_IN_USE"
     row = rule_row(Role("desk"), ANY, Action.CLAIM_SAVE, Effect.ALLOW)
-    await seeds.install(app.store, [*seed, row], caller="test", actor="ops")
+    await install.install(app.store, [*seed, row], caller="test", actor="ops")
     await page.accept(token)  # nothing was half done: the token is still good
 
 

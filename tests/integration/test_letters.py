@@ -11,16 +11,17 @@ import pytest
 import trustme
 from aiosmtpd.controller import Controller
 
-from policy_service import delivery, metrics
-from policy_service.carriers import Folder, Smtp
-from policy_service.delivery import ADVICE, advice
+from policy_service import metrics
 from policy_service.errors import InvitationClosed, StartError, StoreUnavailable, TooManyLetters
-from policy_service.invitations import Holding, Invitations
-from policy_service.letter_limits import LetterLimits
-from policy_service.manage_users import register_physician
-from policy_service.prompts import Prompts
+from policy_service.members import delivery
+from policy_service.members.carriers import Folder, Smtp
+from policy_service.members.delivery import ADVICE, advice
+from policy_service.members.invitations import Holding, Invitations
+from policy_service.members.letter_limits import LetterLimits
+from policy_service.members.manage_users import register_physician
+from policy_service.members.prompts import Prompts
 from policy_service.store.invitations import DeliveryState, one
-from policy_service.vocabulary import Physician, Role, User
+from policy_service.vocabulary.terms import Physician, Role, User
 from tests.integration.test_delivery import DR, KEY, OLIVE, office  # noqa: F401 - the fixture.
 from tests.support.people import MailServer, token_in
 from tests.support.ports import free_port

@@ -23,11 +23,11 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.members.tokens import read_key
 from policy_service.pb import decision_pb2 as pb
+from policy_service.seed import install
 from policy_service.store import connect_store
-from policy_service.tokens import read_key
 from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.integration.conftest import register
 from tests.support.oracle import TABLE
@@ -78,7 +78,7 @@ class Rig:
         await connection.close()
         dsn = in_database(postgres, "life_cycle")
         async with connect_store(dsn) as store:
-            await seeds.install_first(store, seed, SHIPPED_MODEL)
+            await install.install_first(store, seed, SHIPPED_MODEL)
         # Its steps resend as often as they like; what limits that is tested by itself.
         free = {"letters_per_invitation": 0, "letters_per_address": 0, "letters_per_account": 0}
         self.app = await self.stack.enter_async_context(open_app(settings_for(dsn, data_dir=folder, **free)))

@@ -10,16 +10,17 @@ import pytest
 from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
-from policy_service import custom_roles, manage_users, seeds
 from policy_service.app import App, open_app
-from policy_service.custom_roles import RoleDefinition
+from policy_service.decide.snapshot import Snapshot
 from policy_service.errors import AccountFull
+from policy_service.members import custom_roles, manage_users
+from policy_service.members.custom_roles import RoleDefinition
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.rpc.bounds import ITEMS, TEXTS
-from policy_service.snapshot import Snapshot
+from policy_service.seed import install
 from policy_service.store import Caps, Store, connect_store
-from policy_service.vocabulary import Action, Physician, Role, User
+from policy_service.vocabulary.terms import Action, Physician, Role, User
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.people import Page
@@ -91,7 +92,7 @@ async def test_what_is_overfull_is_refused_to_whoever_may_call_and_others_learn_
 async def limited(database: str, seed, **settings: object) -> AsyncIterator[App]:
     """A service with limits of its own."""
     async with connect_store(database) as store:
-        await seeds.install_first(store, seed, SHIPPED_MODEL)
+        await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings_for(database, **settings)) as opened:
         yield opened
 
@@ -155,7 +156,7 @@ async def test_rules_and_members_are_capped_by_whatever_way_they_come(database, 
 
 
 async def test_an_account_that_holds_more_keeps_it_and_may_give_it_up(store: Store, database, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     account, by = Physician("dr-a"), {"caller": "test", "actor": "test"}
     await manage_users.register_physician(store, account, User("olive"), "", caller="t", actor=User("olive"))
     definition = RoleDefinition(allow=frozenset({Action.CLAIM_VIEW, Action.CLAIM_SAVE}))

@@ -15,17 +15,18 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
-from policy_service import moving, moving_check, seeds
-from policy_service.chain import START
-from policy_service.checkpointing import Checkpointer, add_line
-from policy_service.checkpoints import Signer, read_signer, read_verifier
+from policy_service.audit.checkpointing import Checkpointer, add_line
+from policy_service.audit.verification import Verdict, verify
+from policy_service.chain.checkpoints import Signer, read_signer, read_verifier
+from policy_service.chain.hashing import START
+from policy_service.decide.model import vetted_model
 from policy_service.errors import InvalidRequest, StartError
-from policy_service.model import vetted_model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import contract_methods
+from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, allow_service, as_role, connect_store, log
-from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import Progress
+from policy_service.transfer import moving, moving_check
+from policy_service.vocabulary.terms import Progress
 from tests.conftest import DATA_DIR, SHIPPED_MODEL, TEMPLATE, in_database
 from tests.integration.conftest import grant, register, revoke
 from tests.support.rpc import Refused
@@ -542,12 +543,12 @@ async def test_times_in_the_log_never_go_back(app, store, database):
 
 
 async def test_a_model_that_changed_is_an_entry_and_the_same_one_is_none(store, model, seed):
-    await seeds.install_first(store, seed, model)
-    await seeds.record_model(store, model)
+    await install.install_first(store, seed, model)
+    await install.record_model(store, model)
     assert await store.revision() == 1
     other = vetted_model(model.text + "# as before\n", "model.conf")
-    await seeds.record_model(store, other)
-    await seeds.record_model(store, other)
+    await install.record_model(store, other)
+    await install.record_model(store, other)
     assert await store.revision() == 2
     async with store.reading() as look:
         assert await look.model_at(1) == model.text

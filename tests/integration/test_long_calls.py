@@ -5,11 +5,11 @@ import asyncio
 import grpc
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import seeds_pb2
 from policy_service.rpc import LogWalk, guard, server
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL
 from tests.support.patience import patiently
 from tests.support.rpc import Refused, Wire, refused
@@ -34,7 +34,7 @@ def slow(monkeypatch):
 
 
 async def verified(store, seed, settings) -> bool:
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as app, Wire(app.planes.management_port) as wire:
         try:
             *_, last = await wire.parts("VerifyLog", pb.VerifyLogRequest())

@@ -3,10 +3,10 @@
 import grpc
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import register
 from tests.support.oracle import TABLE
@@ -22,7 +22,7 @@ async def mail():
 
 @pytest.fixture
 async def app(store, database, seed, mail, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings_for(database, smtp_url=mail.url, data_dir=tmp_path)) as opened:
         await register(opened, "dr-a", "olive")
         await register(opened, "dr-b", "oscar")

@@ -17,16 +17,16 @@ from policy_client.testing import Refusal, letters
 from policy_client.testing.rules import SHIPPED
 from policy_client.testing.users import Users
 
-from policy_service import seeds
-from policy_service.address_changes import AddressChanges
+from policy_service.audit.verification import verify
 from policy_service.errors import PolicyError
-from policy_service.invitations import Invitations
+from policy_service.members.address_changes import AddressChanges
+from policy_service.members.invitations import Invitations
+from policy_service.members.prompts import Prompts
+from policy_service.members.tokens import TokenKey
 from policy_service.pb import manage_users_pb2 as service_mu
-from policy_service.prompts import Prompts
 from policy_service.rpc import ManageUsersService
+from policy_service.seed import install
 from policy_service.store import Store
-from policy_service.tokens import TokenKey
-from policy_service.verification import verify
 from tests.conftest import SHIPPED_MODEL
 from tests.support import second_verifier
 from tests.support.membership import Membership
@@ -289,7 +289,7 @@ class ServiceTokens:
 
 @pytest.mark.timeout(0)
 async def test_31_36_the_service_does_what_the_model_says(store, database, seed, capsys):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     key, clock, week = TokenKey(b"k" * 32), Clock(), timedelta(days=7)
     invitations = Invitations(SHIPPED_MODEL, key, Prompts(10**9), valid_for=week)
     addresses = AddressChanges(key, invitations, valid_for=week)
@@ -322,7 +322,7 @@ FOLLOWED = [
 
 async def test_an_expired_invitation_that_follows_its_user_is_vouched_for(store, database, seed):
     """No link is made, and no revision asks for it: a row that changes beside the story."""
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     key, clock, week = TokenKey(b"k" * 32), Clock(), timedelta(days=7)
     invitations = Invitations(SHIPPED_MODEL, key, Prompts(10**9), valid_for=week)
     addresses = AddressChanges(key, invitations, valid_for=week)

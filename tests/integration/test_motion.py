@@ -11,10 +11,10 @@ import threading
 import grpc
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary import Origin, Row
+from policy_service.seed import install
+from policy_service.vocabulary.terms import Origin, Row
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached
 from tests.integration.test_differential import write
@@ -105,7 +105,7 @@ class Asker(threading.Thread):
 
 @pytest.mark.parametrize("warm_physicians", [2_000, 1], ids=["warm", "always cold"])
 async def test_every_answer_is_the_models_at_the_revision_it_names(store, database, seed, warm_physicians):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     chance = random.Random(7)
     history: dict[int, set[Row]] = {}
     rows, built_in = set[Row](), set(seed)

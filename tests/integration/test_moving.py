@@ -11,16 +11,17 @@ from typing import Any
 import asyncpg
 import pytest
 
-from policy_service import moving, moving_check, seeds
 from policy_service.app import open_app
+from policy_service.audit.verification import Verdict, verify
 from policy_service.errors import FileChanged, StoreNotEmpty
+from policy_service.members.tokens import read_key
 from policy_service.pb import seeds_pb2 as pb
-from policy_service.policy_files import BrokenPolicy
+from policy_service.policy_text.files import BrokenPolicy
 from policy_service.rpc import contract_methods
+from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, Store, Written, as_role, connect_store
-from policy_service.tokens import read_key
-from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import Action, Channel, Physician, Row, User
+from policy_service.transfer import moving, moving_check
+from policy_service.vocabulary.terms import Action, Channel, Physician, Row, User
 from tests.conftest import DATA_DIR, SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.people import Page
@@ -122,7 +123,7 @@ async def test_the_same_answers_in_the_new_house(app, old, new_house, seed, tmp_
         if seeded:
             # Another seed than the one that moves in: it goes.
             other = Row(ptype="p", values=("role:administrator", "*", "user:invite", "allow"))
-            await seeds.install_first(store, {*seed, other}, SHIPPED_MODEL)
+            await install.install_first(store, {*seed, other}, SHIPPED_MODEL)
         written = await bring_in(store, old.text, tmp_path)
         assert written.revision == (2 if seeded else 1)
         again = await exported(store)
@@ -178,8 +179,8 @@ async def test_a_house_that_is_lived_in_is_not_moved_into(app, old, store, new_h
 
 async def test_a_seed_that_was_changed_already_is_not_replaced(old, new_house, seed, tmp_path):
     async with connect_store(new_house) as store:
-        await seeds.install_first(store, seed, SHIPPED_MODEL)
-        await seeds.install(store, [*seed][1:], caller="test", actor="ops")
+        await install.install_first(store, seed, SHIPPED_MODEL)
+        await install.install(store, [*seed][1:], caller="test", actor="ops")
         with pytest.raises(StoreNotEmpty):
             await bring_in(store, old.text, tmp_path)
         assert await store.revision() == 2

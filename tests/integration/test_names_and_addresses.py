@@ -6,10 +6,10 @@ from datetime import UTC, datetime, timedelta
 import asyncpg
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app
-from policy_service.names import alike, folded, look
 from policy_service.pb import manage_users_pb2 as mu
+from policy_service.seed import install
+from policy_service.vocabulary.names import alike, folded, look
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, register
 from tests.integration.test_manage_users import join, refusal
@@ -25,7 +25,7 @@ async def mail():
 
 @pytest.fixture
 async def app(store, database, seed, mail, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings_for(database, smtp_url=mail.url, data_dir=tmp_path)) as opened:
         await register(opened, "dr-a", "olive")
         await register(opened, "dr-b", "oscar")

@@ -13,18 +13,20 @@ import pytest
 from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
 from typer.testing import CliRunner
 
-from policy_service import errors, seed_plan, seeds
+from policy_service import errors
 from policy_service.app import open_app
 from policy_service.cli.main import app as command
 from policy_service.cli.seed_direct import DirectSeeds
-from policy_service.engine import Basis
-from policy_service.impact import Comparison
+from policy_service.decide.engine import Basis
 from policy_service.pb import seeds_pb2 as pb
-from policy_service.replica import Replica
+from policy_service.policy_text.lint import lint
+from policy_service.replicate.replica import Replica
 from policy_service.rpc import contract_methods
-from policy_service.seed_lint import lint
-from policy_service.seed_plan import Planned, SeedPlans, Target, whole
-from policy_service.vocabulary import Action, Held, Origin, Physician, Row
+from policy_service.seed import install
+from policy_service.seed import plan as planning
+from policy_service.seed.impact import Comparison
+from policy_service.seed.plan import Planned, SeedPlans, Target, whole
+from policy_service.vocabulary.terms import Action, Held, Origin, Physician, Row
 from tests.integration.conftest import grant, reached, register
 from tests.support.patience import PATIENCE
 from tests.support.people import Page
@@ -69,7 +71,7 @@ async def ops(app, management, monkeypatch):
     """Two accounts: in one, vera pays as a financial viewer, in the other by a role of the account's own."""
     # What a slow machine takes longer for is not refused.
     for limit in ("_PATIENCE", "_UNDER_LOCK"):
-        monkeypatch.setattr(seed_plan, limit, PATIENCE)
+        monkeypatch.setattr(planning, limit, PATIENCE)
     await register(app, "dr-x", "owner-x")
     await register(app, "dr-y", "owner-y")
     await grant(app, "dr-x", "vera", "financial_viewer")
@@ -125,7 +127,7 @@ async def test_a_plan_shows_what_was_acknowledged_just_before(app, ops, manageme
 
 
 async def test_a_plan_for_a_replica_that_does_not_follow_is_unavailable(app, model, monkeypatch):
-    monkeypatch.setattr(seed_plan, "_PATIENCE", 0.01)
+    monkeypatch.setattr(planning, "_PATIENCE", 0.01)
     stuck = Replica(app.replica.snapshot, max_age=60, longest_wait=0.01)
     plans = SeedPlans(app.store, stuck, model, most_removed=0.25, methods=contract_methods())
     await register(app, "dr-new", "somebody")
@@ -445,7 +447,7 @@ async def test_the_exported_seed_is_the_seed_in_force_in_a_stable_order(app, ops
 
 
 async def test_installing_the_same_way_as_ever_still_works(store, seed, app):
-    written = await seeds.install(store, seed, caller="test", actor="ops")
+    written = await install.install(store, seed, caller="test", actor="ops")
     assert not written.changed
 
 
@@ -609,7 +611,7 @@ async def test_nobody_slips_under_a_plan_for_any_revision(app, ops, model, monke
 
 async def other_seed(app) -> None:
     rows = lint(SEED.replace(DELETE, ""), methods=contract_methods()).rows
-    await seeds.install(app.store, rows, caller="test", actor="ops")
+    await install.install(app.store, rows, caller="test", actor="ops")
 
 
 async def test_everybody_is_looked_at_once_for_plans_of_the_same_rows(app, ops, monkeypatch):
@@ -621,7 +623,7 @@ async def test_everybody_is_looked_at_once_for_plans_of_the_same_rows(app, ops, 
             super().__init__(*words)
             made.append(self)
 
-    monkeypatch.setattr(seed_plan, "Comparison", Counted)
+    monkeypatch.setattr(planning, "Comparison", Counted)
     plan = await ops.plan(WITHOUT_PAY)
     await grant(app, "dr-x", "nora", "financial_viewer")
     again = await ops.plan(WITHOUT_PAY)
@@ -634,7 +636,7 @@ async def test_everybody_is_looked_at_once_for_plans_of_the_same_rows(app, ops, 
 
 
 async def test_plans_at_once_are_few(app, ops, monkeypatch):
-    monkeypatch.setattr(seed_plan, "_MOST_UNDER_WAY", 0)
+    monkeypatch.setattr(planning, "_MOST_UNDER_WAY", 0)
     refused = await refused_as("TOO_MANY_LONG_READS", ops.plan(WITHOUT_PAY))
     assert refused.code is grpc.StatusCode.RESOURCE_EXHAUSTED
     monkeypatch.undo()
@@ -649,7 +651,7 @@ async def test_a_plan_that_would_keep_others_waiting_is_given_up(app, ops, monke
         await asyncio.Event().wait()
 
     plan = await ops.plan(WITHOUT_PAY)
-    monkeypatch.setattr(seed_plan, "_UNDER_LOCK", 0.05)
+    monkeypatch.setattr(planning, "_UNDER_LOCK", 0.05)
     monkeypatch.setattr(Comparison, "is_same", never)
     judge = SeedPlans._judge
 
@@ -663,7 +665,7 @@ async def test_a_plan_that_would_keep_others_waiting_is_given_up(app, ops, monke
 
 
 async def test_what_was_looked_at_is_forgotten_after_a_while(app, model, monkeypatch):
-    monkeypatch.setattr(seed_plan, "_KEPT", 0)
+    monkeypatch.setattr(planning, "_KEPT", 0)
     plans = SeedPlans(app.store, app.replica, model, most_removed=0.25, methods=contract_methods())
     await whole(plans.plan(Target(csv=WITHOUT_PAY), caller="local"))
     fired = asyncio.Event()

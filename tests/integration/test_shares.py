@@ -5,8 +5,8 @@ import asyncio
 import grpc
 import pytest
 
-from policy_service import seeds
 from policy_service.app import open_app
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.integration.test_identity import Authority, wire
@@ -19,7 +19,7 @@ def authority(tmp_path):
 
 
 async def test_a_caller_beyond_its_share_is_refused_and_the_others_are_not(store, database, seed, authority, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     files = {
         f"tls_{name}_file": tmp_path / f"{name.removeprefix('client_')}.pem" for name in ("cert", "key", "client_ca")
     }

@@ -8,10 +8,10 @@ import pytest
 from grpc_health.v1 import health_pb2
 from grpc_reflection.v1alpha import reflection_pb2
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.rpc import server
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import reached, register
 from tests.support.rpc import Wire, refused
@@ -135,7 +135,7 @@ async def test_connections_that_say_nothing_are_closed(store, seed, settings, mo
 
 @contextlib.asynccontextmanager
 async def serving(store, seed, settings):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as app:
         yield app
 

@@ -6,8 +6,6 @@ import json
 import asyncpg
 import pytest
 
-from policy_service import custom_roles, manage_users, seeds
-from policy_service.custom_roles import RoleDefinition
 from policy_service.errors import (
     BuiltInRole,
     EmptyRole,
@@ -21,9 +19,12 @@ from policy_service.errors import (
     UnknownPhysician,
     UnknownRole,
 )
+from policy_service.members import custom_roles, manage_users
+from policy_service.members.custom_roles import RoleDefinition
+from policy_service.seed import install
 from policy_service.store import Caps, connect_store, migrate, schema_is_current
 from policy_service.store import rules as statements
-from policy_service.vocabulary import (
+from policy_service.vocabulary.terms import (
     OWNER,
     OWNER_ONLY,
     Action,
@@ -46,7 +47,7 @@ VIEW = RoleDefinition(allow=frozenset({Action.CLAIM_VIEW}))
 @pytest.fixture
 async def account(store, seed):
     """A store with the seed and one account."""
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     await manage_users.register_physician(store, DR, User("olive"), "Dr. A", **BY)
     return store
 
@@ -88,8 +89,8 @@ async def test_what_changes_nothing_leaves_no_revision_and_no_entry(account, see
     before = await account.revision()
     for repeated in (
         manage_users.grant(account, DR, User("dan"), Role("data_entry"), **BY),
-        seeds.install(account, seed, **BY),
-        seeds.install_first(account, seed, SHIPPED_MODEL),
+        install.install(account, seed, **BY),
+        install.install_first(account, seed, SHIPPED_MODEL),
     ):
         written = await repeated
         assert (written.revision, written.changed) == (before, False)
@@ -136,7 +137,7 @@ async def test_concurrent_writers_each_get_a_revision_of_their_own(account, data
 
 
 async def test_two_registrations_of_one_account_at_once_one_wins(store, seed):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     owners = [User(f"owner-{letter}") for letter in "abcdef"]
     results = await asyncio.gather(
         *(manage_users.register_physician(store, DR, owner, "", caller="test", actor=owner) for owner in owners),
@@ -188,7 +189,7 @@ async def test_a_role_in_use_stays_until_nobody_has_it(account):
 async def test_a_built_in_role_cannot_take_a_custom_roles_name(account, seed):
     await custom_roles.define(account, DR, Role("desk"), VIEW, **BY)
     with pytest.raises(RoleNameTaken):
-        await seeds.install(account, [*seed, rule_row(Role("desk"), "*", "invoice:pay", Effect.ALLOW)], **BY)
+        await install.install(account, [*seed, rule_row(Role("desk"), "*", "invoice:pay", Effect.ALLOW)], **BY)
 
 
 async def test_14_a_huge_write_is_whole_or_not_at_all(account, monkeypatch):
@@ -242,7 +243,7 @@ async def test_a_commit_whose_answer_was_lost_is_looked_up(database, seed, tmp_p
 
         server = await asyncio.start_unix_server(connected, Path(folder) / ".s.PGSQL.5432")
         async with connect_store(database.split("host=")[0] + f"host={folder}") as store:
-            await seeds.install_first(store, seed, SHIPPED_MODEL)
+            await install.install_first(store, seed, SHIPPED_MODEL)
             cut["at"] = b"COMMIT"
             if committed:
                 written = await manage_users.register_physician(store, DR, User("olive"), "", **BY)
@@ -285,7 +286,7 @@ async def test_a_custom_role_that_somebody_holds_keeps_its_name_from_the_seed(ac
     with pytest.raises(EmptyRole):
         await custom_roles.define(account, DR, Role("desk"), RoleDefinition(), **BY)
     with pytest.raises(RoleNameTaken):
-        await seeds.install(account, [*seed, rule_row(Role("desk"), "*", "invoice:pay", Effect.ALLOW)], **BY)
+        await install.install(account, [*seed, rule_row(Role("desk"), "*", "invoice:pay", Effect.ALLOW)], **BY)
 
 
 async def test_every_connection_has_its_timeouts(account):

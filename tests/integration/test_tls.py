@@ -4,10 +4,10 @@ import grpc
 import pytest
 import trustme
 
-from policy_service import seeds
 from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.support.rpc import Refused, Wire
@@ -26,7 +26,7 @@ def authority(tmp_path):
 
 @pytest.fixture
 async def app(store, database, seed, authority, tmp_path):
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     files = {
         f"tls_{name}_file": tmp_path / f"{file}.pem"
         for name, file in (("cert", "cert"), ("key", "key"), ("client_ca", "ca"))

@@ -12,18 +12,20 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policy_service import manage_users, seeds, statements
-from policy_service.chain import START, Fork
-from policy_service.checkpointing import Checkpointer
-from policy_service.checkpoints import Signer
+from policy_service.audit.checkpointing import Checkpointer
+from policy_service.audit.verification import Verdict, verify
+from policy_service.chain import statements
+from policy_service.chain.checkpoints import Signer
+from policy_service.chain.hashing import START, Fork
 from policy_service.errors import StartError, StoreUnavailable
-from policy_service.invitations import Holding, Invitations
+from policy_service.members import manage_users
+from policy_service.members.invitations import Holding, Invitations
+from policy_service.members.prompts import Prompts
+from policy_service.members.tokens import TokenKey
 from policy_service.pb import seeds_pb2
-from policy_service.prompts import Prompts
+from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store, log, migrate, records
-from policy_service.tokens import TokenKey
-from policy_service.verification import Verdict, verify
-from policy_service.vocabulary import Physician, Role, Row, User, domain_of, grant_row, subject_of_user
+from policy_service.vocabulary.terms import Physician, Role, Row, User, domain_of, grant_row, subject_of_user
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import register
 from tests.support import second_verifier
@@ -63,7 +65,7 @@ async def replicas(database: str, seed: tuple[Row, ...]):
     """Stores of several processes: each has connections of its own, and the rights of a service."""
     async with AsyncExitStack() as stack:
         opened = [await stack.enter_async_context(connect_store(as_role(database, SERVICE_ROLE))) for _ in range(3)]
-        await seeds.install_first(opened[0], seed, SHIPPED_MODEL)
+        await install.install_first(opened[0], seed, SHIPPED_MODEL)
         yield opened
 
 
@@ -165,7 +167,7 @@ async def _eventually_recorded(store: Store, checks: int) -> bool:
 @pytest.fixture
 async def earlier_log(store: Store, database: str, postgres: str, seed: tuple[Row, ...]) -> AsyncIterator[str]:
     """A database as the release before left it: its writers forked the log, its entries vouch for rules only."""
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     owner = User("olive")
     await manage_users.register_physician(store, Physician("dr-a"), owner, "Dr. A", caller="test", actor=owner)
     await write(store, "dr-a", 1, 30)
@@ -319,7 +321,7 @@ PAST_THE_SERVICE = {
 async def test_what_was_changed_past_the_service_is_named(store, database, seed, what):
     """Whatever decides, or is answered to an auditor, is vouched for by the chain."""
     statement, words = PAST_THE_SERVICE[what]
-    await seeds.install_first(store, seed, SHIPPED_MODEL)
+    await install.install_first(store, seed, SHIPPED_MODEL)
     for owner in ("olive", "mia"):
         async with store.transaction(caller="test", actor=owner) as tx:
             account = Physician("dr-a" if owner == "olive" else "dr-z")

@@ -10,9 +10,9 @@ from typer.testing import CliRunner
 from policy_service.cli import main, output
 from policy_service.cli.junit import write_junit
 from policy_service.cli.main import app
-from policy_service.expectation_files import read_expectations
-from policy_service.policy_files import read_seed
-from policy_service.policy_tests import run
+from policy_service.policy_text.expectations import read_expectations
+from policy_service.policy_text.files import read_seed
+from policy_service.seed.policy_tests import run
 from policy_service.settings import policies_dir
 
 SEED = (policies_dir() / "seed.csv").read_text()

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from policy_service import spool
-from policy_service.decision_log import DecisionLog
+from policy_service.decision_log import spool
+from policy_service.decision_log.leftovers import left_behind
+from policy_service.decision_log.recorder import DecisionLog
 from policy_service.errors import StartError
-from policy_service.leftovers import left_behind
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary import DecisionLogMode, Outcome, Reason, Role
+from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason, Role
 
 ALLOWED = Outcome(allowed=True, reason=Reason.GRANTED, role=Role("data_entry"))
 DENIED = Outcome(allowed=False, reason=Reason.NOT_A_MEMBER)
@@ -86,9 +86,9 @@ def test_a_folder_that_cannot_be_is_an_error_of_the_start(tmp_path):
 KILLED = """
 import os, signal, sys, threading
 from pathlib import Path
-from policy_service.decision_log import DecisionLog
+from policy_service.decision_log.recorder import DecisionLog
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
+from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason
 log = DecisionLog(Path(sys.argv[1]), "dead", mode=DecisionLogMode.ALL, most_bytes=1 << 30)
 asked, outcome = pb.CheckRequest(user="u", physician="p", action="a:b"), Outcome(allowed=True, reason=Reason.GRANTED)
 def work():

@@ -9,14 +9,14 @@ from pathlib import Path
 
 import pytest
 
-from policy_service.decision_log import DecisionLog
-from policy_service.decision_room import NoRoom
+from policy_service.decision_log.leftovers import left_behind
+from policy_service.decision_log.losses import STATE_BYTES
+from policy_service.decision_log.recorder import DecisionLog
+from policy_service.decision_log.room import NoRoom
+from policy_service.decision_log.spool import SEGMENT_BYTES
 from policy_service.errors import DecisionLogBehind, DecisionLogIsFull, Kind
-from policy_service.leftovers import left_behind
-from policy_service.losses import STATE_BYTES
 from policy_service.pb import decision_pb2 as pb
-from policy_service.spool import SEGMENT_BYTES
-from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
+from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason
 
 OUTCOME = Outcome(allowed=True, reason=Reason.GRANTED)
 ASKED = pb.CheckRequest(
@@ -228,9 +228,9 @@ def test_more_callers_than_there_are_places_share_the_last(tmp_path):
 FULL_DISK = """
 import resource, sys
 from pathlib import Path
-from policy_service.decision_log import DecisionLog
-from policy_service.decision_room import NoRoom
-from policy_service.spool import SEGMENT_BYTES
+from policy_service.decision_log.recorder import DecisionLog
+from policy_service.decision_log.room import NoRoom
+from policy_service.decision_log.spool import SEGMENT_BYTES
 from tests.unit import test_decision_room as t
 log = t.opened(Path(sys.argv[1]), segments=64)
 # From here on no file can be made: posix_fallocate is refused by the system, as on a full disk.

@@ -5,10 +5,10 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from policy_service import history
 from policy_service.errors import ForeignHistory
-from policy_service.history import History, digits, name_of, short
-from policy_service.vocabulary import Held
+from policy_service.vocabulary import history
+from policy_service.vocabulary.history import History, digits, name_of, short
+from policy_service.vocabulary.terms import Held
 
 
 def is_own(found: History, revision: int, mark: UUID) -> bool:

@@ -5,9 +5,9 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from policy_service.moving_check import _Reader
-from policy_service.policy_files import BrokenPolicy
+from policy_service.policy_text.files import BrokenPolicy
 from policy_service.settings import Settings
+from policy_service.transfer.moving_check import _Reader
 
 
 @pytest.mark.parametrize("sender", ["Billing <no-reply@billing.invalid>", "no-reply@b.ca", "Dr. X <a@b.ca>"])

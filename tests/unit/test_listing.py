@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_service.cursors import Cursors
 from policy_service.errors import InvalidRequest, ListChanged
-from policy_service.listing import MOST_ITEMS
-from policy_service.listing import page as page_under
+from policy_service.rpc.cursors import Cursors
+from policy_service.rpc.listing import MOST_ITEMS
+from policy_service.rpc.listing import page as page_under
 
 CURSORS = Cursors(b"k" * 32)
 

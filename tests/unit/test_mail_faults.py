@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy_service.mail_faults import Blame, Phase, blame
+from policy_service.members.mail_faults import Blame, Phase, blame
 
 RECIPIENTS = [
     (Phase.RECIPIENT, 550, "5.1.1 <x@y>: Recipient address rejected: User unknown"),

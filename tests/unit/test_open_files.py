@@ -4,8 +4,8 @@ import resource
 
 import pytest
 
-from policy_service import open_files
 from policy_service.errors import StartError
+from policy_service.rpc import open_files
 
 
 @pytest.fixture

@@ -13,7 +13,7 @@ ALTER TABLE users ALTER COLUMN active_since_revision SET NOT NULL;
 -- When their credentials were set up; NULL for one who accepted and has not finished.
 ALTER TABLE users ADD COLUMN set_up_revision bigint;
 UPDATE users SET set_up_revision = active_since_revision;
--- Looked up by what a name looks like (policy_service/names.py); not unique, since older names may collide.
+-- Looked up by what a name looks like (policy_service/vocabulary/names.py); not unique, since older names may collide.
 CREATE INDEX users_folded ON users (lower(username));
 CREATE INDEX users_look ON users (lower(replace(translate(username, 'I10', 'llo'), 'rn', 'm')));
 CREATE INDEX physicians_folded ON physicians (lower(physician));

@@ -1,0 +1,22 @@
+"""What read the rows at a revision, and what held in every account: the model and the built-in rules of then."""
+
+from policy_service.decide.model import Model, vetted_model
+from policy_service.store import Reading, rules
+from policy_service.vocabulary.terms import ANY, Row
+
+
+async def model_at(look: Reading, revision: int, today: Model) -> Model:
+    """The model that was recorded last at a revision; ``today``'s where none was recorded yet.
+
+    It decides as it did, be it as this release would let no model decide. Raises
+    BrokenPolicy for one that is no model, or code.
+    """
+    text = await look.model_at(revision)
+    return (
+        today if text in (None, today.text) else vetted_model(text, f"the model of revision {revision}", as_it_was=True)
+    )
+
+
+async def built_in_at(look: Reading, revision: int) -> list[Row]:
+    """The rules of all accounts."""
+    return [row for row, _ in await rules.at(look.connection, revision, ANY)]

@@ -1,0 +1,138 @@
+"""What an acting person may do, decided by Casbin on the rows as they stand in the transaction.
+
+Answers are remembered by the rows that they rest on (see shapes.py), so what
+was asked before the lock was taken costs nothing under it: see foresight.py.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Final
+
+from policy_service.decide.engine import Account, Basis
+from policy_service.decide.model import Model
+from policy_service.decide.shapes import Outcomes, Shapes, shape_of
+from policy_service.errors import (
+    ActorNotAllowed,
+    BeyondOwnRights,
+    OwnerOnly,
+    SelfEdit,
+    UnknownPhysician,
+    UnknownRole,
+)
+from policy_service.store import Reading, Transaction
+from policy_service.vocabulary.terms import (
+    ANY,
+    OWNER,
+    OWNER_ONLY,
+    Action,
+    Physician,
+    Role,
+    Row,
+    User,
+    domain_of,
+)
+
+_MOST_SHAPES: Final = 4_000
+"""Different sets of rows whose answers are remembered, of all accounts together."""
+
+
+@dataclass(frozen=True, slots=True)
+class Standing:
+    """An account as it stands in a transaction: nobody else can change it until the end."""
+
+    judge: Shapes
+    account: Account
+    rows: frozenset[Row]
+
+    @property
+    def physician(self) -> Physician:
+        """Whose account this is."""
+        return self.account.physician
+
+    @property
+    def basis(self) -> Basis:
+        """The built-in rules that hold here."""
+        return self.judge.basis
+
+    def with_rows(self, rows: Iterable[Row]) -> "Standing":
+        """The account as it would stand with other rows."""
+        held = frozenset(rows)
+        return Standing(self.judge, Account.of_rows(self.basis, self.physician, held), held)
+
+    def is_as(self, other: "Standing | None") -> bool:
+        """Are both on the same rows, so that all questions have the same answers?"""
+        return other is not None and self.judge is other.judge and self.rows == other.rows
+
+    def allowed(self, user: User) -> frozenset[Action]:
+        """All that the user may do here."""
+        return self.judge.of(shape_of(self.account, user))
+
+    def outcomes(self, user: User) -> Outcomes:
+        """The outcome of every question about the user."""
+        return self.judge.outcomes(user, shape_of(self.account, user))
+
+    def may(self, user: User, action: Action) -> bool:
+        """May the user do this here?"""
+        return action in self.allowed(user)
+
+    def require(self, actor: User, action: Action) -> None:
+        """Raise ActorNotAllowed unless the actor may."""
+        if not self.may(actor, action):
+            raise ActorNotAllowed(actor=actor, action=action, physician=self.physician)
+
+    def allowed_by(self, role: Role) -> frozenset[Action]:
+        """Everything that a role allows here in the end."""
+        return self.judge.allowed_by(self.account, role)
+
+    def refuse_unknown(self, role: Role) -> None:
+        """Raise UnknownRole unless the role is built in or defined here."""
+        if role not in self.basis.roles and not self.account.defines(role):
+            raise UnknownRole(role=role, physician=self.physician)
+
+    def refuse_beyond(self, actor: User, actions: Iterable[Action]) -> None:
+        """Raise OwnerOnly or BeyondOwnRights if the actor cannot give these to an invited user."""
+        wanted = frozenset(actions)
+        for action in sorted(wanted & OWNER_ONLY):
+            raise OwnerOnly(action=action)
+        beyond = tuple(sorted(wanted - self.allowed(actor)))
+        if beyond:
+            raise BeyondOwnRights(actor=actor, actions=beyond)
+
+    def refuse_roles_beyond(self, actor: User, roles: Iterable[Role]) -> None:
+        """Raise UnknownRole, OwnerOnly or BeyondOwnRights if the actor cannot give these roles."""
+        for role in sorted(roles):
+            if role == OWNER:
+                raise OwnerOnly(action="role owner")
+            self.refuse_unknown(role)
+            self.refuse_beyond(actor, self.allowed_by(role))
+
+    def is_owner(self, user: User) -> bool:
+        """Is the account this user's own?"""
+        return OWNER in self.account.roles_of(user)
+
+    def is_member(self, user: User) -> bool:
+        """Does the user hold anything here?"""
+        return self.account.names(user)
+
+
+def refuse_self(actor: User, user: User) -> None:
+    """Raise SelfEdit where the actor is the user."""
+    if actor == user:
+        raise SelfEdit(actor=actor)
+
+
+async def standing(source: Transaction | Reading, model: Model, physician: Physician) -> Standing:
+    """Read an account, as it stands in a transaction or a look. Raises UnknownPhysician."""
+    found = await source.rows([ANY, domain_of(physician)])
+    rows = frozenset(row for row in found if row.domain != ANY)
+    if not rows:
+        raise UnknownPhysician(physician=physician)
+    judge = _judge(model, tuple(row for row in found if row.domain == ANY))
+    return Standing(judge, Account.of_rows(judge.basis, physician, rows), rows)
+
+
+@lru_cache(maxsize=2)
+def _judge(model: Model, built_in: tuple[Row, ...]) -> Shapes:
+    """What was asked under some built-in rules, in whatever account: rows of one shape have one answer."""
+    return Shapes(Basis(model, built_in), most=_MOST_SHAPES)

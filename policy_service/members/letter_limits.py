@@ -1,0 +1,50 @@
+"""How many letters may go out: of one invitation, to one address, for one account.
+
+However they come about: inviting, inviting again after a cancellation, resending.
+Counted in the writing transaction, after its lock is held, so that callers side
+by side cannot all find the last one free.
+"""
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from policy_service.errors import TooManyLetters
+from policy_service.store import Transaction
+from policy_service.store.outbox import oldest_of_last
+from policy_service.vocabulary.terms import Physician
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LetterLimits:
+    """The most letters within a time; 0 for no limit."""
+
+    per_invitation: int = 0
+    per_address: int = 0
+    per_account: int = 0
+    within: timedelta = timedelta(days=1)
+
+    async def refuse_more(
+        self,
+        tx: Transaction,
+        *,
+        email: str,
+        now: datetime,
+        physician: Physician | None = None,
+        invitation: str | None = None,
+    ) -> None:
+        """Raise TooManyLetters, with the time when one more may go, if this one may not."""
+        refused: TooManyLetters | None = None
+        for of, name, most in (
+            ("invitation", invitation, self.per_invitation),
+            ("address", email, self.per_address),
+            ("account", physician, self.per_account),
+        ):
+            if not most or name is None:
+                continue
+            first = await oldest_of_last(tx, of, name, most, now - self.within)
+            # The latest of all: then no other limit says no.
+            if first is not None and (refused is None or first + self.within > refused.again_at):
+                again_at = first + self.within
+                refused = TooManyLetters(of=of, most=most, again_at=again_at, wait=again_at - now)
+        if refused is not None:
+            raise refused

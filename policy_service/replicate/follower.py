@@ -1,0 +1,176 @@
+"""Keeps the replica at the store's revision.
+
+NOTIFY only wakes it; the truth is what it then reads: every domain changed
+after the revision it has, as of one later revision. Should a notice be lost it
+looks every second anyway, and that look is also the proof that the database
+still answers. After a fault: connect, listen, then catch up, so that nothing
+falls between.
+"""
+
+import asyncio
+import gc
+import random
+import time
+from collections.abc import AsyncIterator, Callable, Iterable
+from functools import partial
+from itertools import groupby
+from typing import Any
+
+import structlog
+
+from policy_service.decide.engine import Account, Basis
+from policy_service.decide.model import Model
+from policy_service.decide.snapshot import Snapshot
+from policy_service.errors import StartError, StoreUnavailable
+from policy_service.replicate.replica import Replica
+from policy_service.store import Listener, Reading, Store
+from policy_service.tasks.supervising import Sound
+from policy_service.vocabulary.history import MOST_REMEMBERED, History
+from policy_service.vocabulary.terms import ANY, SYSTEM_DOMAIN, Physician, Row, domain_of, name_in
+
+_POLL_SECONDS = 1.0
+_LONGEST_PAUSE = 5.0
+
+BasisOf = Callable[[Iterable[Row]], Basis]
+
+log = structlog.get_logger(__name__)
+
+
+class EmptyPolicy(StartError):
+    """The store holds no built-in rules."""
+
+
+async def load(listener: Listener, basis_of: BasisOf) -> Snapshot:
+    """Read the whole policy. Raises EmptyPolicy and StoreUnavailable."""
+    started = time.perf_counter()
+    # Nothing of what is made here is garbage: the collector would look at all of it again and again.
+    gc.disable()
+    try:
+        async with listener.reading() as look:
+            basis = await _basis(look, basis_of)
+            accounts = [account async for account in _accounts(basis, look.every_row())]
+            history = History.of(look.revision, await look.marks(look.revision - MOST_REMEMBERED))
+            snapshot = Snapshot.of(look.held, basis, accounts, history)
+    finally:
+        gc.collect()
+        # The policy stays for good: taken out of the collector's rounds, it causes no pauses.
+        gc.freeze()
+        gc.enable()
+    log.info(
+        "policy loaded",
+        revision=snapshot.revision,
+        physicians=len(accounts),
+        seconds=round(time.perf_counter() - started, 3),
+    )
+    return snapshot
+
+
+class Follower:
+    """The task that follows the store for one replica."""
+
+    def __init__(self, store: Store, model: Model, *, most_enforcers: int = 200) -> None:
+        """Follow ``store`` under ``model``; ``most_enforcers`` as for ``Basis``."""
+        self._store = store
+        self._basis_of = partial(Basis, model, most_enforcers=most_enforcers)
+        self._wake = asyncio.Event()
+
+    async def start(self, *, max_age: float) -> Replica:
+        """The first snapshot, as a replica. Raises EmptyPolicy and StoreUnavailable."""
+        async with self._store.listening(self._wake.set) as listener:
+            return Replica(await load(listener, self._basis_of), max_age=max_age)
+
+    async def run(self, replica: Replica, sound: Sound = lambda: None) -> None:
+        """Follow until cancelled, through any fault of the database; ``sound`` is told of each time it has caught up.
+
+        Whatever else goes wrong ends it: whoever keeps it begins it again, and
+        knows meanwhile that this replica does not follow. It goes on from
+        memory until its age says that it may not.
+        """
+        pause = 0.1
+        replica.look = partial(asyncio.get_running_loop().call_soon_threadsafe, self._wake.set)
+        while True:
+            try:
+                async with self._store.listening(self._wake.set) as listener:
+                    while True:
+                        await self._catch_up(listener, replica)
+                        sound()
+                        pause = 0.1
+                        await self._wait()
+            except (StoreUnavailable, EmptyPolicy) as fault:
+                log.warning("following paused", fault=str(fault), cause=type(fault.__cause__).__name__, age=replica.age)
+            await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret.
+            pause = min(pause * 2, _LONGEST_PAUSE)
+
+    async def _wait(self) -> None:
+        try:
+            async with asyncio.timeout(_POLL_SECONDS):
+                await self._wake.wait()
+        except TimeoutError:
+            pass
+        self._wake.clear()
+
+    async def _catch_up(self, listener: Listener, replica: Replica) -> None:
+        asked = replica.now()
+        before = replica.snapshot
+        held = await listener.held()
+        if held == before.held:
+            replica.confirm(asked)
+            return
+        async with listener.reading() as look:
+            if look.revision > before.revision and (before.revision == 0 or await look.has_passed(before.held)):
+                replica.replace(await self._next(look, before), asked)
+                return
+        # Not a change but another history: the database was restored from a backup.
+        log.warning("the database has another history, loading anew", had=before.revision, found=held.revision)
+        replica.replace(await load(listener, self._basis_of), asked)
+
+    async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
+        """The snapshot of a look's revision: what changed is read, the rest shared."""
+        changed, snapshot = await look.changed_domains(before.revision), before
+        marks = await look.marks(before.revision)
+        if changed & {ANY, SYSTEM_DOMAIN}:
+            snapshot = snapshot.on(look.held, await _basis(look, self._basis_of))
+        physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
+        rows = await look.rows([domain_of(physician) for physician in physicians])
+        by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}
+        accounts = {
+            physician: Account.of_rows(snapshot.basis, physician, by_domain[domain_of(physician)])
+            if domain_of(physician) in by_domain
+            else None
+            for physician in physicians
+        }
+        return snapshot.after(look.held, accounts, before.history.after(look.revision, marks))
+
+
+async def _basis(look: Reading, basis_of: BasisOf) -> Basis:
+    basis = basis_of(await look.rows([ANY, SYSTEM_DOMAIN]))
+    if not basis.roles:
+        raise EmptyPolicy("The policy in the database has no built-in rules: run 'policy-service migrate'.")
+    return basis
+
+
+async def _accounts(basis: Basis, rows: AsyncIterator[Any]) -> AsyncIterator[Account]:
+    """Accounts from rows that come domain by domain, equal strings kept once."""
+    kept: dict[str, str] = {}
+    keep: Callable[[str, str], str] = kept.setdefault
+    current = ""
+    grants: list[tuple[str, str]] = []
+    rules: list[tuple[str, str, str]] = []
+
+    def finished() -> Account:
+        physician = Physician(name_in(current))
+        return Account(basis, physician, tuple(sorted(set(grants))), tuple(sorted(set(rules))))
+
+    async for domain, ptype, v0, v1, v2, v3 in rows:
+        if domain != current:
+            if current.startswith("physician:"):
+                yield finished()
+            current = domain
+            grants.clear()
+            rules.clear()
+        if ptype == "g":
+            grants.append((keep(v0, v0), keep(v1, v1)))
+        else:
+            rules.append((keep(v0, v0), keep(v2, v2), keep(v3, v3)))
+    if current.startswith("physician:"):
+        yield finished()

@@ -1,0 +1,316 @@
+"""Is the file of a moved policy whole and sound? Each line is judged before any of them reaches a store."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any, Final, NoReturn
+
+from policy_service.decide.model import vetted_model
+from policy_service.errors import InvalidRequest, RoleChainTooLong
+from policy_service.members.addresses import parse_email
+from policy_service.members.custom_roles import refuse_long_chains
+from policy_service.policy_text.files import BrokenPolicy, Fault, seed_rows
+from policy_service.seed.plan import csv_lines
+from policy_service.store.strays import digested
+from policy_service.vocabulary.plain_text import line_fault
+from policy_service.vocabulary.terms import (
+    ANY,
+    BUILT_IN_ROLES,
+    OWNER,
+    OWNER_ONLY,
+    SYSTEM_DOMAIN,
+    Effect,
+    Origin,
+    Physician,
+    Row,
+    parse_known_action,
+    parse_physician,
+    parse_role,
+    parse_user,
+    row_fault,
+    subject_of_role,
+)
+
+FORMAT: Final = "policy-service policy 1"
+_HEADER: Final = {"format": str, "revision": int, "counts": dict, "model": str}
+# In the order in which they stand in the file: each refers only to what came before.
+_FIELDS: Final[dict[str, tuple[Any, ...]]] = {
+    "user": (str, str | None, bool),
+    "physician": (str,) * 3,
+    "rule": (str,) * 6,
+    "invitation": (str, str, str, str, list, list, str, str, str, int, str, str, str),
+}
+_KINDS: Final = tuple(_FIELDS)
+_SEED_DOMAINS: Final = (ANY, SYSTEM_DOMAIN)
+_MAIL: Final = ("queued", "delayed", "sent", "bounced", "dropped", "failed")
+# As it goes into a header, where it must not begin another one.
+_MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>", re.ASCII)
+_CHUNK: Final = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checked:
+    """What a file holds, found sound: where it came from, how much, and its built-in rows."""
+
+    path: Path
+    revision: int
+    model: str
+    counts: dict[str, int]
+    lines: int
+    digest: str
+    rules_digest: str
+    """SHA-256 of the rules alone, as ``store.strays`` takes it of what an import began."""
+    seed: tuple[Row, ...]
+
+
+def check(path: Path, methods: frozenset[str]) -> Iterator[int | Checked]:
+    """Read a file and judge every line: bytes read so far, now and then, and at last what it holds.
+
+    Raises BrokenPolicy with the line and fault, also for a file that cannot be read.
+    """
+    reader = _Reader(path)
+    try:
+        with path.open("rb") as file:
+            for number, line in enumerate(file, start=1):
+                reader.read(number, line)
+                if number % _CHUNK == 0:
+                    yield file.tell()
+    except OSError as fault:
+        raise BrokenPolicy(str(path), [Fault(line=1, text=f"cannot be read: {fault.strerror}")]) from fault
+    yield reader.checked(methods)
+
+
+class _Reader:
+    """Judges the lines of a file one after the other."""
+
+    def __init__(self, path: Path) -> None:
+        self._path = path
+        self._number = 0
+        self._header: dict[str, Any] | None = None
+        self._kind = _KINDS[0]
+        self._counts = dict.fromkeys(_KINDS, 0)
+        self._digest = hashlib.sha256()
+        self._rules_digest = hashlib.sha256()
+        self._ended = False
+        self._users: set[str] = set()
+        self._owners: dict[str, str] = {}
+        self._owned: set[tuple[str, str]] = set()
+        self._seed: list[Row] = []
+        self._built_in = {subject_of_role(role) for role in BUILT_IN_ROLES}
+        """Subjects of the roles that hold in all accounts, which stand before all accounts' rows."""
+        self._account: list[Row] = []
+        """Rows of the account at hand."""
+        self._last: tuple[str, ...] = ()
+        """What the line before is sorted by; a line that does not come after it stands there twice, or was moved."""
+        self._seen: set[tuple[str, ...]] = set()
+        """What else only one line may have: an address, an invitation's token, its message, its place."""
+
+    def read(self, number: int, line: bytes) -> None:
+        self._number = number
+        if self._ended:
+            self._refuse("there is something after the last line")
+        kind, fields = self._parse(line)
+        if kind == "end":
+            self._end(fields)
+            return
+        self._digest.update(line)
+        if self._header is None:
+            self._header = self._first(kind, fields)
+            return
+        if not _are(fields, _FIELDS.get(kind)):
+            self._refuse("not a user, physician, rule or invitation with all of its fields")
+        if _KINDS.index(kind) < _KINDS.index(self._kind):
+            self._refuse(f"a {kind} after a {self._kind}")
+        if kind != self._kind:
+            self._end_account()
+            self._kind, self._last = kind, ()
+        self._counts[kind] += 1
+        try:
+            getattr(self, f"_{kind}")(*fields)
+        except InvalidRequest as fault:
+            self._refuse(str(fault))
+
+    def _parse(self, line: bytes) -> tuple[str, Any]:
+        try:
+            found = json.loads(line) if line.endswith(b"\n") else None
+        except (ValueError, RecursionError):
+            found = None
+        if not isinstance(found, dict) or len(found) != 1:
+            self._refuse("not a line of such a file, or not a whole one")
+        ((kind, fields),) = found.items()
+        return kind, fields
+
+    def _first(self, kind: str, fields: Any) -> dict[str, Any]:
+        if kind != "policy" or not isinstance(fields, dict) or fields.get("format") != FORMAT:
+            self._refuse(f"not the first line of a file of {FORMAT!r}")
+        if not _are([fields.get(name) for name in _HEADER], tuple(_HEADER.values())) or len(fields) != len(_HEADER):
+            self._refuse("the header is not one of revision, counts and model")
+        if not 0 < fields["revision"] < 1 << 63:
+            self._refuse("the header's revision is none")
+        if not fields["model"].replace("\n", "").replace("\t", "").isprintable():
+            self._refuse("the model has characters that are not for print")
+        vetted_model(fields["model"], f"{self._path} (model)")
+        return fields
+
+    def _user(self, name: str, email: str | None, _: bool) -> None:  # noqa: FBT001 - as it stands in the file.
+        parse_user(name)
+        self._after(name)
+        self._users.add(name)
+        if email is not None:
+            self._address(email)
+            # As the table's index compares them.
+            self._once("address", email.lower())
+
+    def _physician(self, name: str, owner: str, title: str) -> None:
+        parse_physician(name)
+        self._after(name)
+        if owner not in self._users:
+            self._refuse(f"{name}'s owner {owner} is no user of this file")
+        self._line_for_people(title)
+        self._owners[name] = owner
+
+    def _rule(self, origin: str, ptype: str, *values: str) -> None:
+        if ptype == "g":
+            *values, last = values  # type: ignore[assignment]
+            if last:
+                self._refuse("a g row with four fields")
+        if fault := row_fault(ptype, tuple(values)):
+            self._refuse(str(fault))
+        row = Row(ptype="p" if ptype == "p" else "g", values=tuple(values))
+        if origin != (Origin.SEED if row.domain in _SEED_DOMAINS else Origin.API):
+            self._refuse(f"a row of domain {row.domain} is not of origin {origin}")
+        self._after(row.domain, ptype, *values)
+        self._rules_digest.update(digested(ptype, values))
+        if origin == Origin.SEED:
+            self._seed.append(row)
+            if row.domain == ANY:
+                self._built_in.add(row.values[0])
+            return
+        physician = row.domain.partition(":")[2]
+        if physician not in self._owners:
+            self._refuse(f"a row of {physician}, who is not registered in this file")
+        if self._account and self._account[0].domain != row.domain:
+            self._end_account()
+        self._account.append(row)
+        self._refuse_more_than_invited(physician, row)
+
+    def _refuse_more_than_invited(self, physician: str, row: Row) -> None:
+        """What the service lets nobody have, no file may bring."""
+        subject, second = row.values[:2]
+        if subject in self._built_in:
+            self._refuse(f"rows of {physician} define {subject}, which is built in")
+        if row.ptype == "g" and second == subject_of_role(OWNER):
+            if subject != f"user:{self._owners[physician]}":
+                self._refuse(f"{subject} holds owner of {physician}, who is not the owner")
+            self._owned.add((physician, subject))
+        if row.ptype == "p" and row.values[2] in OWNER_ONLY and row.values[3] == Effect.ALLOW:
+            self._refuse(f"{subject} of {physician} may {row.values[2]}, which is the owner's alone")
+
+    def _end_account(self) -> None:
+        """Judge an account's rows together."""
+        if self._account:
+            physician = Physician(self._account[0].domain.partition(":")[2])
+            try:
+                refuse_long_chains(physician, self._account)
+            except RoleChainTooLong as fault:
+                self._refuse(str(fault))
+            self._account = []
+
+    def _invitation(
+        self, name: str, physician: str, user: str, email: str, roles: list[Any], actions: list[Any], *rest: Any
+    ) -> None:
+        invited_by, invited_at, expires_at, generation, token_hash, message, mail = rest
+        if physician not in self._owners:
+            self._refuse(f"an invitation to {physician}, who is not registered in this file")
+        for one in (user, invited_by):
+            parse_user(one)
+        if not _are([*roles, *actions], (str,) * len(roles + actions)) or bool(roles) == bool(actions):
+            self._refuse("an invitation gives roles or actions")
+        for role in roles:
+            parse_role(role, "roles")
+        known = {parse_known_action(action) for action in actions}
+        if OWNER in roles or known & OWNER_ONLY:
+            self._refuse("an invitation gives what is the owner's alone")
+        self._address(email)
+        if not name.isprintable() or not _MESSAGE_ID.fullmatch(message):
+            self._refuse("an invitation without its id, or without its e-mail's Message-ID")
+        if not all(map(_is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
+            self._refuse("an invitation without its times, its count of links or the state of its e-mail")
+        if len(token_hash) != 64 or not set(token_hash) <= set("0123456789abcdef"):
+            self._refuse("an invitation without its token's hash")
+        self._after(name)
+        self._once("token", token_hash)
+        self._once("message", message)
+        self._once("open invitation", physician, user)
+
+    def _address(self, email: str) -> None:
+        if parse_email(email) != email:
+            self._refuse(f"the address {email!r} is not written as the service writes it, {parse_email(email)}")
+
+    def _line_for_people(self, text: str) -> None:
+        if fault := line_fault(text):
+            self._refuse(f"{text!r} {fault}")
+
+    def _after(self, *key: str) -> None:
+        if key <= self._last:
+            self._refuse("this line stands there twice, or not in its place")
+        self._last = key
+
+    def _once(self, what: str, *name: str) -> None:
+        if (what, *name) in self._seen:
+            self._refuse(f"this {what} stands there twice: {' '.join(name)}")
+        self._seen.add((what, *name))
+
+    def _end(self, fields: Any) -> None:
+        if fields != {"lines": self._number - 1, "sha256": self._digest.hexdigest()}:
+            self._refuse("count or SHA-256 is not that of the lines before: the file was cut or edited")
+        self._ended = True
+
+    def checked(self, methods: frozenset[str]) -> Checked:
+        if not self._ended or self._header is None:
+            self._number += 1
+            self._refuse("the last line is missing: the file was cut off")
+        self._end_account()
+        counts = self._header["counts"]
+        if counts != self._counts or any(type(count) is not int for count in counts.values()):
+            self._refuse(f"the header speaks of {counts}, there are {self._counts}")
+        for physician, owner in self._owners.items():
+            if (physician, f"user:{owner}") not in self._owned:
+                self._refuse(f"{physician}'s owner {owner} has no grant of owner")
+        seed_rows("\n".join(csv_lines(self._seed)), f"{self._path} (built-in rows)", methods=methods)
+        return Checked(
+            path=self._path,
+            revision=self._header["revision"],
+            model=self._header["model"],
+            counts=self._counts,
+            lines=self._number,
+            digest=self._digest.hexdigest(),
+            rules_digest=self._rules_digest.hexdigest(),
+            seed=tuple(self._seed),
+        )
+
+    def _refuse(self, words: str) -> NoReturn:
+        raise BrokenPolicy(str(self._path), [Fault(line=self._number, text=words)])
+
+
+def _are(found: Any, wanted: tuple[Any, ...] | None) -> bool:
+    """Is this a list of values of these types? A bool is no number."""
+    if wanted is None or not isinstance(found, list) or len(found) != len(wanted):
+        return False
+    return all(
+        isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        for value, kind in zip(found, wanted, strict=True)
+    )
+
+
+def _is_moment(text: str) -> bool:
+    try:
+        moment = datetime.fromisoformat(text)
+        # The database keeps it in UTC.
+        return moment.tzinfo is not None and moment.astimezone(UTC) is not None
+    except (ValueError, OverflowError):
+        return False
