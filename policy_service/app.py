@@ -13,29 +13,30 @@ from typing import Any
 import structlog
 
 from policy_service import demo, metrics
-from policy_service.audit.checkpointing import Checkpointer
-from policy_service.chain.checkpoints import Signer, read_signer
-from policy_service.decide.model import Model, read_model
-from policy_service.decision_log.recorder import DecisionLog
-from policy_service.decision_log.shipping import recording
-from policy_service.errors import PolicyError, StartError, StoreUnavailable
-from policy_service.members.address_changes import AddressChanges
-from policy_service.members.carriers import carrier_for
-from policy_service.members.delivery import Sender
-from policy_service.members.invitations import Invitations
-from policy_service.members.letter_limits import LetterLimits
-from policy_service.members.letters import Postmark
-from policy_service.members.prompts import Prompts
-from policy_service.members.tokens import read_key
-from policy_service.policy_text.files import read_file, read_seed
-from policy_service.replicate.follower import Follower
-from policy_service.replicate.replica import Replica
+from policy_service.audit import Checkpointer
+from policy_service.chain import Signer, read_signer
+from policy_service.decide import Model, read_model
+from policy_service.decision_log import DecisionLog, recording
+from policy_service.errors import PolicyError, StartError
+from policy_service.members import (
+    AddressChanges,
+    Invitations,
+    LetterLimits,
+    Postmark,
+    Prompts,
+    Sender,
+    carrier_for,
+    read_key,
+)
+from policy_service.policy_text import read_file, read_seed
+from policy_service.replicate import Follower, Replica
 from policy_service.rpc import (
     AUDIT,
     MANAGE_USERS,
     RECORDING,
     SEEDS,
     AuditService,
+    Cursors,
     DecisionService,
     LogWalk,
     ManageUsersService,
@@ -43,16 +44,15 @@ from policy_service.rpc import (
     SeedService,
     contract_methods,
     serving,
+    showing_metrics,
 )
-from policy_service.rpc.cursors import Cursors
-from policy_service.rpc.metrics_http import showing_metrics
-from policy_service.seed import install
-from policy_service.seed.plan import SeedPlans
+from policy_service.seed import SeedPlans, install
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
     SERVICE_ROLE,
     Caps,
     Store,
+    StoreUnavailable,
     allow_service,
     as_role,
     connect_store,
@@ -62,8 +62,8 @@ from policy_service.store import (
     probe,
     schema_is_current,
 )
-from policy_service.tasks.supervising import Sound, Supervisor
-from policy_service.vocabulary.terms import DecisionLogFull, Row
+from policy_service.tasks import Sound, Supervisor
+from policy_service.vocabulary import DecisionLogFull, Row
 
 log = structlog.get_logger(__name__)
 

@@ -2,16 +2,9 @@
 
 from collections.abc import Sequence
 
-from policy_service.members.custom_roles import refuse_long_chains
+from policy_service.members import refuse_long_chains
 from policy_service.store import Store, Written
-from policy_service.vocabulary.terms import (
-    OWNER,
-    Physician,
-    Row,
-    User,
-    name_in,
-    subject_of_role,
-)
+from policy_service.vocabulary import OWNER, Physician, Row, User, name_in, subject_of_role
 
 
 async def load(store: Store, rows: Sequence[Row]) -> Written:

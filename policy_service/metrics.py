@@ -4,7 +4,7 @@ from collections.abc import Mapping
 
 from prometheus_client import CollectorRegistry, Counter, Gauge
 
-from policy_service.vocabulary.terms import Reason
+from policy_service.vocabulary import Reason
 
 registry = CollectorRegistry()
 

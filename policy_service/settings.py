@@ -13,7 +13,7 @@ from pydantic import Field, SecretStr, ValidationError, field_validator, model_v
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from policy_service.errors import StartError
-from policy_service.vocabulary.terms import DecisionLogFull, DecisionLogMode
+from policy_service.vocabulary import DecisionLogFull, DecisionLogMode
 
 PREFIX = "POLICY_"
 _MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE", "POLICY_TLS_CALLER_URI")

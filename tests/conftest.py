@@ -18,11 +18,11 @@ import asyncpg
 import pytest
 
 from policy_service.app import App, open_app
-from policy_service.decide.model import Model, read_model
-from policy_service.policy_text.files import read_seed
+from policy_service.decide import Model, read_model
+from policy_service.policy_text import read_seed
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
-from policy_service.vocabulary.terms import Row
+from policy_service.vocabulary import Row
 
 # While the embedded server's library makes, starts or stops one server, it keeps everybody waiting who has the same
 # folder here. Test processes do not wait for each other, nor for somebody else's.

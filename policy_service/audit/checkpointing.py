@@ -13,10 +13,9 @@ from pathlib import Path
 
 import structlog
 
-from policy_service.chain.checkpoints import Signer
-from policy_service.errors import StoreUnavailable
-from policy_service.store import Store
-from policy_service.tasks.supervising import Sound
+from policy_service.chain import Signer
+from policy_service.store import Store, StoreUnavailable
+from policy_service.tasks import Sound
 
 STANDARD_OUTPUT = "-"
 _TAIL_BYTES = 4_096

@@ -11,13 +11,9 @@ from time import perf_counter
 from typing import Final
 
 from policy_service.audit.past import model_at
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import Model
-from policy_service.decide.shapes import Shapes, shapes
-from policy_service.errors import UnknownPhysician
-from policy_service.store import Reading, Store, spans
-from policy_service.store.spans import Span
-from policy_service.vocabulary.terms import Action, Physician, User, name_in
+from policy_service.decide import Account, Basis, Model, Shapes, UnknownPhysician, shapes_of
+from policy_service.store import Reading, Span, Store, spans
+from policy_service.vocabulary import Action, Physician, User, name_in
 
 MOST_ACCOUNTS: Final = 10_000
 """Accounts looked at for one page, and …"""
@@ -58,7 +54,7 @@ class Interval:
     physician: Physician | None = None
 
 
-async def differences(store: Store, today: Model, asked: Interval, *, after: Place | None, size: int) -> Differences:
+async def compare(store: Store, today: Model, asked: Interval, *, after: Place | None, size: int) -> Differences:
     """A page of the differences, in byte order of physician and user, after a place.
 
     ``today`` is the model of today; each side is decided under that of its
@@ -112,8 +108,8 @@ class _Sides:
     def compare(self, span: Span, *, after: Place) -> Iterator[tuple[Place, Difference | None]]:
         """Every user of an account who comes after a place, in byte order, decided one by one."""
         physician = Physician(name_in(span.domain))
-        before = dict(shapes(Account.of_rows(self._earlier_basis, physician, span.earlier)))
-        now = dict(shapes(Account.of_rows(self._later_basis, physician, span.later)))
+        before = dict(shapes_of(Account.of_rows(self._earlier_basis, physician, span.earlier)))
+        now = dict(shapes_of(Account.of_rows(self._later_basis, physician, span.later)))
         for user in sorted(before.keys() | now.keys()):
             if (physician, user) <= after:
                 continue

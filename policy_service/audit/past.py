@@ -1,8 +1,8 @@
 """What read the rows at a revision, and what held in every account: the model and the built-in rules of then."""
 
-from policy_service.decide.model import Model, vetted_model
+from policy_service.decide import Model, vetted_model
 from policy_service.store import Reading, rules
-from policy_service.vocabulary.terms import ANY, Row
+from policy_service.vocabulary import ANY, Row
 
 
 async def model_at(look: Reading, revision: int, today: Model) -> Model:

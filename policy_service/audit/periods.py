@@ -12,15 +12,13 @@ from datetime import datetime
 from itertools import groupby
 from typing import Final
 
+from policy_service.audit.errors import PeriodTooLong
 from policy_service.audit.past import model_at
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import Model
-from policy_service.decide.shapes import Shapes, shapes
-from policy_service.errors import PeriodTooLong, UnknownPhysician, UnknownUser
-from policy_service.store import Store, periods
+from policy_service.decide import Account, Basis, Model, Shapes, UnknownPhysician, shapes_of
+from policy_service.members import UnknownUser
+from policy_service.store import Ranged, Store, periods
 from policy_service.store import audit as table
-from policy_service.store.periods import Ranged
-from policy_service.vocabulary.terms import ANY, Action, Held, Physician, User, domain_of, name_in, subject_of_user
+from policy_service.vocabulary import ANY, Action, Held, Physician, User, domain_of, name_in, subject_of_user
 
 _MOST_ROWS: Final = 1_000_000
 """Rows looked at for one page, at all of its changes together: some seconds."""
@@ -151,7 +149,7 @@ class _Walk:
             account = Account.of_rows(basis, physician, (one.row for one in rows if one.held_at(revision)))
             now = {
                 (user, action)
-                for user, shape in shapes(account)
+                for user, shape in shapes_of(account)
                 if asked.user in (None, user)
                 for action in judge.of(shape).intersection(wanted)
             }

@@ -12,15 +12,11 @@ from datetime import datetime
 from itertools import groupby, islice
 
 from policy_service.audit.past import built_in_at, model_at
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import Model
-from policy_service.decide.shapes import Shapes, shapes
-from policy_service.errors import UnknownPhysician, UnknownUser
-from policy_service.members.custom_roles import RoleDefinition, definitions_of
-from policy_service.store import Store
+from policy_service.decide import Account, Basis, Model, Shapes, UnknownPhysician, shapes_of
+from policy_service.members import RoleDefinition, UnknownUser, definitions_of
+from policy_service.store import Pending, Point, Since, Store
 from policy_service.store import audit as table
-from policy_service.store.audit import Pending, Point, Since
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     Action,
     Channel,
     Outcome,
@@ -185,7 +181,7 @@ def _accesses(judge: Shapes, account: Account, rows: RowsSince, after: User | No
     for row, since in rows:
         if row.ptype == "g":
             held.setdefault(row.values[0], []).append(Held(role=Role(name_in(row.values[1])), since=since))
-    for user, shape in shapes(account):
+    for user, shape in shapes_of(account):
         if after is not None and user <= after:
             continue
         outcomes = judge.outcomes(user, shape)

@@ -4,12 +4,9 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 
-from policy_service.chain.checkpoints import Checkpoint, Verifier
-from policy_service.chain.hashing import Walk
-from policy_service.chain.statements import KIND, Statement
-from policy_service.store import Store
-from policy_service.store.log import LogLook, Recorded, Unrecorded
-from policy_service.vocabulary.terms import Progress
+from policy_service.chain import KIND, Checkpoint, Statement, Verifier, Walk
+from policy_service.store import LogLook, Recorded, Store, Unrecorded
+from policy_service.vocabulary import Progress
 
 _SLICE = 500
 """Entries between two breaths: whoever else shares the process waits for a few milliseconds at most."""

@@ -104,7 +104,7 @@ def _against(kept: Sequence[tuple[str, str]], walk: Callable[[list[str]], Verdic
 
 def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -> Verdict:
     from policy_service.app import open_store
-    from policy_service.chain.checkpoints import read_verifier
+    from policy_service.chain import read_verifier
     from policy_service.errors import PolicyError
     from policy_service.pb import audit_pb2 as pb
     from policy_service.rpc import LogWalk

@@ -11,7 +11,7 @@ from rich.markup import escape
 
 from policy_service.cli.calling import AsJson, seeding_unless_filed
 from policy_service.cli.output import Exit, print_json, print_table
-from policy_service.vocabulary.names import collisions
+from policy_service.vocabulary import collisions
 
 
 def add_to(app: typer.Typer) -> None:

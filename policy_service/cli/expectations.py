@@ -47,12 +47,10 @@ def seed_test(
     from policy_service.cli.junit import write_junit
     from policy_service.cli.live import ask, seed_in_force
     from policy_service.cli.verdicts import Coverage, Verdict, print_verdict, print_verdict_as_json
-    from policy_service.decide.model import read_model
-    from policy_service.policy_text.expectations import read_expectations
-    from policy_service.policy_text.files import read_seed
-    from policy_service.policy_text.lint import lint
+    from policy_service.decide import read_model
+    from policy_service.policy_text import lint, read_expectations, read_seed
     from policy_service.rpc import contract_methods
-    from policy_service.seed.policy_tests import Tested, run
+    from policy_service.seed import Tested, run
 
     if live and seed_file:
         _refuse("--seed is for testing a file; --live asks the service, which has its own seed.")

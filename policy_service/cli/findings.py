@@ -16,8 +16,7 @@ from rich.text import Text
 
 from policy_service import __version__
 from policy_service.cli.output import print_json
-from policy_service.policy_text.lines import lines_of
-from policy_service.policy_text.lint import CODES, Finding, Level
+from policy_service.policy_text import CODES, Finding, Level, lines_of
 
 Findings = Sequence[Finding]
 

@@ -7,7 +7,7 @@ from typing import Final
 from xml.etree import ElementTree as ET
 
 from policy_service.cli.verdicts import cells, word
-from policy_service.seed.policy_tests import Result, Tested
+from policy_service.seed import Result, Tested
 
 # XML 1.0 has no way to write these, not even escaped.
 _NOT_IN_XML: Final = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")

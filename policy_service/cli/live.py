@@ -6,10 +6,9 @@ from typing import Final
 from policy_client import Channel, Decision, PolicyClient, Question, SeedClient
 from policy_client.calls import MOST_QUESTIONS
 
-from policy_service.policy_text.expectations import ExpectationFile, UserExpectation, UserQuestion
-from policy_service.policy_text.files import read_rows
-from policy_service.seed.policy_tests import Result, Tested
-from policy_service.vocabulary.terms import Row
+from policy_service.policy_text import ExpectationFile, UserExpectation, UserQuestion, read_rows
+from policy_service.seed import Result, Tested
+from policy_service.vocabulary import Row
 
 ATTEMPTS: Final = 5
 """How often a file is asked anew because the policy changed between two of its batches."""

@@ -250,8 +250,8 @@ def _change(
 
 def _refuse_early(actor: str, reason: str) -> None:
     """Not only after a plan was looked at."""
-    from policy_service.rpc.seeds import parse_reason
-    from policy_service.vocabulary.terms import parse_user
+    from policy_service.rpc import parse_reason
+    from policy_service.vocabulary import parse_user
 
     try:
         parse_user(actor, "--as")

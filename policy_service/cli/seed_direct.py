@@ -9,7 +9,7 @@ from policy_client import PlanMoved, PolicyError, Refused, SeedPlan, SeedTarget
 from policy_client.reviews import Progress
 from policy_client.seeds import plan_from
 
-from policy_service import errors
+from policy_service import errors, seed
 from policy_service.pb import seeds_pb2 as pb
 from policy_service.rpc import SeedService, contract_methods, encode_plan
 
@@ -79,7 +79,7 @@ def _run(work: Callable[[SeedService], Coroutine[Any, Any, Answer]]) -> Answer:
 
     try:
         return asyncio.run(done())
-    except errors.PlanMoved as fault:
+    except seed.PlanMoved as fault:
         raise PlanMoved(str(fault), reason=fault.reason) from fault
     except errors.PolicyError as fault:
         kind = Refused if fault.kind is errors.Kind.PRECONDITION else PolicyError
@@ -90,11 +90,9 @@ def offline_plan(
     name: str, text: str, against: Path, world: Path | None, *, most: int | None, progress: Callable[[int, int], None]
 ) -> SeedPlan:
     """A plan of a seed against another one, and the impact on the accounts of a file. Raises StartError."""
-    from policy_service.decide.engine import Basis
-    from policy_service.decide.model import read_model
-    from policy_service.decide.snapshot import Snapshot
-    from policy_service.policy_text.files import read_file, read_seed, seed_rows
-    from policy_service.seed.plan import Plan, plan, propose
+    from policy_service.decide import Basis, Snapshot, read_model
+    from policy_service.policy_text import read_file, read_seed, seed_rows
+    from policy_service.seed import Plan, plan_in_parts, propose
     from policy_service.settings import read_settings
 
     settings, methods = read_settings(), contract_methods()
@@ -108,7 +106,7 @@ def offline_plan(
 
     async def made() -> Plan:
         proposal = await propose(model, basis.rows, wanted, most_removed=share, methods=methods)
-        async for part in plan(snapshot, proposal, most=most):
+        async for part in plan_in_parts(snapshot, proposal, most=most):
             if isinstance(part, Plan):
                 return part
             progress(part.done, part.total)

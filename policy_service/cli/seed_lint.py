@@ -49,7 +49,7 @@ def seed_lint(
     strict: Annotated[bool, typer.Option("--strict", help="Exit with 1 for warnings too.")] = False,
 ) -> None:
     """Judge a seed whole, offline. Exits with 1 if it has errors, with 2 if it cannot be read."""
-    from policy_service.policy_text.lint import lint
+    from policy_service.policy_text import lint
     from policy_service.rpc import contract_methods
 
     name, text = read_seed_text(file)
@@ -74,7 +74,7 @@ def faults_told(name: str, text: str) -> Iterator[None]:
 
 
 def _can_be_sent(text: str) -> bool:
-    from policy_service.policy_text.lint import is_too_large
+    from policy_service.policy_text import is_too_large
 
     try:
         text.encode()
@@ -85,7 +85,7 @@ def _can_be_sent(text: str) -> bool:
 
 def _tell_faults(name: str, text: str) -> None:
     """Show the errors and stop, if there are any."""
-    from policy_service.policy_text.lint import lint
+    from policy_service.policy_text import lint
     from policy_service.rpc import contract_methods
 
     found = [one for one in lint(text, methods=contract_methods()).findings if one.level == "error"]
@@ -99,7 +99,7 @@ def _tell_faults(name: str, text: str) -> None:
 
 def read_seed_text(file: Path | None) -> tuple[str, str]:
     """A seed's name and text: of a file, of standard input, or of the file that is set. Raises StartError."""
-    from policy_service.policy_text.files import seed_text
+    from policy_service.policy_text import seed_text
 
     path = file or read_settings().seed_file
     try:

@@ -34,8 +34,8 @@ def seed_export(
     ] = False,
 ) -> None:
     """Write the built-in policy in force as CSV, or the whole policy as JSON lines."""
-    from policy_service.policy_text.files import read_rows
-    from policy_service.seed.rewrite import rewritten
+    from policy_service.policy_text import read_rows
+    from policy_service.seed import rewritten
 
     if whole and like:
         raise ValueError("--like is for the built-in policy as CSV, not for --jsonl")
@@ -63,11 +63,10 @@ def seed_import(
     """Bring a whole policy into the empty database of the settings; no service may run on it yet."""
     from policy_service.app import open_store, read_policy
     from policy_service.errors import PolicyError, StartError
-    from policy_service.rpc import contract_methods
-    from policy_service.rpc.seeds import parse_reason
+    from policy_service.rpc import contract_methods, parse_reason
     from policy_service.settings import read_settings
     from policy_service.transfer import moving, moving_check
-    from policy_service.vocabulary.terms import parse_user
+    from policy_service.vocabulary import parse_user
 
     if file == STANDARD:
         raise StartError("'-' is no file: an import reads it twice, to judge all of it before any of it is brought in")

@@ -7,9 +7,9 @@ from typing import Any
 from rich.markup import escape
 
 from policy_service.cli.output import err, print_json, print_table
-from policy_service.policy_text.expectations import CallerQuestion, UserQuestion
-from policy_service.seed.policy_tests import Result, Tested
-from policy_service.vocabulary.terms import SYSTEM_DOMAIN, Row, subject_of_service
+from policy_service.policy_text import CallerQuestion, UserQuestion
+from policy_service.seed import Result, Tested
+from policy_service.vocabulary import SYSTEM_DOMAIN, Row, subject_of_service
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,7 +17,7 @@ from typing import Final, TypeVar
 import casbin
 
 from policy_service.decide.model import Model, over
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     ANY,
     SYSTEM_DOMAIN,
     Action,

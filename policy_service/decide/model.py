@@ -17,7 +17,7 @@ from casbin.effect import get_effector
 from casbin.util import SimpleEval, has_eval
 
 from policy_service.decide import model_probes
-from policy_service.policy_text.files import BrokenPolicy, Fault
+from policy_service.policy_text import BrokenPolicy, Fault
 
 _SECTIONS = {"r": "request_definition", "p": "policy_definition", "g": "role_definition"}
 _DEFINITIONS = {"r": ["sub", "dom", "act"], "p": ["sub", "dom", "act", "eft"], "g": ["_", "_", "_"]}

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any, Final
 
-from policy_service.vocabulary.terms import MAX_ROLE_CHAIN
+from policy_service.vocabulary import MAX_ROLE_CHAIN
 
 Rules = list[list[str]]
 Enforcing = Callable[[Rules, Rules], Any]

@@ -13,7 +13,7 @@ from itertools import groupby
 from typing import Any, Final
 
 from policy_service.decide.engine import Account, Basis
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     Action,
     Channel,
     Outcome,
@@ -54,7 +54,7 @@ class Shapes:
 
     def allowed(self, account: Account) -> Iterator[tuple[User, frozenset[Action]]]:
         """Every user whom the account names, in byte order, with all that they may do there on the web."""
-        for user, shape in shapes(account):
+        for user, shape in shapes_of(account):
             yield user, self.of(shape)
 
     def of(self, shape: Shape) -> frozenset[Action]:
@@ -103,7 +103,7 @@ class Shapes:
             memory.clear()
 
 
-def shapes(account: Account) -> Iterator[tuple[User, Shape]]:
+def shapes_of(account: Account) -> Iterator[tuple[User, Shape]]:
     """Every user whom the account names, in byte order, with their shape."""
     if not account.rules and not any(subject.startswith("role:") for subject, _ in account.grants):
         # Nearly every account: grants of built-in roles alone.

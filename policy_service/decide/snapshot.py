@@ -11,12 +11,12 @@ from itertools import groupby
 from typing import Final, Self
 
 from policy_service.decide.engine import Account, Basis, Explanation
-from policy_service.errors import UnknownPhysician
-from policy_service.vocabulary.history import History
-from policy_service.vocabulary.terms import (
+from policy_service.decide.errors import UnknownPhysician
+from policy_service.vocabulary import (
     Action,
     Channel,
     Held,
+    History,
     Outcome,
     Physician,
     Reason,

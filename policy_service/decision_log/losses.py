@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from typing import Final
 
 from policy_service.decision_log.spool import HEADER, Mapped
-from policy_service.vocabulary.terms import Loss
+from policy_service.vocabulary import Loss
 
 _PLACES: Final = 128
 _PLACE_BYTES: Final = 128

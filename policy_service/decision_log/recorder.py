@@ -22,7 +22,7 @@ from policy_service.decision_log.losses import STATE_BYTES, Losses
 from policy_service.decision_log.room import NoRoom, Shares
 from policy_service.decision_log.spool import END, HEADER, LOST, SEGMENT_BYTES, SEQUENCE, Mapped, Segment
 from policy_service.errors import StartError
-from policy_service.vocabulary.terms import DecisionLogMode, Loss, Outcome
+from policy_service.vocabulary import DecisionLogMode, Loss, Outcome
 
 _SPARE: Final = 2
 """Files that are made ahead and kept: with a full disk, the log goes on in these."""

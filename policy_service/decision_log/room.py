@@ -14,7 +14,8 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from policy_service.errors import DecisionLogBehind, DecisionLogIsFull, PolicyError
+from policy_service.decision_log.errors import DecisionLogBehind, DecisionLogIsFull
+from policy_service.errors import PolicyError
 
 _PART_OF_EACH: Final = 64
 _PART_KEPT: Final = 4

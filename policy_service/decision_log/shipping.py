@@ -19,12 +19,10 @@ from policy_service import metrics
 from policy_service.decision_log.leftovers import Left, left_behind
 from policy_service.decision_log.recorder import DecisionLog
 from policy_service.decision_log.spool import Segment, sorted_out
-from policy_service.errors import StoreUnavailable
 from policy_service.settings import Settings
-from policy_service.store import ReplicaEvent, Store
-from policy_service.tasks.endings import end_if_cancelled
-from policy_service.tasks.supervising import Sound, Supervisor
-from policy_service.vocabulary.terms import DecisionLogMode
+from policy_service.store import ReplicaEvent, Store, StoreUnavailable
+from policy_service.tasks import Sound, Supervisor, end_if_cancelled
+from policy_service.vocabulary import DecisionLogMode
 
 _PAUSE: Final = 0.5
 """Seconds between two looks: lines wait so long at most, and a COPY takes many at once."""

@@ -8,7 +8,7 @@ import secrets
 from datetime import datetime, timedelta
 from typing import Final
 
-from policy_service.errors import (
+from policy_service.members.errors import (
     AddressTaken,
     AddressUnchanged,
     InvalidToken,
@@ -21,7 +21,7 @@ from policy_service.members.letter_limits import LetterLimits
 from policy_service.members.tokens import TokenKey, hash_of
 from policy_service.store import Transaction, users
 from policy_service.store import address_changes as table
-from policy_service.vocabulary.terms import User
+from policy_service.vocabulary import User
 
 MOST_A_DAY: Final = 5
 """How often a person may ask within a day: each time somebody gets a letter."""

@@ -5,7 +5,7 @@ from difflib import get_close_matches
 from email_validator import EmailNotValidError, validate_email
 
 from policy_service.errors import InvalidField, InvalidRequest
-from policy_service.vocabulary.plain_text import address_fault, name_fault
+from policy_service.vocabulary import address_fault, name_fault
 
 _PROVIDERS = (
     "gmail.com",

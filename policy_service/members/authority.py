@@ -9,29 +9,10 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import Model
-from policy_service.decide.shapes import Outcomes, Shapes, shape_of
-from policy_service.errors import (
-    ActorNotAllowed,
-    BeyondOwnRights,
-    OwnerOnly,
-    SelfEdit,
-    UnknownPhysician,
-    UnknownRole,
-)
+from policy_service.decide import Account, Basis, Model, Outcomes, Shapes, UnknownPhysician, shape_of
+from policy_service.members.errors import ActorNotAllowed, BeyondOwnRights, OwnerOnly, SelfEdit, UnknownRole
 from policy_service.store import Reading, Transaction
-from policy_service.vocabulary.terms import (
-    ANY,
-    OWNER,
-    OWNER_ONLY,
-    Action,
-    Physician,
-    Role,
-    Row,
-    User,
-    domain_of,
-)
+from policy_service.vocabulary import ANY, OWNER, OWNER_ONLY, Action, Physician, Role, Row, User, domain_of
 
 _MOST_SHAPES: Final = 4_000
 """Different sets of rows whose answers are remembered, of all accounts together."""

@@ -7,11 +7,11 @@ No new name may be mistaken for one that is held (``names``).
 
 from datetime import datetime
 
-from policy_service.errors import NameReserved, NameTooSimilar, PhysicianExists, PolicyError, UserExists, UserMismatch
+from policy_service.errors import PolicyError
 from policy_service.members.addresses import refuse_name
-from policy_service.store import Transaction, users
-from policy_service.vocabulary.names import alike
-from policy_service.vocabulary.terms import Physician, User
+from policy_service.members.errors import NameReserved, NameTooSimilar, UserExists, UserMismatch
+from policy_service.store import PhysicianExists, Transaction, users
+from policy_service.vocabulary import Physician, User, alike
 
 
 async def prompt(

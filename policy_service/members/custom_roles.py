@@ -4,9 +4,9 @@ from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from functools import partial
 
-from policy_service.decide.engine import Account
-from policy_service.decide.model import Model
-from policy_service.errors import (
+from policy_service.decide import Account, Model, UnknownPhysician
+from policy_service.members.authority import Standing, standing
+from policy_service.members.errors import (
     BuiltInRole,
     EmptyRole,
     NameTooSimilar,
@@ -15,15 +15,12 @@ from policy_service.errors import (
     RoleExists,
     RoleInUse,
     SelfEdit,
-    UnknownPhysician,
     UnknownRole,
 )
-from policy_service.members.authority import Standing, standing
 from policy_service.members.foresight import settle
 from policy_service.store import Store, Transaction, Written
 from policy_service.store import invitations as table
-from policy_service.vocabulary.names import alike
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
     MAX_ROLE_CHAIN,
@@ -35,6 +32,7 @@ from policy_service.vocabulary.terms import (
     Role,
     Row,
     User,
+    alike,
     domain_of,
     grant_row,
     name_in,

@@ -18,14 +18,12 @@ from typing import Final
 import structlog
 
 from policy_service import metrics
-from policy_service.errors import StartError, StoreUnavailable
+from policy_service.errors import StartError
 from policy_service.members.carriers import Bounced, Carrier, Delayed, clean
 from policy_service.members.letters import Postmark, Unsendable, compose
 from policy_service.members.tokens import TokenKey
-from policy_service.store import Store
-from policy_service.store.invitations import DeliveryState
-from policy_service.store.outbox import Claimed
-from policy_service.tasks.endings import end_if_cancelled
+from policy_service.store import Claimed, DeliveryState, Store, StoreUnavailable
+from policy_service.tasks import end_if_cancelled
 
 _LEASE: Final = timedelta(minutes=2)
 _FIRST_PAUSE: Final = 30.0

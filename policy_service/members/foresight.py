@@ -9,11 +9,10 @@ where they are others by then, the questions are asked again.
 import asyncio
 from collections.abc import Callable
 
-from policy_service.decide.model import Model
-from policy_service.errors import UnknownPhysician
+from policy_service.decide import Model, UnknownPhysician
 from policy_service.members.authority import Standing, standing
 from policy_service.store import Store
-from policy_service.vocabulary.terms import Physician
+from policy_service.vocabulary import Physician
 
 Questions = Callable[[Standing], None]
 """Asks what a change will ask of an account, and refuses nothing: only under the lock is it known what holds."""

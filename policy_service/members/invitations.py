@@ -13,8 +13,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policy_service.decide.model import Model
-from policy_service.errors import (
+from policy_service.decide import Model
+from policy_service.members import claims
+from policy_service.members.authority import Standing, refuse_self, standing
+from policy_service.members.custom_roles import refuse_long_chains
+from policy_service.members.errors import (
     AlreadyInvited,
     AlreadyMember,
     InvalidToken,
@@ -23,16 +26,12 @@ from policy_service.errors import (
     UnknownInvitation,
     UserMismatch,
 )
-from policy_service.members import claims
-from policy_service.members.authority import Standing, refuse_self, standing
-from policy_service.members.custom_roles import refuse_long_chains
 from policy_service.members.letter_limits import LetterLimits
 from policy_service.members.prompts import Prompts
 from policy_service.members.tokens import TokenKey, hash_of
-from policy_service.store import Reading, Transaction, users
+from policy_service.store import Invitation, InvitationState, Reading, Transaction, users
 from policy_service.store import invitations as table
-from policy_service.store.invitations import Invitation, InvitationState
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     Action,
     Effect,
     Physician,

@@ -8,10 +8,9 @@ by side cannot all find the last one free.
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from policy_service.errors import TooManyLetters
-from policy_service.store import Transaction
-from policy_service.store.outbox import oldest_of_last
-from policy_service.vocabulary.terms import Physician
+from policy_service.members.errors import TooManyLetters
+from policy_service.store import Transaction, oldest_of_last
+from policy_service.vocabulary import Physician
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -20,9 +20,8 @@ from markupsafe import Markup, escape
 
 from policy_service.errors import InvalidRequest
 from policy_service.members.addresses import parse_email
-from policy_service.store.invitations import Purpose
-from policy_service.store.outbox import Letter
-from policy_service.vocabulary.plain_text import harmless, name_fault
+from policy_service.store import Letter, Purpose
+from policy_service.vocabulary import harmless, name_fault
 
 _ROLES = {
     "financial_viewer": "view claims, generate reports with patients' names, and view and pay invoices",

@@ -5,17 +5,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
-from policy_service.decide.model import Model
-from policy_service.decide.shapes import shapes
-from policy_service.errors import ActorNotAllowed, LastOwner, NotAMember, NotGranted, OwnerOnly
+from policy_service.decide import Model, shapes_of
 from policy_service.members import claims
 from policy_service.members.authority import Standing, refuse_self, standing
 from policy_service.members.custom_roles import account_rows, refuse_long_chains, refuse_unknown
+from policy_service.members.errors import ActorNotAllowed, LastOwner, NotAMember, NotGranted, OwnerOnly
 from policy_service.members.invitations import Holding
-from policy_service.store import Reading, Store, Transaction, Written, users
+from policy_service.store import InvitationState, Reading, Store, Transaction, Written, users
 from policy_service.store import invitations as table
-from policy_service.store.invitations import InvitationState
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     OWNER,
     Action,
     Physician,
@@ -70,7 +68,7 @@ async def members(look: Reading, model: Model, physician: Physician, *, actor: U
     at.require(actor, Action.USER_LIST)
     people = await users.people(look, list(at.account.users()))
     # A role may have lost all its rules: whoever holds no other may do nothing. Each kind of member is a question.
-    may_act = await asyncio.to_thread(lambda: {user: bool(at.judge.of(shape)) for user, shape in shapes(at.account)})
+    may_act = await asyncio.to_thread(lambda: {user: bool(at.judge.of(shape)) for user, shape in shapes_of(at.account)})
     return [
         Member(
             user=user,

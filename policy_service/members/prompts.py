@@ -10,8 +10,8 @@ known ones alone would tell as much. Counted by each replica for itself.
 from datetime import datetime, timedelta
 from typing import Final
 
-from policy_service.errors import TooManyPrompts
-from policy_service.vocabulary.terms import Physician
+from policy_service.members.errors import TooManyPrompts
+from policy_service.vocabulary import Physician
 
 _HOUR: Final = timedelta(hours=1)
 

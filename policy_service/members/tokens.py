@@ -12,8 +12,9 @@ import re
 import secrets
 from pathlib import Path
 
-from policy_service.chain.key_files import read_or_make
-from policy_service.errors import InvalidToken, StartError
+from policy_service.chain import read_or_make
+from policy_service.errors import StartError
+from policy_service.members.errors import InvalidToken
 
 _KEY_BYTES = 32
 _TOKEN = re.compile(r"[A-Za-z0-9_-]{43}", re.ASCII)

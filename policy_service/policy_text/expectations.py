@@ -25,7 +25,7 @@ from pydantic import (
 from policy_service.errors import InvalidRequest
 from policy_service.policy_text.files import BrokenPolicy, Fault, read_file, read_rows
 from policy_service.policy_text.marked_yaml import line_of, read_yaml
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     ANY,
     SYSTEM_DOMAIN,
     Action,

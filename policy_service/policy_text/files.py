@@ -13,7 +13,7 @@ from typing import BinaryIO
 from policy_service.errors import StartError
 from policy_service.policy_text.lines import lines_of
 from policy_service.policy_text.lint import MOST_BYTES, lint
-from policy_service.vocabulary.terms import Row, row_fault
+from policy_service.vocabulary import Row, row_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

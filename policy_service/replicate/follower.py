@@ -18,15 +18,12 @@ from typing import Any
 
 import structlog
 
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import Model
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import StartError, StoreUnavailable
+from policy_service.decide import Account, Basis, Model, Snapshot
+from policy_service.errors import StartError
 from policy_service.replicate.replica import Replica
-from policy_service.store import Listener, Reading, Store
-from policy_service.tasks.supervising import Sound
-from policy_service.vocabulary.history import MOST_REMEMBERED, History
-from policy_service.vocabulary.terms import ANY, SYSTEM_DOMAIN, Physician, Row, domain_of, name_in
+from policy_service.store import Listener, Reading, Store, StoreUnavailable
+from policy_service.tasks import Sound
+from policy_service.vocabulary import ANY, MOST_REMEMBERED, SYSTEM_DOMAIN, History, Physician, Row, domain_of, name_in
 
 _POLL_SECONDS = 1.0
 _LONGEST_PAUSE = 5.0

@@ -9,8 +9,9 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import ForeignHistory, ReplicaStale, RevisionNotReached
+from policy_service.decide import Snapshot
+from policy_service.replicate.errors import ReplicaStale, RevisionNotReached
+from policy_service.vocabulary import ForeignHistory
 
 _CLOCK: Final = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 _WAITERS: Final = 2

@@ -5,20 +5,15 @@ from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 
-from policy_service.audit.differences import Interval, differences
-from policy_service.audit.periods import period
-from policy_service.audit.reviews import Reviews
-from policy_service.decide.model import Model
-from policy_service.errors import ForeignHistory
+from policy_service.audit import Interval, Reviews, compare, period
+from policy_service.decide import Model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import audit_values as values
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.fields import Fields, invalid
-from policy_service.store import Store
+from policy_service.store import BEGINNING, Place, Store, arrived
 from policy_service.store import audit as table
-from policy_service.store.arrivals import BEGINNING, Place, arrived
-from policy_service.vocabulary.history import digits, short
-from policy_service.vocabulary.terms import Held, Physician, User, parse_physician, parse_user
+from policy_service.vocabulary import ForeignHistory, Held, Physician, User, digits, parse_physician, parse_user, short
 
 Verify = Callable[[pb.VerifyLogRequest], AsyncGenerator[pb.VerifyLogResponse, None]]
 Checkpoint = Callable[[int, bytes], Awaitable[str]]
@@ -159,7 +154,7 @@ class AuditService:
         if one > other:
             raise invalid("earlier", f"earlier is revision {one}, which comes after the later one, {other}")
         asked = Interval(earlier=one, later=other, physician=physician)
-        found = await differences(self._store, self._model, asked, after=after, size=size)
+        found = await compare(self._store, self._model, asked, after=after, size=size)
         return pb.DiffAccessResponse(
             earlier_revision=asked.earlier,
             later_revision=asked.later,

@@ -8,18 +8,16 @@ from typing import Any, Final, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from policy_service.audit.differences import Difference
-from policy_service.audit.periods import Period, Span, Spans
-from policy_service.audit.reviews import Access, AsOf, CustomRole, Held, Judged, Review
+from policy_service.audit import Access, AsOf, CustomRole, Difference, Held, Judged, Period, Review, Span, Spans
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
-from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
-from policy_service.vocabulary.history import name_of
-from policy_service.vocabulary.terms import (
+from policy_service.store import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
+from policy_service.vocabulary import (
     Channel,
     Reason,
+    name_of,
     parse_action,
     parse_known_action,
     parse_physician,

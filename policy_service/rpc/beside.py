@@ -15,9 +15,10 @@ import grpc
 from google.protobuf.descriptor import ServiceDescriptor
 from grpc_health.v1 import health_pb2
 
-from policy_service.errors import PolicyError, UnknownMethod
+from policy_service.errors import PolicyError
 from policy_service.rpc import reflecting
 from policy_service.rpc.bounds import Takes, plain_reader
+from policy_service.rpc.errors import UnknownMethod
 from policy_service.rpc.guard import give, incident, silence_ends
 from policy_service.rpc.health import HEALTH, Health
 from policy_service.rpc.room import Place, Room

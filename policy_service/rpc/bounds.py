@@ -16,8 +16,9 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import Descriptor, FieldDescriptor
 from google.protobuf.message import DecodeError, Message
 
-from policy_service.errors import InvalidField, InvalidRequest, UnreadableRequest
-from policy_service.policy_text.lint import MOST_BYTES
+from policy_service.errors import InvalidField, InvalidRequest
+from policy_service.policy_text import MOST_BYTES
+from policy_service.rpc.errors import UnreadableRequest
 
 Takes = Callable[[object], Any]
 """Reads what was sent, whatever that was."""

@@ -6,19 +6,17 @@ from functools import partial
 from typing import Any, Final, TypeVar, assert_never, cast
 
 from policy_service import metrics
-from policy_service.decide.engine import SLOTS, Explanation
-from policy_service.decide.snapshot import Snapshot
-from policy_service.decision_log.recorder import DecisionLog
-from policy_service.decision_log.room import NoRoom
-from policy_service.errors import InvalidField, InvalidRequest, UnknownAction
+from policy_service.decide import SLOTS, Explanation, Snapshot
+from policy_service.decision_log import DecisionLog, NoRoom
+from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import decision_pb2 as pb
-from policy_service.replicate.replica import Replica
+from policy_service.replicate import Replica
 from policy_service.rpc.bounds import ITEMS, TEXTS
 from policy_service.rpc.cursors import Cursors
+from policy_service.rpc.errors import UnknownAction
 from policy_service.rpc.fields import Fields, invalid, is_text, parse_text
 from policy_service.rpc.listing import page
-from policy_service.vocabulary.history import digits
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     ANY,
     Action,
     Channel,
@@ -26,6 +24,7 @@ from policy_service.vocabulary.terms import (
     Physician,
     Reason,
     User,
+    digits,
     parse_action,
     parse_physician,
     parse_user,

@@ -5,7 +5,7 @@ from types import TracebackType
 from typing import Self, TypeVar, cast
 
 from policy_service.errors import InvalidField, InvalidRequest
-from policy_service.vocabulary.plain_text import line_fault
+from policy_service.vocabulary import line_fault
 
 Raw = TypeVar("Raw")
 Value = TypeVar("Value")

@@ -20,14 +20,10 @@ import structlog
 from google.protobuf.message import Message
 
 from policy_service import metrics
-from policy_service.errors import (
-    AnswerNotTaken,
-    CallerNotAllowed,
-    PolicyError,
-    RateLimited,
-)
-from policy_service.replicate.replica import Replica
+from policy_service.errors import PolicyError
+from policy_service.replicate import Replica
 from policy_service.rpc.bounds import Takes
+from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimited
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.share import CHECKS, Share

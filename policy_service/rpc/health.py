@@ -11,7 +11,7 @@ from typing import Any, Final
 
 from grpc_health.v1 import health_pb2 as pb
 
-from policy_service.errors import UnknownService
+from policy_service.rpc.errors import UnknownService
 
 HEALTH: Final = pb.DESCRIPTOR.services_by_name["Health"]
 

@@ -19,8 +19,9 @@ from typing import Any, Final
 from cryptography import x509
 from cryptography.x509.oid import NameOID
 
-from policy_service.errors import CallerNotIdentified, CallerNotLocal, InvalidRequest
-from policy_service.vocabulary.terms import parse_service
+from policy_service.errors import InvalidRequest
+from policy_service.rpc.errors import CallerNotIdentified, CallerNotLocal
+from policy_service.vocabulary import parse_service
 
 LOCAL_CALLER: Final = "local"
 

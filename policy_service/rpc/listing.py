@@ -13,8 +13,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, TypeVar
 
-from policy_service.errors import ListChanged
 from policy_service.rpc.cursors import Cursors
+from policy_service.rpc.errors import ListChanged
 
 MOST_ITEMS: Final = 1_000
 

@@ -8,14 +8,19 @@ from datetime import datetime
 from functools import partial
 from typing import Any, TypeVar, cast
 
-from policy_service.decide.model import Model
-from policy_service.members import custom_roles, manage_users
-from policy_service.members.address_changes import AddressChanges
-from policy_service.members.addresses import suggestion
-from policy_service.members.authority import Standing, standing
-from policy_service.members.custom_roles import RoleDefinition
-from policy_service.members.foresight import Questions, foresee
-from policy_service.members.invitations import Invitations
+from policy_service.decide import Model
+from policy_service.members import (
+    AddressChanges,
+    Invitations,
+    Questions,
+    RoleDefinition,
+    Standing,
+    custom_roles,
+    foresee,
+    manage_users,
+    standing,
+    suggestion,
+)
 from policy_service.pb import manage_users_pb2 as pb
 from policy_service.rpc.fields import Fields, parse_title
 from policy_service.rpc.manage_values import (
@@ -39,14 +44,14 @@ from policy_service.rpc.manage_values import (
     what_to_keep,
 )
 from policy_service.store import Store, Transaction
-from policy_service.vocabulary.history import name_of
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     BUILT_IN_ROLES,
     Action,
     Channel,
     Physician,
     Role,
     User,
+    name_of,
     parse_key,
     parse_physician,
     parse_role,

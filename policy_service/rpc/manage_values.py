@@ -7,24 +7,12 @@ from datetime import UTC, datetime
 from functools import partial
 from typing import Any, Final, cast
 
-from policy_service.members.addresses import parse_email, refuse_name
-from policy_service.members.custom_roles import RoleDefinition
-from policy_service.members.delivery import advice
-from policy_service.members.invitations import Holding, Looked
+from policy_service.members import Holding, Looked, RoleDefinition, advice, parse_email, refuse_name
 from policy_service.pb import manage_users_pb2 as pb
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
-from policy_service.store.answers import Kept
-from policy_service.store.invitations import DeliveryState, Invitation, InvitationState
-from policy_service.vocabulary.terms import (
-    Physician,
-    Role,
-    User,
-    parse_known_action,
-    parse_physician,
-    parse_role,
-    parse_user,
-)
+from policy_service.store import DeliveryState, Invitation, InvitationState, Kept
+from policy_service.vocabulary import Physician, Role, User, parse_known_action, parse_physician, parse_role, parse_user
 
 MOST_DISPLAY_NAME: Final = TEXTS["display_name"]
 _MOST_DIGITS: Final = 18

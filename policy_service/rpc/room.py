@@ -13,7 +13,7 @@ from collections import Counter, OrderedDict
 from collections.abc import Callable
 from typing import Any, Final, Self, TypeVar
 
-from policy_service.errors import CallNotSent, TooManyCalls
+from policy_service.rpc.errors import CallNotSent, TooManyCalls
 
 Key = TypeVar("Key")
 

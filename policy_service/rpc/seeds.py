@@ -5,18 +5,16 @@ from contextlib import aclosing
 from functools import partial
 from typing import Final
 
-from policy_service.decide.model import Model
+from policy_service.decide import Model
 from policy_service.errors import PolicyError
 from policy_service.pb import seeds_pb2 as pb
-from policy_service.policy_text.lint import MOST_BYTES, Finding, Level, lint
+from policy_service.policy_text import MOST_BYTES, Finding, Level, lint
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
-from policy_service.seed.impact import Group, Membership
-from policy_service.seed.plan import NAMED, Plan, Planned, SeedPlans, Target, csv_lines, in_turn, ordered
+from policy_service.seed import NAMED, Group, Membership, Plan, Planned, SeedPlans, Target, csv_lines, in_turn, ordered
 from policy_service.store import Store
 from policy_service.transfer import moving
-from policy_service.vocabulary.history import digits
-from policy_service.vocabulary.terms import ANY, SYSTEM_DOMAIN, Progress, parse_user
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, digits, parse_user
 
 MOST_NAMED: Final = 100
 MOST_REASON: Final = TEXTS["reason"]

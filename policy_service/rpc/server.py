@@ -12,10 +12,10 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 
-from policy_service.decision_log.spool import SEGMENT_BYTES
+from policy_service.decision_log import SEGMENT_BYTES
 from policy_service.errors import StartError
 from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_pb2
-from policy_service.replicate.replica import Replica
+from policy_service.replicate import Replica
 from policy_service.rpc.beside import Beside, ending_silence
 from policy_service.rpc.bounds import MOST_MESSAGE, reader
 from policy_service.rpc.decision import DecisionService

@@ -6,7 +6,7 @@ from typing import Any, Final
 
 from google.protobuf.message import Message
 
-from policy_service.errors import TooManyQuestions
+from policy_service.rpc.errors import TooManyQuestions
 
 CHECKS: Final = frozenset({"Check", "BatchCheck"})
 """The methods that nothing else may keep waiting."""

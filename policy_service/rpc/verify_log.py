@@ -3,16 +3,14 @@
 from collections.abc import AsyncGenerator, Sequence
 from contextlib import aclosing
 
-from policy_service.audit.checkpointing import Checkpointer
-from policy_service.audit.verification import Verdict, verify
-from policy_service.chain.checkpoints import Checkpoint, Verifier
+from policy_service.audit import Checkpointer, Verdict, verify
+from policy_service.chain import Checkpoint, Verifier
 from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import seeds_pb2
 from policy_service.rpc.fields import invalid
-from policy_service.store import Store
-from policy_service.store.log import Recorded, Unrecorded
-from policy_service.vocabulary.terms import Progress
+from policy_service.store import Recorded, Store, Unrecorded
+from policy_service.vocabulary import Progress
 
 _MOST_FAULTS = 10
 _MOST_LOSSES = 1_000

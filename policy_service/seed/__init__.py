@@ -1,1 +1,47 @@
-"""seed."""
+"""The built-in policy: what another one would do, to whom, and doing exactly that.
+
+In come rows; out come a plan in people, guards that it meets, and a change of
+the store that is what was planned or nothing. Read ``plan`` first.
+"""
+
+from policy_service.seed import install
+from policy_service.seed.errors import PlanMoved, WidenedCallers
+from policy_service.seed.guards import widened
+from policy_service.seed.impact import Group, Membership
+from policy_service.seed.plan import (
+    NAMED,
+    Plan,
+    Planned,
+    SeedPlans,
+    Target,
+    csv_lines,
+    in_turn,
+    ordered,
+    plan_in_parts,
+    propose,
+)
+from policy_service.seed.policy_tests import Result, Tested, run
+from policy_service.seed.rewrite import rewritten
+
+__all__ = [
+    "NAMED",
+    "Group",
+    "Membership",
+    "Plan",
+    "PlanMoved",
+    "Planned",
+    "Result",
+    "SeedPlans",
+    "Target",
+    "Tested",
+    "WidenedCallers",
+    "csv_lines",
+    "in_turn",
+    "install",
+    "ordered",
+    "plan_in_parts",
+    "propose",
+    "rewritten",
+    "run",
+    "widened",
+]

@@ -10,19 +10,17 @@ import asyncio
 from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
-from policy_service.decide.engine import Basis
-from policy_service.decide.model import Model
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import (
+from policy_service.decide import Basis, Model, Snapshot
+from policy_service.errors import PolicyError
+from policy_service.seed.errors import (
     CallersLockedOut,
     EmptiedRole,
     MassRemoval,
     MayNotChangeCallers,
-    PolicyError,
     RoleNameTaken,
     WidenedCallers,
 )
-from policy_service.vocabulary.terms import ANY, SYSTEM_DOMAIN, Effect, Row, name_in, subject_of_role
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Row, name_in, subject_of_role
 
 _APPLY: Final = "SeedService/ApplySeed"
 _CHANGE_CALLERS: Final = "SeedService/ChangeCallers"

@@ -11,11 +11,8 @@ from dataclasses import dataclass, field
 from time import perf_counter
 from typing import Final
 
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import Model
-from policy_service.decide.shapes import Shape, Shapes, shapes
-from policy_service.decide.snapshot import Snapshot
-from policy_service.vocabulary.terms import ANY, Action, Physician, Progress, Role, Row, User, name_in
+from policy_service.decide import Account, Basis, Model, Shape, Shapes, Snapshot, shapes_of
+from policy_service.vocabulary import ANY, Action, Physician, Progress, Role, Row, User, name_in
 
 _BREATH: Final = 0.0005
 """Seconds between two breaths, in which the process's other threads wait for Python's lock."""
@@ -127,7 +124,7 @@ class Comparison:
         action a space.
         """
         places, users, words = [], [], []
-        for user, shape in shapes(account):
+        for user, shape in shapes_of(account):
             try:
                 place = self._places[shape]
             except KeyError:

@@ -2,10 +2,10 @@
 
 from collections.abc import Iterable, Mapping
 
-from policy_service.decide.model import Model
-from policy_service.errors import RoleNameTaken
+from policy_service.decide import Model
+from policy_service.seed.errors import RoleNameTaken
 from policy_service.store import Store, Transaction, Written
-from policy_service.vocabulary.terms import ANY, Origin, Row, name_in
+from policy_service.vocabulary import ANY, Origin, Row, name_in
 
 
 async def put(transaction: Transaction, rows: Iterable[Row], kind: str, detail: Mapping[str, object]) -> None:

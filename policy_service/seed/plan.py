@@ -10,16 +10,16 @@ from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, TypeVar
 
-from policy_service.decide.model import Model
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import BrokenSeed, PlanMoved, PolicyError, TooManyLongReads, UnknownRevision
-from policy_service.policy_text.files import BrokenPolicy, seed_rows
-from policy_service.replicate.replica import Replica
+from policy_service.decide import Model, Snapshot
+from policy_service.errors import PolicyError
+from policy_service.policy_text import BrokenPolicy, seed_rows
+from policy_service.replicate import Replica
 from policy_service.seed import install
+from policy_service.seed.errors import BrokenSeed, PlanMoved
 from policy_service.seed.guards import guards_of, is_allowed, names_taken, not_for
 from policy_service.seed.impact import Comparison, Impact
-from policy_service.store import Store, Transaction, Written
-from policy_service.vocabulary.terms import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row
+from policy_service.store import Store, TooManyLongReads, Transaction, UnknownRevision, Written
+from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row
 
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
@@ -130,7 +130,7 @@ class SeedPlans:
         with self._one_of_few():
             snapshot = await self._now()
             proposal = await self._propose(snapshot, await self._rows(target, snapshot))
-            async for part in plan(snapshot, proposal, most=most):
+            async for part in plan_in_parts(snapshot, proposal, most=most):
                 yield part if isinstance(part, Progress) else self._for(caller, part, snapshot, proposal)
 
     async def apply(self, target: Target, planned: Planned, *, caller: str, actor: str, reason: str) -> Written:
@@ -194,7 +194,7 @@ class SeedPlans:
             raise moved
         if set(snapshot.basis.rows) != proposal.comparison.before:
             raise moved
-        made = self._for(caller, await whole(plan(snapshot, proposal, most=0)), snapshot, proposal)
+        made = self._for(caller, await whole(plan_in_parts(snapshot, proposal, most=0)), snapshot, proposal)
         if made.digest != planned.digest:
             raise moved
         for guard in made.guards:
@@ -272,7 +272,7 @@ async def propose(
     return Proposal(comparison=comparison, guards=await in_turn(judge))
 
 
-async def plan(snapshot: Snapshot, proposal: Proposal, *, most: int | None) -> AsyncIterator[Progress | Plan]:
+async def plan_in_parts(snapshot: Snapshot, proposal: Proposal, *, most: int | None) -> AsyncIterator[Progress | Plan]:
     """What rows would change under a snapshot: accounts looked at, of all, then the plan."""
     held, rows = proposal.rows
     added, removed = ordered(rows - held), ordered(held - rows)

@@ -7,16 +7,9 @@ a role that gained something, not only one that lost it.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-from policy_service.decide.engine import Basis
-from policy_service.decide.model import Model
-from policy_service.decide.snapshot import Snapshot
-from policy_service.policy_text.expectations import CallerQuestion, ExpectationFile, UserExpectation, UserQuestion
-from policy_service.vocabulary.terms import (
-    ANY,
-    SYSTEM_DOMAIN,
-    Reason,
-    Row,
-)
+from policy_service.decide import Basis, Model, Snapshot
+from policy_service.policy_text import CallerQuestion, ExpectationFile, UserExpectation, UserQuestion
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Reason, Row
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
-from policy_service.policy_text.files import read_rows
+from policy_service.policy_text import read_rows
 from policy_service.seed.plan import csv_lines, ordered
-from policy_service.vocabulary.terms import Row
+from policy_service.vocabulary import Row
 
 
 @dataclass(slots=True)

@@ -1,30 +1,77 @@
 """PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
 
+from policy_service.store import address_changes, audit, invitations, moving, periods, rules, spans, users
+from policy_service.store.answers import Kept
+from policy_service.store.arrivals import BEGINNING, Place, arrived
+from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending, Point, Since
 from policy_service.store.caps import CAPS, Caps
 from policy_service.store.connection import Listener, Store, connect_store, probe
 from policy_service.store.decisions import ReplicaEvent
 from policy_service.store.embedded import embedded_postgres, has_embedded
+from policy_service.store.errors import PhysicianExists, StoreUnavailable, TooManyLongReads, UnknownRevision
 from policy_service.store.grants import SERVICE_ROLE, allow_service, as_role
+from policy_service.store.invitations import DeliveryState, Invitation, InvitationState, Purpose
+from policy_service.store.log import LogLook, Recorded, Unrecorded
 from policy_service.store.migrate import migrate, schema_is_current
+from policy_service.store.outbox import Claimed, Letter, oldest_of_last
+from policy_service.store.periods import Ranged
 from policy_service.store.reading import Reading
+from policy_service.store.spans import Span
+from policy_service.store.strays import digested
 from policy_service.store.transaction import Transaction, Written
 
 __all__ = [
+    "BEGINNING",
     "CAPS",
     "SERVICE_ROLE",
     "Caps",
+    "ChangeFilter",
+    "Claimed",
+    "DecisionFilter",
+    "DeliveryState",
+    "Invitation",
+    "InvitationState",
+    "Kept",
+    "Letter",
     "Listener",
+    "LogLook",
+    "LoggedChange",
+    "LoggedDecision",
+    "Pending",
+    "PhysicianExists",
+    "Place",
+    "Point",
+    "Purpose",
+    "Ranged",
     "Reading",
+    "Recorded",
     "ReplicaEvent",
+    "Since",
+    "Span",
     "Store",
+    "StoreUnavailable",
+    "TooManyLongReads",
     "Transaction",
+    "UnknownRevision",
+    "Unrecorded",
     "Written",
+    "address_changes",
     "allow_service",
+    "arrived",
     "as_role",
+    "audit",
     "connect_store",
+    "digested",
     "embedded_postgres",
     "has_embedded",
+    "invitations",
     "migrate",
+    "moving",
+    "oldest_of_last",
+    "periods",
     "probe",
+    "rules",
     "schema_is_current",
+    "spans",
+    "users",
 ]

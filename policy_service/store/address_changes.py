@@ -6,7 +6,7 @@ from typing import Any
 
 from policy_service.store.invitations import Purpose
 from policy_service.store.transaction import Transaction
-from policy_service.vocabulary.terms import User
+from policy_service.vocabulary import User
 
 _ASKED = "SELECT asked_at FROM address_changes WHERE username = $1 AND asked_at > $2 ORDER BY asked_at"
 _OPEN_OF = "SELECT id FROM address_changes WHERE username = $1 AND state = 'pending'"

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from policy_service.errors import IdempotencyKeyReused, Superseded
+from policy_service.store.errors import IdempotencyKeyReused, Superseded
 
 _KEPT = """
 SELECT digest, answer, revision, physician, users, role, stands_until FROM idempotency WHERE caller = $1 AND key = $2

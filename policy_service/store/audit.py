@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from policy_service.chain.hashing import Entry
-from policy_service.errors import UnknownRevision
+from policy_service.chain import Entry
+from policy_service.store.errors import UnknownRevision
 from policy_service.store.log import entry_of
 from policy_service.store.reading import Reading
 from policy_service.store.rules import row_of
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     Action,
     Channel,
     Held,

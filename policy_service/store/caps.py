@@ -7,8 +7,8 @@ it up; what it may not is grow.
 from dataclasses import dataclass
 from typing import Any, Final
 
-from policy_service.errors import AccountFull
-from policy_service.vocabulary.terms import Physician, domain_of
+from policy_service.store.errors import AccountFull
+from policy_service.vocabulary import Physician, domain_of
 
 # A person's own selection is a role of their own, and no role that the account named.
 _COUNT = """

@@ -8,15 +8,16 @@ from typing import Final
 
 import asyncpg
 
-from policy_service.errors import OutcomeUnknown, StartError, StoreUnavailable, TooManyLongReads
+from policy_service.errors import StartError
 from policy_service.store import answers, decisions, log, outbox, rules
 from policy_service.store.caps import CAPS, Caps
+from policy_service.store.errors import OutcomeUnknown, StoreUnavailable, TooManyLongReads
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import Transaction, begin
-from policy_service.tasks.endings import end_if_cancelled
-from policy_service.vocabulary.terms import Held, Loss
+from policy_service.tasks import end_if_cancelled
+from policy_service.vocabulary import Held, Loss
 
 CHANNEL: Final = "policy_revision"
 

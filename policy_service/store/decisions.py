@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from policy_service.vocabulary.terms import Loss
+from policy_service.vocabulary import Loss
 
 COLUMNS: Final = (
     "at",

@@ -8,7 +8,7 @@ from typing import Any
 
 from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction
-from policy_service.vocabulary.terms import Action, Physician, Role, User
+from policy_service.vocabulary import Action, Physician, Role, User
 
 
 class InvitationState(StrEnum):

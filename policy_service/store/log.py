@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from policy_service.chain.hashing import Entry
+from policy_service.chain import Entry
 from policy_service.store.strays import Stray, stray
 
 _COLUMNS: Final = """

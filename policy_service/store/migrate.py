@@ -12,7 +12,7 @@ from sqlalchemy.exc import DBAPIError
 from sqlalchemy.ext.asyncio import AsyncEngine, create_async_engine
 from sqlalchemy.pool import NullPool
 
-from policy_service.chain.statements import Sign
+from policy_service.chain import Sign
 from policy_service.errors import StartError
 from policy_service.store.stating import state
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from policy_service.store.invitations import DeliveryState, Purpose
 from policy_service.store.transaction import Transaction
-from policy_service.vocabulary.terms import Physician, User
+from policy_service.vocabulary import Physician, User
 
 # SKIP LOCKED and the lease: each e-mail is with one sender, and a sender that dies gives it back.
 _CLAIM = """

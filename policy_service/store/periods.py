@@ -7,7 +7,7 @@ from typing import Final
 
 from policy_service.store.reading import Reading
 from policy_service.store.rules import row_of
-from policy_service.vocabulary.terms import Physician, Row, domain_of, name_in
+from policy_service.vocabulary import Physician, Row, domain_of, name_in
 
 _BEFORE: Final = "SELECT revision FROM changes WHERE at <= $1 ORDER BY at DESC, revision DESC LIMIT 1"
 _BEFORE_END: Final = "SELECT revision FROM changes WHERE at < $1 ORDER BY at DESC, revision DESC LIMIT 1"

@@ -6,7 +6,7 @@ from typing import Any
 from uuid import UUID
 
 from policy_service.store import rules
-from policy_service.vocabulary.terms import Held, Physician, Row
+from policy_service.vocabulary import Held, Physician, Row
 
 _TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
 

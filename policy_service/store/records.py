@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from policy_service.chain.hashing import canonical, instant
+from policy_service.chain import canonical, instant
 
 TOUCHED: Final = "records"
 """The member of an entry's detail that names the rows touched; entries from before schema 0004 have none."""

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from policy_service.vocabulary.terms import Held, Origin, Row
+from policy_service.vocabulary import Held, Origin, Row
 
 Rows = list[tuple[Row, Origin]]
 

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from policy_service.store.reading import Reading
 from policy_service.store.rules import row_of
-from policy_service.vocabulary.terms import ANY, Physician, Row, domain_of, name_in
+from policy_service.vocabulary import ANY, Physician, Row, domain_of, name_in
 
 _CHANGED: Final = """
 SELECT domain FROM (

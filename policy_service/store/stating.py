@@ -4,8 +4,7 @@ from typing import Any, Final
 
 import asyncpg
 
-from policy_service.chain.hashing import Fork, Walk
-from policy_service.chain.statements import KIND, Sign, statement
+from policy_service.chain import KIND, Fork, Sign, Walk, statement
 from policy_service.errors import StartError
 from policy_service.store import log, records
 from policy_service.store.caps import CAPS

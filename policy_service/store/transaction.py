@@ -9,12 +9,11 @@ from typing import Any
 
 import structlog
 
-from policy_service.chain.hashing import START, Entry
-from policy_service.errors import PhysicianExists
+from policy_service.chain import START, Entry
 from policy_service.store import answers, caps, records, rules
 from policy_service.store.caps import Caps
-from policy_service.vocabulary.history import name_of
-from policy_service.vocabulary.terms import Held, Origin, Physician, Row, User, row_fault
+from policy_service.store.errors import PhysicianExists
+from policy_service.vocabulary import Held, Origin, Physician, Row, User, name_of, row_fault
 
 log = structlog.get_logger(__name__)
 

@@ -12,8 +12,7 @@ from typing import Any
 
 from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction
-from policy_service.vocabulary.names import folded, look
-from policy_service.vocabulary.terms import Physician, User
+from policy_service.vocabulary import Physician, User, folded, look
 
 # One statement for every outcome, so that none of them takes other work than the others. An invitation of somebody
 # who is known reserves nothing: the name is theirs, and an address only once they accepted. Each way of being the same

@@ -15,12 +15,12 @@ from itertools import groupby
 from operator import itemgetter
 from typing import Any, Final
 
-from policy_service.decide.model import Model
-from policy_service.errors import FileChanged, StoreNotEmpty, WidenedCallers
-from policy_service.seed.guards import widened
+from policy_service.decide import Model
+from policy_service.seed import WidenedCallers, widened
 from policy_service.store import Reading, Store, Written, moving
+from policy_service.transfer.errors import FileChanged, StoreNotEmpty
 from policy_service.transfer.moving_check import FORMAT, Checked
-from policy_service.vocabulary.terms import SYSTEM_DOMAIN, Origin, Row
+from policy_service.vocabulary import SYSTEM_DOMAIN, Origin, Row
 
 _CHUNK: Final = 2_000
 

@@ -9,15 +9,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
-from policy_service.decide.model import vetted_model
-from policy_service.errors import InvalidRequest, RoleChainTooLong
-from policy_service.members.addresses import parse_email
-from policy_service.members.custom_roles import refuse_long_chains
-from policy_service.policy_text.files import BrokenPolicy, Fault, seed_rows
-from policy_service.seed.plan import csv_lines
-from policy_service.store.strays import digested
-from policy_service.vocabulary.plain_text import line_fault
-from policy_service.vocabulary.terms import (
+from policy_service.decide import vetted_model
+from policy_service.errors import InvalidRequest
+from policy_service.members import RoleChainTooLong, parse_email, refuse_long_chains
+from policy_service.policy_text import BrokenPolicy, Fault, seed_rows
+from policy_service.seed import csv_lines
+from policy_service.store import digested
+from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
     OWNER,
@@ -27,6 +25,7 @@ from policy_service.vocabulary.terms import (
     Origin,
     Physician,
     Row,
+    line_fault,
     parse_known_action,
     parse_physician,
     parse_role,

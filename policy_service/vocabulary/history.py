@@ -13,8 +13,8 @@ from collections.abc import Mapping
 from typing import Final
 from uuid import UUID
 
-from policy_service.errors import ForeignHistory
-from policy_service.vocabulary.terms import Held
+from policy_service.vocabulary.answers import Held
+from policy_service.vocabulary.errors import ForeignHistory
 
 MOST_REMEMBERED: Final = 1 << 17
 """Revisions whose names are kept: a megabyte, and years of an installation's changes."""

@@ -15,7 +15,7 @@ from google.protobuf.message import Message
 
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
-from policy_service.vocabulary.terms import OWNER_ONLY, Action
+from policy_service.vocabulary import OWNER_ONLY, Action
 from tests.benchmarks import population
 from tests.benchmarks.cold import p99
 from tests.benchmarks.figures import Figure

@@ -9,8 +9,8 @@ from typing import Any
 
 import asyncpg
 
-from policy_service.audit.verification import Verdict, verify
-from policy_service.chain.hashing import START, Entry
+from policy_service.audit import Verdict, verify
+from policy_service.chain import START, Entry
 from policy_service.store import connect_store, migrate
 from policy_service.store.records import digest_of
 from tests.benchmarks.figures import Figure

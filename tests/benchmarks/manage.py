@@ -6,7 +6,8 @@ import time
 from collections.abc import Iterator
 from statistics import median
 
-from policy_service.members.tokens import TokenKey, read_key
+from policy_service.members import read_key
+from policy_service.members.tokens import TokenKey
 from policy_service.pb import decision_pb2 as pb
 from tests.benchmarks import population
 from tests.benchmarks.cold import latencies, p99

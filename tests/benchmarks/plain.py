@@ -5,12 +5,10 @@ import time
 from collections.abc import Callable, Iterator
 from statistics import median
 
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.model import read_model
-from policy_service.decide.snapshot import Snapshot
-from policy_service.policy_text.files import read_seed
+from policy_service.decide import Account, Basis, Snapshot, read_model
+from policy_service.policy_text import read_seed
 from policy_service.settings import policies_dir
-from policy_service.vocabulary.terms import Action, Channel, Held, Physician, User
+from policy_service.vocabulary import Action, Channel, Held, Physician, User
 from tests.benchmarks import population
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench

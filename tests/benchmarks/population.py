@@ -10,11 +10,11 @@ from typing import Final
 import asyncpg
 
 from policy_service.pb import decision_pb2 as pb
-from policy_service.policy_text.files import read_seed
+from policy_service.policy_text import read_seed
 from policy_service.seed import install
 from policy_service.settings import policies_dir
 from policy_service.store import connect_store, migrate
-from policy_service.vocabulary.terms import OWNER_ONLY, Action, Row
+from policy_service.vocabulary import OWNER_ONLY, Action, Row
 from tests.conftest import SHIPPED_MODEL
 
 USERS: Final = 10

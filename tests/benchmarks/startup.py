@@ -12,11 +12,9 @@ from statistics import median
 import psutil
 
 from policy_service.app import open_store, read_policy
-from policy_service.decide.engine import Account
-from policy_service.decide.snapshot import Snapshot
-from policy_service.replicate.follower import Follower
-from policy_service.replicate.replica import Replica
-from policy_service.vocabulary.terms import Held, Physician
+from policy_service.decide import Account, Snapshot
+from policy_service.replicate import Follower, Replica
+from policy_service.vocabulary import Held, Physician
 from tests.benchmarks import population
 from tests.benchmarks.cold import p99
 from tests.benchmarks.figures import Figure

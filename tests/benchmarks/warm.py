@@ -11,10 +11,10 @@ from collections.abc import Iterator
 from statistics import median
 
 from policy_service.app import open_store, read_policy
-from policy_service.decide.snapshot import Snapshot
+from policy_service.decide import Snapshot
 from policy_service.pb import decision_pb2 as pb
-from policy_service.replicate.follower import Follower
-from policy_service.vocabulary.terms import ACTIONS, Channel, Physician, User
+from policy_service.replicate import Follower
+from policy_service.vocabulary import ACTIONS, Channel, Physician, User
 from tests.benchmarks import load, population
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench

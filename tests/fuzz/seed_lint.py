@@ -18,7 +18,7 @@ from pathlib import Path
 import atheris
 
 with atheris.instrument_imports(include=["policy_service"]):
-    from policy_service.policy_text.files import seed_text
+    from policy_service.policy_text import seed_text
     from policy_service.rpc import contract_methods
     from tests.support.seeds import SEED, broken_seeds, hold_promises
 

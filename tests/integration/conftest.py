@@ -8,9 +8,9 @@ from datetime import datetime
 import pytest
 
 from policy_service.app import App
-from policy_service.errors import RevisionNotReached
 from policy_service.members import manage_users
-from policy_service.vocabulary.terms import Physician, Role, User
+from policy_service.replicate.errors import RevisionNotReached
+from policy_service.vocabulary import Physician, Role, User
 from tests.support.patience import patiently
 from tests.support.rpc import Wire
 

@@ -16,17 +16,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_service.app import open_app
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import NameTooSimilar, RoleChainTooLong, StartError
-from policy_service.members import custom_roles, manage_users
-from policy_service.members.custom_roles import RoleDefinition
+from policy_service.decide import Account, Basis, Snapshot
+from policy_service.errors import StartError
+from policy_service.members import RoleChainTooLong, RoleDefinition, custom_roles, manage_users
+from policy_service.members.errors import NameTooSimilar
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
-from policy_service.policy_text.files import BrokenPolicy, read_rows
+from policy_service.policy_text import BrokenPolicy, read_rows
 from policy_service.seed import install
 from policy_service.settings import policies_dir
-from policy_service.vocabulary.terms import Action, Channel, Held, Physician, Role, Row, User
+from policy_service.vocabulary import Action, Channel, Held, Physician, Role, Row, User
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.oracle import ACTIONS, Oracle, lines_of

@@ -14,17 +14,14 @@ from policy_client.audit_calls import change_from
 from policy_service.app import open_app
 from policy_service.audit import differences
 from policy_service.cli.audit_words import print_changes
-from policy_service.decide.model import Model, vetted_model
-from policy_service.errors import UnknownPhysician
-from policy_service.members import custom_roles
-from policy_service.members.custom_roles import RoleDefinition
-from policy_service.members.tokens import read_key
+from policy_service.decide import Model, UnknownPhysician, vetted_model
+from policy_service.members import RoleDefinition, custom_roles, read_key
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2, seeds_pb2
 from policy_service.seed import install
 from policy_service.store import Caps, Store, spans
 from policy_service.store import audit as statements
-from policy_service.vocabulary.terms import Action, Effect, Physician, Role, Row, rule_row
+from policy_service.vocabulary import Action, Effect, Physician, Role, Row, rule_row
 from tests.conftest import DATA_DIR, settings_for
 from tests.integration.conftest import grant, reached, register, revoke
 from tests.support.auditing import LISTS, Line, ask, every, pages, record

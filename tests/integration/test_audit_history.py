@@ -14,13 +14,11 @@ import pytest
 
 from policy_service.app import App
 from policy_service.errors import PolicyError
-from policy_service.members import custom_roles, manage_users
-from policy_service.members.custom_roles import RoleDefinition
-from policy_service.members.tokens import read_key
+from policy_service.members import RoleDefinition, custom_roles, manage_users, read_key
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.seed import install
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     OWNER_ONLY,
     Action,
     Channel,

@@ -6,9 +6,9 @@ import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from policy_service.app import _WATCH_FAILURES, open_app
-from policy_service.members.delivery import Sender
-from policy_service.replicate.follower import Follower
-from policy_service.rpc.server import Planes
+from policy_service.members import Sender
+from policy_service.replicate import Follower
+from policy_service.rpc import Planes
 from tests.support.people import Page
 from tests.support.rpc import Wire
 

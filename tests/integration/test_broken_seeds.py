@@ -3,7 +3,7 @@
 import pytest
 
 from policy_service.app import open_app, open_store
-from policy_service.policy_text.files import BrokenPolicy
+from policy_service.policy_text import BrokenPolicy
 from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.support.seeds import broken_seeds

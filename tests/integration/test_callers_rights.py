@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from policy_service.app import open_app
 from policy_service.cli.main import app as command
 from policy_service.errors import StartError
-from policy_service.policy_text.files import seed_rows
+from policy_service.policy_text import seed_rows
 from policy_service.rpc import contract_methods
 from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL

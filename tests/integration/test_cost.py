@@ -9,13 +9,11 @@ from types import SimpleNamespace
 
 import pytest
 
-from policy_service.decide import engine, model
-from policy_service.decide.snapshot import Snapshot
-from policy_service.members import authority, custom_roles
-from policy_service.members.custom_roles import RoleDefinition
+from policy_service.decide import Snapshot, engine, model
+from policy_service.members import RoleDefinition, authority, custom_roles
 from policy_service.rpc import manage_users as handlers
 from policy_service.store import Store
-from policy_service.vocabulary.terms import Action, Channel, Physician, Role, User, grant_row
+from policy_service.vocabulary import Action, Channel, Physician, Role, User, grant_row
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import grant, reached, register
 from tests.support.people import Page

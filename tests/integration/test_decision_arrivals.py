@@ -10,13 +10,20 @@ import pytest
 from alembic import command
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from policy_service.audit.verification import verify
-from policy_service.errors import ForeignArrival
+from policy_service.audit import verify
 from policy_service.pb import audit_pb2 as pb
-from policy_service.store import SERVICE_ROLE, as_role, connect_store
-from policy_service.store.arrivals import BEGINNING, Place, arrived
-from policy_service.store.audit import DecisionFilter
-from policy_service.store.migrate import _config, _engine, migrate
+from policy_service.store import (
+    BEGINNING,
+    SERVICE_ROLE,
+    DecisionFilter,
+    Place,
+    arrived,
+    as_role,
+    connect_store,
+    migrate,
+)
+from policy_service.store.errors import ForeignArrival
+from policy_service.store.migrate import _config, _engine
 from tests.support.rpc import Refused
 
 NOW = datetime.now(UTC).replace(microsecond=0)

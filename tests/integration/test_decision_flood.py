@@ -9,13 +9,13 @@ import trustme
 from grpc_health.v1 import health_pb2, health_pb2_grpc
 
 from policy_service.app import open_app
-from policy_service.audit.verification import Verdict, verify
+from policy_service.audit import Verdict, verify
 from policy_service.pb import audit_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.rpc import LogWalk
 from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, ReplicaEvent, Store, as_role, connect_store
-from policy_service.vocabulary.terms import DecisionLogFull
+from policy_service.vocabulary import DecisionLogFull
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached, register
 from tests.integration.test_decision_log import away

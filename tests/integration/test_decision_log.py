@@ -8,18 +8,16 @@ import asyncpg
 import pytest
 
 from policy_service.app import open_app
-from policy_service.audit.verification import Verdict, verify
-from policy_service.decision_log import shipping
-from policy_service.decision_log.recorder import DecisionLog
+from policy_service.audit import Verdict, verify
+from policy_service.decision_log import DecisionLog, shipping
 from policy_service.decision_log.shipping import Shipper
 from policy_service.decision_log.spool import Segment
-from policy_service.errors import StoreUnavailable
 from policy_service.pb import decision_pb2 as pb
 from policy_service.seed import install
 from policy_service.settings import Settings
-from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store
+from policy_service.store import SERVICE_ROLE, Store, StoreUnavailable, as_role, connect_store
 from policy_service.store import connection as connection_settings
-from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason
+from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.patience import PATIENCE, patiently, until

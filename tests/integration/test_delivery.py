@@ -8,16 +8,13 @@ from email.message import EmailMessage
 import pytest
 
 from policy_service.errors import StartError
-from policy_service.members import manage_users
+from policy_service.members import Holding, Invitations, Postmark, Prompts, Sender, advice, manage_users
 from policy_service.members.carriers import Folder, Smtp, clean
-from policy_service.members.delivery import Sender, advice
-from policy_service.members.invitations import Holding, Invitations
-from policy_service.members.letters import Postmark
-from policy_service.members.prompts import Prompts
 from policy_service.members.tokens import TokenKey
 from policy_service.seed import install
-from policy_service.store.invitations import DeliveryState, one
-from policy_service.vocabulary.terms import Physician, Role, User
+from policy_service.store import DeliveryState
+from policy_service.store.invitations import one
+from policy_service.vocabulary import Physician, Role, User
 from tests.conftest import SHIPPED_MODEL
 from tests.support.people import MailServer, token_in
 

@@ -18,7 +18,7 @@ from policy_service.app import App, open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.seed import install
 from policy_service.store import Store, Written
-from policy_service.vocabulary.terms import Held, Origin, Row
+from policy_service.vocabulary import Held, Origin, Row
 from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.support.oracle import ACTIONS, TABLE, Oracle, lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
@@ -212,9 +212,8 @@ def test_the_service_agrees_with_two_oracles_on_random_changing_worlds(postgres,
 
 def test_every_tiny_world_is_as_the_table_says(model, seed):
     """Two users, two physicians, every choice of built-in roles, every action and channel: all enumerated."""
-    from policy_service.decide.engine import Account, Basis
-    from policy_service.decide.snapshot import Snapshot
-    from policy_service.vocabulary.terms import Action, Channel, Physician, User
+    from policy_service.decide import Account, Basis, Snapshot
+    from policy_service.vocabulary import Action, Channel, Physician, User
 
     basis = Basis(model, seed)
     users, physicians = ("u1", "u2"), ("d1", "d2")

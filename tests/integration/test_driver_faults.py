@@ -7,11 +7,10 @@ import asyncpg
 import pytest
 from asyncpg import connection as driver
 
-from policy_service.errors import StoreUnavailable
-from policy_service.members.delivery import Sender
+from policy_service.members import Sender
 from policy_service.seed import install
+from policy_service.store import DeliveryState, StoreUnavailable
 from policy_service.store.connection import translated
-from policy_service.store.invitations import DeliveryState
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.test_delivery import KEY, POSTMARK, office  # noqa: F401 - the fixture.
 from tests.support.patience import patiently

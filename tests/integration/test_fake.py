@@ -25,7 +25,7 @@ from policy_client import (
 from policy_client.testing import FakePolicyService, Refusal
 
 from policy_service.app import App, open_app
-from policy_service.members.tokens import read_key
+from policy_service.members import read_key
 from policy_service.pb import decision_pb2 as pb
 from policy_service.seed import install
 from policy_service.store import connect_store

@@ -5,7 +5,7 @@ from policy_client import AsyncManageUsersClient, AsyncPolicyClient, Channel, Ma
 from policy_client.testing import FakePolicyService
 
 from policy_service.app import open_app
-from policy_service.policy_text.files import read_seed
+from policy_service.policy_text import read_seed
 from policy_service.rpc import contract_methods
 from policy_service.seed import install
 from policy_service.settings import policies_dir

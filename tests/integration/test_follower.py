@@ -5,14 +5,13 @@ import grpc
 import pytest
 
 from policy_service.app import open_app
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import ReplicaStale, RevisionNotReached, StoreUnavailable
+from policy_service.decide import Account, Basis, Snapshot
 from policy_service.pb import decision_pb2 as pb
-from policy_service.replicate import follower
-from policy_service.replicate.replica import Replica
+from policy_service.replicate import Replica, follower
+from policy_service.replicate.errors import ReplicaStale, RevisionNotReached
 from policy_service.settings import Settings
-from policy_service.vocabulary.terms import Held, Physician
+from policy_service.store import StoreUnavailable
+from policy_service.vocabulary import Held, Physician
 from tests.integration.conftest import grant, register, revoke
 from tests.support.patience import patiently, until
 from tests.support.rpc import METHODS, Refused, Wire

@@ -149,7 +149,7 @@ async def test_21_accept_against_cancel_one_wins(page, mail):
 
 async def test_21_accept_against_revoke_of_the_inviter_one_wins(app, page, mail, seed):
     """An administrator who may invite (a seed of ops' own) invites; they are revoked as the link is used."""
-    from policy_service.vocabulary.terms import Effect, Role, rule_row
+    from policy_service.vocabulary import Effect, Role, rule_row
 
     generous = [*seed, rule_row(Role("administrator"), "*", "user:invite", Effect.ALLOW)]
     await reached(app, (await install.install(app.store, generous, caller="test", actor="ops")).revision)
@@ -265,7 +265,7 @@ async def test_22_nobody_gives_what_an_invited_user_may_not_hold(app, page, cast
 
 async def test_22_nobody_gives_more_than_they_hold(app, page, cast, seed):
     """With a seed that lets administrators invite and edit, they still give only what they have."""
-    from policy_service.vocabulary.terms import Effect, Role, rule_row
+    from policy_service.vocabulary import Effect, Role, rule_row
 
     extra = [rule_row(Role("administrator"), "*", action, Effect.ALLOW) for action in ("user:invite", "user:edit")]
     poorer = [row for row in seed if row.values[:3] != ("role:administrator", "*", "invoice:pay")]
@@ -298,7 +298,7 @@ async def test_22_nobody_edits_themselves_and_the_owner_stays(app, page, cast):
 
 
 async def test_22_not_even_those_who_may_edit_change_their_own_rights(app, page, cast, seed):
-    from policy_service.vocabulary.terms import Effect, Role, rule_row
+    from policy_service.vocabulary import Effect, Role, rule_row
 
     editing = [rule_row(Role("data_entry"), "*", action, Effect.ALLOW) for action in ("user:edit", "user:revoke")]
     await install.install(app.store, [*seed, *editing], caller="test", actor="ops")
@@ -333,7 +333,7 @@ async def test_22_what_was_invited_is_looked_at_again_on_accepting(page, mail, a
     # The role goes, behind the page's back; the service itself refuses to delete it.
     from policy_service.members.custom_roles import delete
     from policy_service.seed import install
-    from policy_service.vocabulary.terms import ANY, Action, Effect, Physician, Role, rule_row
+    from policy_service.vocabulary import ANY, Action, Effect, Physician, Role, rule_row
 
     await delete(app.store, Physician("dr-a"), Role("desk"), caller="test", actor="ops")
     assert await refusal(page.accept(token)) == "UNKNOWN_ROLE"

@@ -12,16 +12,15 @@ import trustme
 from aiosmtpd.controller import Controller
 
 from policy_service import metrics
-from policy_service.errors import InvitationClosed, StartError, StoreUnavailable, TooManyLetters
-from policy_service.members import delivery
+from policy_service.errors import StartError
+from policy_service.members import Holding, Invitations, LetterLimits, Prompts, advice, delivery
 from policy_service.members.carriers import Folder, Smtp
-from policy_service.members.delivery import ADVICE, advice
-from policy_service.members.invitations import Holding, Invitations
-from policy_service.members.letter_limits import LetterLimits
+from policy_service.members.delivery import ADVICE
+from policy_service.members.errors import InvitationClosed, TooManyLetters
 from policy_service.members.manage_users import register_physician
-from policy_service.members.prompts import Prompts
-from policy_service.store.invitations import DeliveryState, one
-from policy_service.vocabulary.terms import Physician, Role, User
+from policy_service.store import DeliveryState, StoreUnavailable
+from policy_service.store.invitations import one
+from policy_service.vocabulary import Physician, Role, User
 from tests.integration.test_delivery import DR, KEY, OLIVE, office  # noqa: F401 - the fixture.
 from tests.support.people import MailServer, token_in
 from tests.support.ports import free_port

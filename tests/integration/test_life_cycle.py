@@ -24,7 +24,7 @@ from hypothesis.stateful import (
 )
 
 from policy_service.app import open_app
-from policy_service.members.tokens import read_key
+from policy_service.members import read_key
 from policy_service.pb import decision_pb2 as pb
 from policy_service.seed import install
 from policy_service.store import connect_store

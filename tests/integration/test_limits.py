@@ -11,16 +11,15 @@ from google.protobuf import message_factory
 from google.protobuf.descriptor import FieldDescriptor
 
 from policy_service.app import App, open_app
-from policy_service.decide.snapshot import Snapshot
-from policy_service.errors import AccountFull
-from policy_service.members import custom_roles, manage_users
-from policy_service.members.custom_roles import RoleDefinition
+from policy_service.decide import Snapshot
+from policy_service.members import RoleDefinition, custom_roles, manage_users
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.rpc.bounds import ITEMS, TEXTS
 from policy_service.seed import install
 from policy_service.store import Caps, Store, connect_store
-from policy_service.vocabulary.terms import Action, Physician, Role, User
+from policy_service.store.errors import AccountFull
+from policy_service.vocabulary import Action, Physician, Role, User
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.people import Page

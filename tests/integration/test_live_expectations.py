@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from policy_service import demo
 from policy_service.cli.main import app as command
-from policy_service.policy_text.files import read_file
+from policy_service.policy_text import read_file
 from policy_service.settings import policies_dir
 from tests.integration.conftest import grant, reached, revoke
 

@@ -15,18 +15,17 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 from structlog.testing import capture_logs
 
-from policy_service.audit.checkpointing import Checkpointer, add_line
-from policy_service.audit.verification import Verdict, verify
-from policy_service.chain.checkpoints import Signer, read_signer, read_verifier
-from policy_service.chain.hashing import START
-from policy_service.decide.model import vetted_model
+from policy_service.audit import Checkpointer, Verdict, verify
+from policy_service.audit.checkpointing import add_line
+from policy_service.chain import START, Signer, read_signer, read_verifier
+from policy_service.decide import vetted_model
 from policy_service.errors import InvalidRequest, StartError
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import contract_methods
 from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, allow_service, as_role, connect_store, log
 from policy_service.transfer import moving, moving_check
-from policy_service.vocabulary.terms import Progress
+from policy_service.vocabulary import Progress
 from tests.conftest import DATA_DIR, SHIPPED_MODEL, TEMPLATE, in_database
 from tests.integration.conftest import grant, register, revoke
 from tests.support.rpc import Refused

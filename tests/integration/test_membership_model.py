@@ -17,11 +17,9 @@ from policy_client.testing import Refusal, letters
 from policy_client.testing.rules import SHIPPED
 from policy_client.testing.users import Users
 
-from policy_service.audit.verification import verify
+from policy_service.audit import verify
 from policy_service.errors import PolicyError
-from policy_service.members.address_changes import AddressChanges
-from policy_service.members.invitations import Invitations
-from policy_service.members.prompts import Prompts
+from policy_service.members import AddressChanges, Invitations, Prompts
 from policy_service.members.tokens import TokenKey
 from policy_service.pb import manage_users_pb2 as service_mu
 from policy_service.rpc import ManageUsersService

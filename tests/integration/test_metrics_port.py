@@ -7,8 +7,7 @@ import socket
 import pytest
 
 from policy_service.errors import StartError
-from policy_service.rpc import metrics_http
-from policy_service.rpc.metrics_http import showing_metrics
+from policy_service.rpc import metrics_http, showing_metrics
 from tests.support.silence import connections
 
 

@@ -14,7 +14,7 @@ import pytest
 from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.seed import install
-from policy_service.vocabulary.terms import Origin, Row
+from policy_service.vocabulary import Origin, Row
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import reached
 from tests.integration.test_differential import write

@@ -12,16 +12,16 @@ import asyncpg
 import pytest
 
 from policy_service.app import open_app
-from policy_service.audit.verification import Verdict, verify
-from policy_service.errors import FileChanged, StoreNotEmpty
-from policy_service.members.tokens import read_key
+from policy_service.audit import Verdict, verify
+from policy_service.members import read_key
 from policy_service.pb import seeds_pb2 as pb
-from policy_service.policy_text.files import BrokenPolicy
+from policy_service.policy_text import BrokenPolicy
 from policy_service.rpc import contract_methods
 from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, Store, Written, as_role, connect_store
 from policy_service.transfer import moving, moving_check
-from policy_service.vocabulary.terms import Action, Channel, Physician, Row, User
+from policy_service.transfer.errors import FileChanged, StoreNotEmpty
+from policy_service.vocabulary import Action, Channel, Physician, Row, User
 from tests.conftest import DATA_DIR, SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.integration.conftest import grant, reached, register
 from tests.support.people import Page

@@ -9,7 +9,7 @@ import pytest
 from policy_service.app import open_app
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.seed import install
-from policy_service.vocabulary.names import alike, folded, look
+from policy_service.vocabulary import alike, folded, look
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.integration.conftest import grant, register
 from tests.integration.test_manage_users import join, refusal
@@ -71,7 +71,7 @@ async def test_34_a_reserved_name_is_not_registered_by_somebody_else(page, manag
 
 
 async def test_34_nor_granted_to_somebody_else(app, page):
-    from policy_service.errors import NameReserved, NameTooSimilar
+    from policy_service.members.errors import NameReserved, NameTooSimilar
 
     await page.invite("nina", "data_entry")
     with pytest.raises(NameReserved):

@@ -3,7 +3,7 @@
 import asyncpg
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policy_service.chain.checkpoints import Signer
+from policy_service.chain import Signer
 from policy_service.store import migrate
 from tests.support.older import older_database
 

@@ -10,7 +10,7 @@ from sqlalchemy.ext.asyncio import create_async_engine
 
 from policy_service import demo
 from policy_service.pb import decision_pb2 as pb
-from policy_service.policy_text.files import read_file
+from policy_service.policy_text import read_file
 from policy_service.settings import policies_dir
 from tests.support.oracle import ACTIONS
 from tests.support.rpc import question

@@ -13,20 +13,21 @@ import pytest
 from policy_client import PlanMoved, SeedClient, SeedPlan, SeedTarget
 from typer.testing import CliRunner
 
-from policy_service import errors
 from policy_service.app import open_app
 from policy_service.cli.main import app as command
 from policy_service.cli.seed_direct import DirectSeeds
-from policy_service.decide.engine import Basis
+from policy_service.decide import Basis
 from policy_service.pb import seeds_pb2 as pb
-from policy_service.policy_text.lint import lint
-from policy_service.replicate.replica import Replica
+from policy_service.policy_text import lint
+from policy_service.replicate import Replica
+from policy_service.replicate.errors import RevisionNotReached
 from policy_service.rpc import contract_methods
-from policy_service.seed import install
+from policy_service.seed import Planned, SeedPlans, Target, install
 from policy_service.seed import plan as planning
+from policy_service.seed.errors import PlanMoved as Moved
 from policy_service.seed.impact import Comparison
-from policy_service.seed.plan import Planned, SeedPlans, Target, whole
-from policy_service.vocabulary.terms import Action, Held, Origin, Physician, Row
+from policy_service.seed.plan import whole
+from policy_service.vocabulary import Action, Held, Origin, Physician, Row
 from tests.integration.conftest import grant, reached, register
 from tests.support.patience import PATIENCE
 from tests.support.people import Page
@@ -131,7 +132,7 @@ async def test_a_plan_for_a_replica_that_does_not_follow_is_unavailable(app, mod
     stuck = Replica(app.replica.snapshot, max_age=60, longest_wait=0.01)
     plans = SeedPlans(app.store, stuck, model, most_removed=0.25, methods=contract_methods())
     await register(app, "dr-new", "somebody")
-    with pytest.raises(errors.RevisionNotReached):
+    with pytest.raises(RevisionNotReached):
         await whole(plans.plan(Target(csv=WITHOUT_PAY), caller="local"))
 
 
@@ -601,7 +602,7 @@ async def test_nobody_slips_under_a_plan_for_any_revision(app, ops, model, monke
         between: list[Any] = []
         made = await whole(plans.plan(target, caller="local"))
         between = [coming]
-        with pytest.raises(errors.PlanMoved):
+        with pytest.raises(Moved):
             await apply()
         assert not between
     made = await whole(plans.plan(target, caller="local"))
@@ -796,7 +797,7 @@ async def test_a_plan_made_on_another_history_of_the_same_number_is_not_applied(
     target = Target(csv=WITHOUT_PAY + "p, role:data_entry, *, invoice:view, allow\n")
     made = await whole(plans.plan(target, caller="local"))
     planned = Planned(revision=made.revision, digest=made.digest)
-    with pytest.raises(errors.PlanMoved):
+    with pytest.raises(Moved):
         await plans.apply(target, planned, caller="ops", actor="ops", reason="on another history")
     assert await app.store.revision() == snapshot.revision
 

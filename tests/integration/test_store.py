@@ -6,25 +6,22 @@ import json
 import asyncpg
 import pytest
 
-from policy_service.errors import (
+from policy_service.decide import UnknownPhysician
+from policy_service.members import RoleDefinition, custom_roles, manage_users
+from policy_service.members.errors import (
     BuiltInRole,
     EmptyRole,
     LastOwner,
     NotGranted,
     OwnerOnly,
-    PhysicianExists,
     RoleInUse,
-    RoleNameTaken,
-    StoreUnavailable,
-    UnknownPhysician,
     UnknownRole,
 )
-from policy_service.members import custom_roles, manage_users
-from policy_service.members.custom_roles import RoleDefinition
 from policy_service.seed import install
-from policy_service.store import Caps, connect_store, migrate, schema_is_current
+from policy_service.seed.errors import RoleNameTaken
+from policy_service.store import Caps, PhysicianExists, StoreUnavailable, connect_store, migrate, schema_is_current
 from policy_service.store import rules as statements
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     OWNER,
     OWNER_ONLY,
     Action,

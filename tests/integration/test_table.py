@@ -2,10 +2,9 @@
 
 import itertools
 
-from policy_service.members import custom_roles
-from policy_service.members.custom_roles import RoleDefinition
+from policy_service.members import RoleDefinition, custom_roles
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary.terms import Action, Physician, Role
+from policy_service.vocabulary import Action, Physician, Role
 from tests.integration.conftest import grant, register
 from tests.support.oracle import ACTIONS, TABLE
 

@@ -12,20 +12,15 @@ import asyncpg
 import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
-from policy_service.audit.checkpointing import Checkpointer
-from policy_service.audit.verification import Verdict, verify
-from policy_service.chain import statements
-from policy_service.chain.checkpoints import Signer
-from policy_service.chain.hashing import START, Fork
-from policy_service.errors import StartError, StoreUnavailable
-from policy_service.members import manage_users
-from policy_service.members.invitations import Holding, Invitations
-from policy_service.members.prompts import Prompts
+from policy_service.audit import Checkpointer, Verdict, verify
+from policy_service.chain import START, Fork, Signer, statements
+from policy_service.errors import StartError
+from policy_service.members import Holding, Invitations, Prompts, manage_users
 from policy_service.members.tokens import TokenKey
 from policy_service.pb import seeds_pb2
 from policy_service.seed import install
-from policy_service.store import SERVICE_ROLE, Store, as_role, connect_store, log, migrate, records
-from policy_service.vocabulary.terms import Physician, Role, Row, User, domain_of, grant_row, subject_of_user
+from policy_service.store import SERVICE_ROLE, Store, StoreUnavailable, as_role, connect_store, log, migrate, records
+from policy_service.vocabulary import Physician, Role, Row, User, domain_of, grant_row, subject_of_user
 from tests.conftest import SHIPPED_MODEL
 from tests.integration.conftest import register
 from tests.support import second_verifier

@@ -5,10 +5,9 @@ from pathlib import Path
 
 import yaml
 
-from policy_service.policy_text.files import BrokenPolicy, seed_rows
-from policy_service.policy_text.lint import lint
+from policy_service.policy_text import BrokenPolicy, lint, seed_rows
 from policy_service.settings import policies_dir
-from policy_service.vocabulary.terms import row_fault
+from policy_service.vocabulary import row_fault
 
 SEED_FILE = policies_dir() / "seed.csv"
 SEED = SEED_FILE.read_text()

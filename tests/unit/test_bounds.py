@@ -12,10 +12,11 @@ from google.protobuf.descriptor import FieldDescriptor
 from grpc_tools import protoc
 from policy_client.testing import fields
 
-from policy_service.errors import InvalidRequest, UnreadableRequest
+from policy_service.errors import InvalidRequest
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.rpc.bounds import ITEMS, MOST_MESSAGE, TEXTS, reader
+from policy_service.rpc.errors import UnreadableRequest
 from tests.support.rpc import METHODS
 
 ROOT = Path(__file__).parents[2]

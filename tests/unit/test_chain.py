@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from policy_service.chain.hashing import START, Entry, Walk
+from policy_service.chain import START, Entry, Walk
 
 Kept = tuple[Entry, bytes]
 

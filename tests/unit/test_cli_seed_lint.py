@@ -13,7 +13,8 @@ from typer.testing import CliRunner
 
 from policy_service.cli import findings
 from policy_service.cli.main import app, main
-from policy_service.policy_text.lint import CODES, Code, lint
+from policy_service.policy_text import CODES, lint
+from policy_service.policy_text.lint import Code
 from policy_service.settings import policies_dir
 from tests.support.patience import PATIENCE
 

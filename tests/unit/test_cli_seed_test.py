@@ -10,9 +10,8 @@ from typer.testing import CliRunner
 from policy_service.cli import main, output
 from policy_service.cli.junit import write_junit
 from policy_service.cli.main import app
-from policy_service.policy_text.expectations import read_expectations
-from policy_service.policy_text.files import read_seed
-from policy_service.seed.policy_tests import run
+from policy_service.policy_text import read_expectations, read_seed
+from policy_service.seed import run
 from policy_service.settings import policies_dir
 
 SEED = (policies_dir() / "seed.csv").read_text()

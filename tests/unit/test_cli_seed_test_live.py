@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from clients.python.tests.scripted import Scripted, failing
 from policy_service.cli import live, output
 from policy_service.cli.main import app
-from policy_service.policy_text.expectations import read_expectations
+from policy_service.policy_text import read_expectations
 
 CLINIC = """\
 world: ["g, user:dan, role:data_entry, physician:dr-a"]

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from policy_service.errors import InvalidRequest
 from policy_service.members.tokens import TokenKey
-from policy_service.rpc.cursors import Cursors
+from policy_service.rpc import Cursors
 
 KEY = TokenKey(bytes(range(32)))
 CURSORS = Cursors(KEY.derived("page tokens"))

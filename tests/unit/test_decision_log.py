@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 
-from policy_service.decision_log import spool
+from policy_service.decision_log import DecisionLog, spool
 from policy_service.decision_log.leftovers import left_behind
-from policy_service.decision_log.recorder import DecisionLog
 from policy_service.errors import StartError
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason, Role
+from policy_service.vocabulary import DecisionLogMode, Outcome, Reason, Role
 
 ALLOWED = Outcome(allowed=True, reason=Reason.GRANTED, role=Role("data_entry"))
 DENIED = Outcome(allowed=False, reason=Reason.NOT_A_MEMBER)

@@ -9,14 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from policy_service.decision_log import SEGMENT_BYTES, DecisionLog, NoRoom
+from policy_service.decision_log.errors import DecisionLogBehind, DecisionLogIsFull
 from policy_service.decision_log.leftovers import left_behind
 from policy_service.decision_log.losses import STATE_BYTES
-from policy_service.decision_log.recorder import DecisionLog
-from policy_service.decision_log.room import NoRoom
-from policy_service.decision_log.spool import SEGMENT_BYTES
-from policy_service.errors import DecisionLogBehind, DecisionLogIsFull, Kind
+from policy_service.errors import Kind
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason
+from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 
 OUTCOME = Outcome(allowed=True, reason=Reason.GRANTED)
 ASKED = pb.CheckRequest(

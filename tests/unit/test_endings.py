@@ -5,7 +5,7 @@ import asyncio
 import asyncpg
 import pytest
 
-from policy_service.errors import StoreUnavailable
+from policy_service.store import StoreUnavailable
 from policy_service.store.connection import translated
 from tests.support.patience import patiently
 

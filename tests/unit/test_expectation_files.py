@@ -4,10 +4,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_service.policy_text.expectations import CallerQuestion, UserQuestion, read_expectations
-from policy_service.policy_text.files import BrokenPolicy
+from policy_service.policy_text import BrokenPolicy, CallerQuestion, UserQuestion, read_expectations
 from policy_service.settings import policies_dir
-from policy_service.vocabulary.terms import Action
+from policy_service.vocabulary import Action
 
 GOOD = """\
 # A clinic.

@@ -5,10 +5,7 @@ from uuid import UUID, uuid4
 
 import pytest
 
-from policy_service.errors import ForeignHistory
-from policy_service.vocabulary import history
-from policy_service.vocabulary.history import History, digits, name_of, short
-from policy_service.vocabulary.terms import Held
+from policy_service.vocabulary import ForeignHistory, Held, History, digits, history, name_of, short
 
 
 def is_own(found: History, revision: int, mark: UUID) -> bool:

@@ -7,10 +7,9 @@ from dataclasses import dataclass
 
 import pytest
 
-from policy_service.decide.engine import Account, Basis
-from policy_service.decide.snapshot import Snapshot
+from policy_service.decide import Account, Basis, Snapshot
 from policy_service.seed.impact import Comparison, Impact
-from policy_service.vocabulary.terms import Action, Channel, Held, Physician, Progress, Row, User
+from policy_service.vocabulary import Action, Channel, Held, Physician, Progress, Row, User
 from tests.conftest import SHIPPED_MODEL
 
 WORLDS = 320

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
-from policy_service.policy_text.files import BrokenPolicy
+from policy_service.policy_text import BrokenPolicy
 from policy_service.settings import Settings
 from policy_service.transfer.moving_check import _Reader
 

@@ -6,8 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_service.errors import InvalidRequest, ListChanged
-from policy_service.rpc.cursors import Cursors
+from policy_service.errors import InvalidRequest
+from policy_service.rpc import Cursors
+from policy_service.rpc.errors import ListChanged
 from policy_service.rpc.listing import MOST_ITEMS
 from policy_service.rpc.listing import page as page_under
 

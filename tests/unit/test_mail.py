@@ -10,10 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_service.errors import InvalidRequest
-from policy_service.members.addresses import parse_email
-from policy_service.members.letters import Postmark, Unsendable, compose
-from policy_service.store.outbox import Letter
-from policy_service.vocabulary.terms import Physician, User
+from policy_service.members import Postmark, parse_email
+from policy_service.members.letters import Unsendable, compose
+from policy_service.store import Letter
+from policy_service.vocabulary import Physician, User
 from tests.unit.test_plain_text import NASTY, PEOPLE
 
 POSTMARK = Postmark(sender="Billing <no-reply@billing.example>", link_base="https://billing.example/accept-invitation")

@@ -3,8 +3,8 @@
 import casbin
 import pytest
 
-from policy_service.decide.model import read_model
-from policy_service.policy_text.files import BrokenPolicy
+from policy_service.decide import read_model
+from policy_service.policy_text import BrokenPolicy
 from policy_service.settings import policies_dir
 
 GOOD = (policies_dir() / "model.conf").read_text()

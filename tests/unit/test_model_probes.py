@@ -5,10 +5,9 @@ import itertools
 import casbin
 import pytest
 
-from policy_service.decide import model_probes
-from policy_service.decide.model import read_model, vetted_model
+from policy_service.decide import model_probes, read_model, vetted_model
 from policy_service.decide.model_probes import PROBES
-from policy_service.policy_text.files import BrokenPolicy
+from policy_service.policy_text import BrokenPolicy
 from policy_service.settings import policies_dir
 
 SHIPPED = read_model(policies_dir() / "model.conf")

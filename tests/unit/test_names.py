@@ -6,7 +6,7 @@ import pytest
 from typer.testing import CliRunner
 
 from policy_service.cli.main import app
-from policy_service.vocabulary.names import alike, collisions
+from policy_service.vocabulary import alike, collisions
 
 
 @pytest.mark.parametrize(

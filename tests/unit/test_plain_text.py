@@ -5,9 +5,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from policy_service.errors import InvalidRequest
-from policy_service.members.addresses import parse_email
+from policy_service.members import parse_email
 from policy_service.rpc.fields import parse_title
-from policy_service.vocabulary.plain_text import harmless, line_fault, name_fault
+from policy_service.vocabulary import harmless, line_fault, name_fault
 
 PEOPLE = (
     "Dr. A. Osei", "St. Mary's Clinic Inc.", "Dr. Ama Osei, B.Sc., M.D., Ph.D.", "Dr. Zoe Ný", "O'Brien & Sons",

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from policy_service.policy_text.files import BrokenPolicy, read_file, read_rows, read_seed
+from policy_service.policy_text import BrokenPolicy, read_file, read_rows, read_seed
 from policy_service.settings import policies_dir
 
 SEED = (policies_dir() / "seed.csv").read_text()

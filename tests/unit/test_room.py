@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy_service.errors import TooManyCalls
+from policy_service.rpc.errors import TooManyCalls
 from policy_service.rpc.room import Room
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from policy_service.policy_text.files import BrokenPolicy, read_seed, seed_rows
-from policy_service.policy_text.lint import CODES, MOST_LINES, Code, Level, lint
+from policy_service.policy_text import CODES, BrokenPolicy, Level, lint, read_seed, seed_rows
+from policy_service.policy_text.lint import MOST_LINES, Code
 from policy_service.rpc import contract_methods
-from policy_service.vocabulary.terms import Action
+from policy_service.vocabulary import Action
 from tests.support.seeds import SEED, SEED_FILE, broken_seeds, hold_promises
 
 ERRORS, WARNINGS = broken_seeds("errors"), broken_seeds("warnings")

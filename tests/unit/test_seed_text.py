@@ -4,9 +4,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from policy_service.policy_text.files import BrokenPolicy, read_rows
-from policy_service.seed.rewrite import rewritten
-from policy_service.vocabulary.terms import Action, Row
+from policy_service.policy_text import BrokenPolicy, read_rows
+from policy_service.seed import rewritten
+from policy_service.vocabulary import Action, Row
 from tests.support.seeds import SEED
 
 ROWS = read_rows(SEED, "seed")

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 
 from policy_service import metrics
-from policy_service.tasks.supervising import Supervisor
+from policy_service.tasks import Supervisor
 
 
 def failures(task: str) -> float:

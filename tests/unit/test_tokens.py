@@ -2,7 +2,7 @@
 
 import pytest
 
-from policy_service.errors import InvalidToken
+from policy_service.members.errors import InvalidToken
 from policy_service.members.tokens import TokenKey, hash_of
 
 KEY = TokenKey(bytes(range(32)))

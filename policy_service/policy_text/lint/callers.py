@@ -7,7 +7,7 @@ from functools import cached_property
 from policy_service.policy_text.lines import Line
 from policy_service.policy_text.lint.findings import Code, Finding, at, of_the_file
 from policy_service.policy_text.lint.spelling import did_you_mean, near
-from policy_service.vocabulary.terms import ANY, MAX_ROLE_CHAIN, Effect, Row
+from policy_service.vocabulary import ANY, MAX_ROLE_CHAIN, Effect, Row
 
 _MENDING = "SeedService/ApplySeed"
 _MOST_NAMED = 12

@@ -6,7 +6,7 @@ from enum import StrEnum
 from typing import Final
 
 from policy_service.policy_text.lines import Line
-from policy_service.vocabulary.terms import Misfit, Row
+from policy_service.vocabulary import Misfit, Row
 
 
 class Level(StrEnum):

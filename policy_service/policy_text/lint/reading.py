@@ -12,7 +12,7 @@ from typing import Final
 from policy_service.policy_text.lines import Line, lines_of
 from policy_service.policy_text.lint.findings import Code, Finding, at
 from policy_service.policy_text.lint.spelling import Words, did_you_mean, folded, mend, method_hint
-from policy_service.vocabulary.terms import ANY, SYSTEM_DOMAIN, Effect, Row, row_fault, row_faults
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Row, row_fault, row_faults
 
 MOST_IN_A_ROW: Final = 1_000
 MOST_FINDINGS: Final = 1_000

@@ -10,7 +10,7 @@ from typing import Final
 
 from policy_service.policy_text.lines import Line
 from policy_service.policy_text.lint.findings import Code
-from policy_service.vocabulary.terms import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
+from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
 
 _PATTERN: Final = re.compile(r"[*?\[\](){}|^$\\%]")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)

@@ -6,7 +6,7 @@ from policy_service.policy_text.lines import Line
 from policy_service.policy_text.lint.callers import Graph, judge_callers
 from policy_service.policy_text.lint.findings import Code, Finding, at, of_the_file
 from policy_service.policy_text.lint.spelling import did_you_mean, folded, near
-from policy_service.vocabulary.terms import (
+from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
     OWNER,

@@ -3,7 +3,7 @@
 from alembic import op
 from sqlalchemy import text
 
-from policy_service.chain.hashing import START, Entry
+from policy_service.chain import START, Entry
 
 revision = "0003"
 down_revision = "0002"
