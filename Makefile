@@ -27,7 +27,7 @@ test: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(ARGS)
 
 fuzz: $(STAMP) ## Compare the service with two oracles and a model for long (FUZZ_DECISIONS=N, MEMBERSHIP_SEQUENCES=N)
-	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} MEMBERSHIP_SEQUENCES=$${MEMBERSHIP_SEQUENCES:-100000} $(BIN)/python -m pytest tests/integration/test_differential.py tests/integration/test_membership_model.py -s --timeout=0 $(ARGS)
+	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} MEMBERSHIP_SEQUENCES=$${MEMBERSHIP_SEQUENCES:-100000} $(BIN)/python -m pytest tests/decide/test_differential.py tests/members/test_membership_model.py -s --timeout=0 $(ARGS)
 
 bench: $(STAMP) ## Measure, side by side in one run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

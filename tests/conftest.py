@@ -23,6 +23,7 @@ from policy_service.policy_text import read_seed
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
 from policy_service.vocabulary import Row
+from tests.support.rpc import Wire
 
 # While the embedded server's library makes, starts or stops one server, it keeps everybody waiting who has the same
 # folder here. Test processes do not wait for each other, nor for somebody else's.
@@ -124,6 +125,20 @@ async def app(store: Store, settings: Settings, seed: tuple[Row, ...]) -> AsyncI
 
     await install.install_first(store, seed, SHIPPED_MODEL)
     async with open_app(settings) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def wire(app: App) -> AsyncIterator[Wire]:
+    """The decision plane."""
+    async with Wire(app.planes.decision_port) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def management(app: App) -> AsyncIterator[Wire]:
+    """The management plane."""
+    async with Wire(app.planes.management_port) as opened:
         yield opened
 
 

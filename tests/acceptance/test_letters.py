@@ -8,7 +8,7 @@ import pytest
 from policy_client import AsyncManageUsersClient, DeliveryState
 
 from tests.acceptance.conftest import BIN, Service
-from tests.integration.test_delivery import office  # noqa: F401 - the fixture.
+from tests.members.test_delivery import office  # noqa: F401 - the fixture.
 from tests.support.people import MailServer
 
 

@@ -6,37 +6,37 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[2]
-INTEGRATION, UNIT, ACCEPTANCE, CLIENT = "tests/integration", "tests/unit", "tests/acceptance", "clients/python/tests"
+ACCEPTANCE, CLIENT = "tests/acceptance", "clients/python/tests"
 
 # Number: what succeeded once, and the tests of its kind.
 MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     31: (
         "writers side by side",
         {
-            f"{INTEGRATION}/test_writers_side_by_side.py": (
+            "tests/store/test_writers_side_by_side.py": (
                 "test_sixteen_writers_leave_one_chain",
                 "test_one_chain_while_everything_else_goes_on",
                 "test_no_release_can_fork_the_log",
             ),
-            f"{INTEGRATION}/test_limits.py": ("test_writers_side_by_side_do_not_pass_a_cap",),
-            f"{INTEGRATION}/test_letters.py": ("test_callers_side_by_side_do_not_all_find_the_last_one_free",),
-            f"{INTEGRATION}/test_cost.py": ("test_what_changed_after_the_look_is_what_counts",),
-            f"{INTEGRATION}/test_decision_arrivals.py": ("test_an_id_is_given_once",),
+            "tests/whole/test_limits.py": ("test_writers_side_by_side_do_not_pass_a_cap",),
+            "tests/members/test_letters.py": ("test_callers_side_by_side_do_not_all_find_the_last_one_free",),
+            "tests/members/test_cost.py": ("test_what_changed_after_the_look_is_what_counts",),
+            "tests/decision_log/test_decision_arrivals.py": ("test_an_id_is_given_once",),
         },
     ),
     32: (
         "one poisoned row",
         {
-            f"{INTEGRATION}/test_letters.py": (
+            "tests/members/test_letters.py": (
                 "test_a_row_that_cannot_be_written_as_a_letter_is_set_aside_and_resend_puts_it_back",
                 "test_an_unforeseen_fault_of_one_letter_sets_it_aside_without_its_text",
             ),
             f"{ACCEPTANCE}/test_letters.py": ("test_one_poisoned_letter_holds_up_nobody_before_and_after_a_restart",),
-            f"{INTEGRATION}/test_background_tasks.py": (
+            "tests/tasks/test_background_tasks.py": (
                 "test_a_sender_that_fails_takes_manage_users_out_of_use_and_nothing_else",
                 "test_a_follower_that_fails_takes_both_planes_out_of_use_until_it_follows_again",
             ),
-            f"{INTEGRATION}/test_driver_faults.py": (
+            "tests/store/test_driver_faults.py": (
                 "test_connections_that_die_while_letters_are_sent_cost_a_pause_and_no_letter",
             ),
         },
@@ -44,18 +44,20 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     33: (
         "names that are read as something else",
         {
-            f"{UNIT}/test_plain_text.py": ("test_what_programs_take_for_something_else_is_refused_by_its_field",),
-            f"{UNIT}/test_mail.py": ("test_whatever_is_stored_the_letter_has_its_headers_one_link_and_no_other",),
-            f"{INTEGRATION}/test_letter_doors.py": (
+            "tests/vocabulary/test_plain_text.py": (
+                "test_what_programs_take_for_something_else_is_refused_by_its_field",
+            ),
+            "tests/members/test_mail.py": ("test_whatever_is_stored_the_letter_has_its_headers_one_link_and_no_other",),
+            "tests/members/test_letter_doors.py": (
                 "test_every_door_refuses_what_mail_programs_read_otherwise_and_names_the_field",
             ),
-            f"{UNIT}/test_cli_audit_arrivals.py": ("test_names_are_intact_and_formulas_dead",),
+            "tests/cli/test_audit_arrivals.py": ("test_names_are_intact_and_formulas_dead",),
         },
     ),
     34: (
         "a name or address taken by another door",
         {
-            f"{INTEGRATION}/test_names_and_addresses.py": (
+            "tests/members/test_names_and_addresses.py": (
                 "test_34_a_reserved_name_is_not_registered_by_somebody_else",
                 "test_34_nor_granted_to_somebody_else",
                 "test_34_reuse_sets_no_address_before_the_person_accepted",
@@ -67,22 +69,22 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     35: (
         "stuck half way",
         {
-            f"{INTEGRATION}/test_set_up.py": (
+            "tests/members/test_set_up.py": (
                 "test_35_who_followed_the_link_and_did_not_finish_comes_back_by_it",
                 "test_35_an_unfinished_set_up_is_seen_and_sent_again",
                 "test_35_what_was_taken_meanwhile_is_not_set_up",
                 "test_35_a_link_to_the_set_up_ends_with_its_time_and_can_be_sent_again",
             ),
-            f"{INTEGRATION}/test_names_and_addresses.py": (
+            "tests/members/test_names_and_addresses.py": (
                 "test_35_an_expired_invitation_holds_neither_name_nor_address",
             ),
-            f"{INTEGRATION}/test_membership_model.py": ("test_31_36_the_service_does_what_the_model_says",),
+            "tests/members/test_membership_model.py": ("test_31_36_the_service_does_what_the_model_says",),
         },
     ),
     36: (
         "a replay after the world has changed",
         {
-            f"{INTEGRATION}/test_replays.py": (
+            "tests/members/test_replays.py": (
                 "test_36_every_keyed_call_has_a_story",
                 "test_36_a_repeated_call_is_answered_while_it_stands_and_not_after",
             ),
@@ -91,7 +93,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     37: (
         "quadratic work, and work under the lock",
         {
-            f"{INTEGRATION}/test_cost.py": (
+            "tests/members/test_cost.py": (
                 "test_work_grows_with_what_is_shown_and_not_with_its_square",
                 "test_casbin_is_not_asked_while_the_lock_is_held",
                 "test_another_accounts_write_goes_on_while_one_is_asked_about",
@@ -101,51 +103,53 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     38: (
         "memory and time before validation",
         {
-            f"{UNIT}/test_bounds.py": (
+            "tests/rpc/test_bounds.py": (
                 "test_a_megabyte_of_nothing_is_refused_before_anything_is_built",
                 "test_every_bound_is_kept",
             ),
-            f"{INTEGRATION}/test_limits.py": ("test_one_too_many_is_refused_by_the_fields_name",),
+            "tests/whole/test_limits.py": ("test_one_too_many_is_refused_by_the_fields_name",),
         },
     ),
     39: (
         "what is opened and says nothing",
         {
-            f"{INTEGRATION}/test_silence.py": (
+            "tests/rpc/test_silence.py": (
                 "test_a_thousand_silent_calls_of_the_decision_plane_stop_nobody",
                 "test_a_thousand_silent_calls_of_the_management_plane_stop_nobody",
                 "test_streams_of_reflection_that_were_asked_once_and_stay_open_stop_nobody",
                 "test_connections_that_say_nothing_are_closed",
             ),
-            f"{INTEGRATION}/test_metrics_port.py": ("test_who_says_nothing_or_half_a_word_holds_nobody",),
+            "tests/rpc/test_metrics_port.py": ("test_who_says_nothing_or_half_a_word_holds_nobody",),
             f"{ACCEPTANCE}/test_files.py": ("test_connections_that_say_nothing_use_up_no_files",),
         },
     ),
     40: (
         "a path beside the guard",
         {
-            f"{INTEGRATION}/test_edges.py": (
+            "tests/rpc/test_edges.py": (
                 "test_health_is_checked_listed_and_watched_without_a_word_too_many",
                 "test_reflection_tells_the_contract_by_either_name",
                 "test_a_method_that_is_not_here_says_what_is",
             ),
-            f"{INTEGRATION}/test_metrics_port.py": ("test_there_is_no_other_path",),
+            "tests/rpc/test_metrics_port.py": ("test_there_is_no_other_path",),
         },
     ),
     41: (
         "a shared share used up",
         {
-            f"{INTEGRATION}/test_decision_flood.py": ("test_six_streams_of_full_batches_slow_nobody_but_themselves",),
-            f"{UNIT}/test_decision_room.py": ("test_whoever_floods_the_log_leaves_room_for_everybody_else",),
-            f"{INTEGRATION}/test_limits.py": ("test_checks_are_answered_while_the_others_share_is_full",),
-            f"{INTEGRATION}/test_letters.py": ("test_letters_of_one_account_are_limited",),
-            f"{INTEGRATION}/test_shares.py": ("test_a_caller_beyond_its_share_is_refused_and_the_others_are_not",),
+            "tests/decision_log/test_decision_flood.py": (
+                "test_six_streams_of_full_batches_slow_nobody_but_themselves",
+            ),
+            "tests/decision_log/test_decision_room.py": ("test_whoever_floods_the_log_leaves_room_for_everybody_else",),
+            "tests/whole/test_limits.py": ("test_checks_are_answered_while_the_others_share_is_full",),
+            "tests/members/test_letters.py": ("test_letters_of_one_account_are_limited",),
+            "tests/rpc/test_shares.py": ("test_a_caller_beyond_its_share_is_refused_and_the_others_are_not",),
         },
     ),
     42: (
         "rights widened by an instrument meant for others'",
         {
-            f"{INTEGRATION}/test_callers_rights.py": (
+            "tests/seed/test_callers_rights.py": (
                 "test_ops_give_no_caller_more_than_it_may_however_it_is_written",
                 "test_nobody_goes_back_to_rights_that_were_taken",
                 "test_whoever_holds_the_database_says_it_too",
@@ -156,7 +160,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     43: (
         "two identities, or one by a header",
         {
-            f"{INTEGRATION}/test_identity.py": (
+            "tests/rpc/test_identity.py": (
                 "test_any_other_certificate_is_nobodys",
                 "test_an_identity_named_by_a_header_is_not_believed",
             ),
@@ -165,12 +169,12 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     44: (
         "what is of another history",
         {
-            f"{INTEGRATION}/test_foreign_history.py": (
+            "tests/whole/test_foreign_history.py": (
                 "test_a_token_of_a_lost_history_is_never_answered_however_far_the_new_one_grew",
                 "test_a_plan_of_a_lost_history_is_not_applied_to_the_new_one",
                 "test_pages_and_points_of_a_lost_history_are_refused",
             ),
-            f"{INTEGRATION}/test_decision_arrivals.py": (
+            "tests/decision_log/test_decision_arrivals.py": (
                 "test_a_place_of_another_history_is_refused_and_not_gone_on_from",
             ),
         },
@@ -178,8 +182,8 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     45: (
         "our own fault told as the user's",
         {
-            f"{UNIT}/test_mail_faults.py": ("test_who_has_to_do_something",),
-            f"{INTEGRATION}/test_letters.py": (
+            "tests/members/test_mail_faults.py": ("test_who_has_to_do_something",),
+            "tests/members/test_letters.py": (
                 "test_a_fault_of_ours_is_not_told_as_the_addresss_and_is_tried_again",
                 "test_a_full_disk_delays_and_leaves_no_half_letter",
             ),
@@ -191,11 +195,11 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
     46: (
         "late rows, last days, and empty for unknown",
         {
-            f"{INTEGRATION}/test_decision_arrivals.py": (
+            "tests/decision_log/test_decision_arrivals.py": (
                 "test_an_export_that_goes_on_misses_nothing_whoever_ships_meanwhile",
             ),
-            f"{UNIT}/test_cli_audit_arrivals.py": ("test_until_a_date_holds_that_day_also_where_it_is_today",),
-            f"{UNIT}/test_cli_words.py": ("test_an_unknown_name_is_said_to_be_unknown",),
+            "tests/cli/test_audit_arrivals.py": ("test_until_a_date_holds_that_day_also_where_it_is_today",),
+            "tests/cli/test_words.py": ("test_an_unknown_name_is_said_to_be_unknown",),
         },
     ),
     47: (
@@ -203,14 +207,14 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
         {
             f"{CLIENT}/test_forks.py": ("test_a_client_that_was_used_before_a_fork_works_on_both_sides",),
             f"{CLIENT}/test_reach.py": ("test_the_other_planes_port_is_told", "test_a_port_of_another_program_is_told"),
-            f"{INTEGRATION}/test_edges.py": ("test_http_1_and_heads_too_large_are_turned_away",),
+            "tests/rpc/test_edges.py": ("test_http_1_and_heads_too_large_are_turned_away",),
         },
     ),
     48: (
         "errors bigger than their channel",
         {
-            f"{UNIT}/test_status.py": ("test_every_error_fits_into_the_trailers",),
-            f"{INTEGRATION}/test_limits.py": ("test_a_batch_with_a_thousand_faults_says_the_first_and_their_number",),
+            "tests/rpc/test_status.py": ("test_every_error_fits_into_the_trailers",),
+            "tests/whole/test_limits.py": ("test_a_batch_with_a_thousand_faults_says_the_first_and_their_number",),
             f"{CLIENT}/test_reach.py": ("test_an_error_with_much_to_say_arrives_whole",),
         },
     ),

@@ -6,7 +6,7 @@
 Atheris is no requirement of the tests: it comes as wheels for Linux on x86-64
 only, for each Python in another release of its own, and elsewhere wants a
 compiler with libFuzzer. Hypothesis asks for the same promises in
-tests/unit/test_seed_lint.py. Options are libFuzzer's; a folder named among
+tests/policy_text/test_seed_lint.py. Options are libFuzzer's; a folder named among
 them keeps the inputs that reached something new.
 """
 

@@ -3,7 +3,7 @@
 One process loads it once and then forks: each copy gets its own arguments,
 environment, folder and outputs, does what the command does, and ends with its
 status. What loading does is for the tests that start the installed script
-(tests/acceptance/test_service.py, tests/unit/test_cli_start.py).
+(tests/acceptance/test_service.py, tests/cli/test_start.py).
 """
 
 import atexit
