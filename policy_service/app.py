@@ -126,6 +126,7 @@ async def open_store(
             store = await stack.enter_async_context(connect_store(dsn, caps=_caps(settings)))
             if migrating or own:
                 await install.install_first(store, seed, model)
+                await install.install_actions(store, seed)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
         yield store

@@ -6,11 +6,11 @@ all accounts or the model changed. Casbin decides both sides, once for each shap
 
 import asyncio
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from time import perf_counter
 from typing import Final
 
-from policy_service.audit.past import model_at
+from policy_service.audit.past import model_at, with_actions
 from policy_service.decide import Account, Basis, Model, Shapes, UnknownPhysician, shapes_of
 from policy_service.store import Reading, Span, Store, spans
 from policy_service.vocabulary import Action, Physician, User, name_in
@@ -66,7 +66,7 @@ async def compare(store: Store, today: Model, asked: Interval, *, after: Place |
         sides = _Sides(
             await model_at(look, asked.earlier, today),
             await model_at(look, asked.later, today),
-            await spans.built_in_span(look, asked.earlier, asked.later),
+            await _built_in(look, asked),
         )
         accounts, more = await _accounts(look, asked, start[0], every=not sides.are_alike)
     page = _Page(start=start, size=size, until=perf_counter() + MOST_SECONDS)
@@ -81,6 +81,11 @@ async def compare(store: Store, today: Model, asked: Interval, *, after: Place |
         if await asyncio.to_thread(page.fill, sides, some):
             return Differences(found=tuple(page.found[:size]), next=page.last)
     return Differences(found=tuple(page.found), next=(accounts[-1], _AFTER_ALL) if more else None)
+
+
+async def _built_in(look: Reading, asked: Interval) -> Span:
+    found = await spans.built_in_span(look, asked.earlier, asked.later)
+    return replace(found, earlier=await with_actions(look, found.earlier), later=await with_actions(look, found.later))
 
 
 async def _accounts(look: Reading, asked: Interval, start: Physician, *, every: bool) -> tuple[list[Physician], bool]:
@@ -115,9 +120,14 @@ class _Sides:
                 continue
             had = self._earlier.of(before[user]) if user in before else _NOTHING
             has = self._later.of(now[user]) if user in now else _NOTHING
-            gained, lost = _ordered(has - had), _ordered(had - has)
+            gained, lost = self._ordered(has - had), self._ordered(had - has)
             found = Difference(physician=physician, user=user, gained=gained, lost=lost) if gained or lost else None
             yield (physician, user), found
+
+    def _ordered(self, actions: frozenset[Action]) -> tuple[Action, ...]:
+        """In the order of the later catalogue, then of the earlier one."""
+        every = (*self._later_basis.catalogue.actions, *self._earlier_basis.catalogue.actions)
+        return tuple(action for action in dict.fromkeys(every) if action in actions)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -143,8 +153,3 @@ class _Page:
                 if perf_counter() > self.until:
                     return True
         return False
-
-
-def _ordered(actions: frozenset[Action]) -> tuple[Action, ...]:
-    """In the vocabulary's order."""
-    return tuple(action for action in Action if action in actions)

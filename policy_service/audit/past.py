@@ -18,5 +18,12 @@ async def model_at(look: Reading, revision: int, today: Model) -> Model:
 
 
 async def built_in_at(look: Reading, revision: int) -> list[Row]:
-    """The rules of all accounts."""
-    return [row for row, _ in await rules.at(look.connection, revision, ANY)]
+    """The rules of all accounts, and what actions there were."""
+    return await with_actions(look, [row for row, _ in await rules.at(look.connection, revision, ANY)])
+
+
+async def with_actions(look: Reading, found: list[Row]) -> list[Row]:
+    """The rows with the actions of a time when those were the release's own: the ones that were told first."""
+    if any(row.ptype == "a" for row in found):
+        return found
+    return [*found, *await rules.first_actions(look.connection)]

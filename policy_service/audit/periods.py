@@ -9,14 +9,15 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from itertools import groupby
 from typing import Final
 
 from policy_service.audit.errors import PeriodTooLong
 from policy_service.audit.past import model_at
-from policy_service.decide import Account, Basis, Model, Shapes, UnknownPhysician, shapes_of
+from policy_service.decide import Account, Basis, Model, Shapes, UnknownAction, UnknownPhysician, shapes_of
 from policy_service.members import UnknownUser
-from policy_service.store import Ranged, Store, periods
+from policy_service.store import Ranged, Store, periods, rules
 from policy_service.store import audit as table
 from policy_service.vocabulary import ANY, Action, Held, Physician, User, domain_of, name_in, subject_of_user
 
@@ -93,6 +94,10 @@ async def period(store: Store, today: Model, asked: Period, *, after: str, size:
         if asked.physician and not rows:
             raise UnknownPhysician(physician=asked.physician, at_revision=later)
         built_in = await periods.ranged(look, [ANY], earlier, later)
+        begin = min((one.begun for one in built_in if one.row.ptype == "a"), default=later + 1)
+        if begin > earlier:
+            # Until they were told, the actions were the release's own: those that were told first.
+            built_in += [Ranged(row, 0, begin) for row in await rules.first_actions(look.connection)]
         turns = [earlier, *await periods.models_between(look, earlier, later)]
         models = {turn: await model_at(look, max(turn, 1), today) for turn in turns}
         times = await periods.times_of(look, sorted(_edges([*rows, *built_in], earlier, later) | {*turns}))
@@ -140,9 +145,15 @@ class _Walk:
         self._left -= (len(edges) + 1) * (len(rows) + len(self._built_in))
         if self._left < 0:
             raise PeriodTooLong(changes=len(edges))
-        wanted = [asked.action] if asked.action else list(Action)
+        catalogues = {revision: self._judge(revision)[0].catalogue for revision in (self._earlier, *edges)}
+        # In the last order that there was; those that went before it, behind.
+        every = [action for revision in sorted(catalogues, reverse=True) for action in catalogues[revision].actions]
+        places = {action: place for place, action in enumerate(dict.fromkeys(every))}
+        if asked.action is not None and asked.action not in places:
+            raise UnknownAction(action=asked.action)
+        wanted = [asked.action] if asked.action else list(places)
         begun: dict[tuple[User, Action], Edge | None] = {}
-        done: list[tuple[User, int, Span]] = []
+        done: list[Span] = []
         able: set[tuple[User, Action]] = set()
         for revision in (self._earlier, *edges):
             basis, judge = self._judge(revision)
@@ -157,10 +168,15 @@ class _Walk:
             for gained in now - able:
                 begun[gained] = edge
             for user, action in able - now:
-                done.append(_told(user, physician, action, begun.pop((user, action)), edge))
+                done.append(
+                    Span(user=user, physician=physician, action=action, begun=begun.pop((user, action)), ended=edge)
+                )
             able = now
-        done += [_told(user, physician, action, edge, None) for (user, action), edge in begun.items()]
-        return (span for *_, span in sorted(done, key=_order))
+        done += [
+            Span(user=user, physician=physician, action=action, begun=edge, ended=None)
+            for (user, action), edge in begun.items()
+        ]
+        return iter(sorted(done, key=partial(_order, places=places)))
 
     def _judge(self, revision: int) -> tuple[Basis, Shapes]:
         """Built anew only where the rules of all accounts or the model are others than at the change before."""
@@ -172,15 +188,5 @@ class _Walk:
         return self._judges[turn]
 
 
-_PLACES: Final = {action: place for place, action in enumerate(Action)}
-
-
-def _told(
-    user: User, physician: Physician, action: Action, begun: Edge | None, ended: Edge | None
-) -> tuple[User, int, Span]:
-    return user, _PLACES[action], Span(user=user, physician=physician, action=action, begun=begun, ended=ended)
-
-
-def _order(told: tuple[User, int, Span]) -> tuple[User, int, int]:
-    user, place, span = told
-    return user, place, span.begun.revision if span.begun else 0
+def _order(span: Span, places: dict[Action, int]) -> tuple[User, int, int]:
+    return span.user, places[span.action], span.begun.revision if span.begun else 0

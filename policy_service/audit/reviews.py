@@ -195,7 +195,7 @@ def _accesses(judge: Shapes, account: Account, rows: RowsSince, after: User | No
                     outcome=outcomes[action, Channel.WEB],
                     mobile=outcomes[action, Channel.MOBILE].allowed,
                 )
-                for action in Action
+                for action in judge.basis.catalogue.actions
             ),
         )
 
@@ -217,6 +217,6 @@ def _custom_roles(judge: Shapes, account: Account, page: Iterable[Access], *, fi
         yield CustomRole(
             role=role,
             definition=definition,
-            allowed=tuple(action for action in Action if action in allowed),
+            allowed=tuple(action for action in judge.basis.catalogue.actions if action in allowed),
             holders=tuple(holders.get(role, ())),
         )

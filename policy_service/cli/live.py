@@ -1,5 +1,6 @@
 """``seed test --live``: what a running service decides, asked through the same client as everybody."""
 
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -8,7 +9,7 @@ from policy_client.calls import MOST_QUESTIONS
 
 from policy_service.policy_text import ExpectationFile, UserExpectation, UserQuestion, read_rows
 from policy_service.seed import Result, Tested
-from policy_service.vocabulary import Row
+from policy_service.vocabulary import Action, Row
 
 ATTEMPTS: Final = 5
 """How often a file is asked anew because the policy changed between two of its batches."""
@@ -20,13 +21,13 @@ def seed_in_force(client: PolicyClient, management: str) -> tuple[Row, ...]:
         return read_rows(seeds.seed(), "the seed in force")
 
 
-def ask(client: PolicyClient, file: ExpectationFile) -> Tested:
+def ask(client: PolicyClient, file: ExpectationFile, actions: Sequence[Action]) -> Tested:
     """Ask everything that a live file expects, all at one revision unless the policy keeps changing meanwhile."""
     asked = [
         (line, expectation.why, question, expected)
         for line, expectation in file.expectations
         if isinstance(expectation, UserExpectation)
-        for question, expected in expectation.questions()
+        for question, expected in expectation.questions(actions)
     ]
     questions = [_on_the_wire(question) for _, _, question, _ in asked]
     for _ in range(ATTEMPTS):

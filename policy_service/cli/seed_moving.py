@@ -64,6 +64,7 @@ def seed_import(
     from policy_service.app import open_store, read_policy
     from policy_service.errors import PolicyError, StartError
     from policy_service.rpc import contract_methods, parse_reason
+    from policy_service.seed import install
     from policy_service.settings import read_settings
     from policy_service.transfer import moving, moving_check
     from policy_service.vocabulary import parse_user
@@ -71,13 +72,14 @@ def seed_import(
     if file == STANDARD:
         raise StartError("'-' is no file: an import reads it twice, to judge all of it before any of it is brought in")
     settings = read_settings()
+    model, shipped = read_policy(settings)
     try:
         parse_user(actor, "actor")
         parse_reason(reason)
         found: moving_check.Checked | None = None
         with progress_bar("checking, bytes") as moved:
             size = file.stat().st_size if file.exists() else 0
-            for part in moving_check.check(file, contract_methods()):
+            for part in moving_check.check(file, contract_methods(), shipped=shipped):
                 if isinstance(part, moving_check.Checked):
                     found = part
                 else:
@@ -85,14 +87,16 @@ def seed_import(
         assert found is not None  # noqa: S101 - the last part is what was found.
 
         async def installed(checked: moving_check.Checked) -> int:
-            model, shipped = read_policy(settings)
             async with open_store(settings) as store:
                 # The file names callers too, and brings what they may: whoever takes it in should know.
                 if not allow_widened_callers:
                     for gained in await moving.callers_gained(store, checked, model, shipped, contract_methods()):
                         raise StartError(f"{gained}; if that is meant: --allow-widened-callers")
                 with progress_bar("bringing in, lines") as moved:
-                    return (await moving.install(store, checked, actor=actor, reason=reason, progress=moved)).revision
+                    written = await moving.install(store, checked, actor=actor, reason=reason, progress=moved)
+                # A file of a release to whose code the actions belonged tells of none.
+                told = await install.install_actions(store, shipped)
+                return (told or written).revision
 
         revision = asyncio.run(installed(found))
     except PolicyError as fault:

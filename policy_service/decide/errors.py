@@ -14,3 +14,12 @@ class UnknownPhysician(PolicyError):
     physician: str
     at_revision: int | None = None
     """When, where that is not now."""
+
+
+@dataclass(kw_only=True)
+class UnknownAction(PolicyError):
+    """No such action exists."""
+
+    kind = Kind.NOT_FOUND
+    reason = "UNKNOWN_ACTION"
+    action: str

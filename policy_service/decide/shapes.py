@@ -12,7 +12,8 @@ from dataclasses import replace
 from itertools import groupby
 from typing import Any, Final
 
-from policy_service.decide.engine import Account, Basis
+from policy_service.decide.account import Account
+from policy_service.decide.engine import Basis
 from policy_service.vocabulary import (
     Action,
     Channel,
@@ -62,7 +63,8 @@ class Shapes:
         known = self._allowed.get(shape)
         if known is None:
             account = Account(self.basis, _ACCOUNT, *shape)
-            known = frozenset(action for action in Action if account.outcome(_USER, action, Channel.WEB).allowed)
+            actions = self.basis.catalogue.actions
+            known = frozenset(action for action in actions if account.outcome(_USER, action, Channel.WEB).allowed)
             self._make_room(self._allowed)
             self._allowed[shape] = known
         return known
@@ -73,7 +75,9 @@ class Shapes:
         if known is None:
             account = Account(self.basis, _ACCOUNT, *shape)
             known = {
-                (action, channel): account.outcome(_USER, action, channel) for action in Action for channel in Channel
+                (action, channel): account.outcome(_USER, action, channel)
+                for action in self.basis.catalogue.actions
+                for channel in Channel
             }
             self._make_room(self._outcomes)
             self._outcomes[shape] = known
@@ -93,7 +97,8 @@ class Shapes:
         known = self._allowed_by.get((asked, shape))
         if known is None:
             one = Account(self.basis, _ACCOUNT, *shape)
-            known = frozenset(action for action in Action if self.basis.ask(one, asked, action).allowed)
+            actions = self.basis.catalogue.actions
+            known = frozenset(action for action in actions if self.basis.ask(one, asked, action).allowed)
             self._make_room(self._allowed_by)
             self._allowed_by[asked, shape] = known
         return known

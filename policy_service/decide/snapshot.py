@@ -10,8 +10,10 @@ from dataclasses import dataclass
 from itertools import groupby
 from typing import Final, Self
 
-from policy_service.decide.engine import Account, Basis, Explanation
-from policy_service.decide.errors import UnknownPhysician
+from policy_service.decide.account import Account
+from policy_service.decide.engine import Basis
+from policy_service.decide.errors import UnknownAction, UnknownPhysician
+from policy_service.decide.explanation import Explanation
 from policy_service.vocabulary import (
     Action,
     Channel,
@@ -130,12 +132,12 @@ class Snapshot:
         """A registered physician's account."""
         return self._accounts[hash(physician) % _SHARDS].get(physician)  # type: ignore[call-overload, no-any-return]
 
-    def check(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Outcome:
-        """May the user do this there? An action of None is one that does not exist."""
+    def check(self, user: User, physician: Physician, action: Action, channel: Channel) -> Outcome:
+        """May the user do this there?"""
         account = self.account(physician)
         if account is None:
             return UNKNOWN_PHYSICIAN
-        if action is None:
+        if action not in self.basis.catalogue:
             return UNKNOWN_ACTION
         return account.outcome(user, action, channel)
 
@@ -146,18 +148,21 @@ class Snapshot:
             return None
         return self.basis.outcomes[ord(known[slot])]
 
-    def explain(self, user: User, physician: Physician, action: Action | None, channel: Channel) -> Explanation:
+    def explain(self, user: User, physician: Physician, action: Action, channel: Channel) -> Explanation:
         """The answer of ``check`` with its grounds."""
         account = self.account(physician)
         if account is None:
             return Explanation(outcome=UNKNOWN_PHYSICIAN)
-        if action is None:
+        if action not in self.basis.catalogue:
             return Explanation(outcome=UNKNOWN_ACTION, roles=account.roles_of(user))
         return account.explain(user, action, channel)
 
     def actions(self, user: User, physician: Physician, channel: Channel) -> tuple[Access, ...]:
-        """Every action, allowed or not, in the vocabulary's order."""
-        return tuple(Access(name=action, outcome=self.check(user, physician, action, channel)) for action in Action)
+        """Every action, allowed or not, in the catalogue's order."""
+        return tuple(
+            Access(name=action, outcome=self.check(user, physician, action, channel))
+            for action in self.basis.catalogue.actions
+        )
 
     def roles(self, user: User, physician: Physician) -> tuple[Role, ...]:
         """Every role that the user holds directly there."""
@@ -165,12 +170,18 @@ class Snapshot:
         return account.roles_of(user) if account else ()
 
     def users(self, physician: Physician, action: Action, channel: Channel) -> tuple[Access, ...]:
-        """Everyone who may do this there, in byte order. Raises UnknownPhysician."""
+        """Everyone who may do this there, in byte order. Raises UnknownPhysician and UnknownAction."""
         account = self.account(physician)
         if account is None:
             raise UnknownPhysician(physician=physician)
+        self.require_known(action)
         outcomes = ((user, account.outcome(user, action, channel)) for user in account.users())
         return tuple(Access(name=user, outcome=outcome) for user, outcome in outcomes if outcome.allowed)
+
+    def require_known(self, action: Action) -> None:
+        """Raise UnknownAction unless there is such an action."""
+        if action not in self.basis.catalogue:
+            raise UnknownAction(action=action)
 
     def knows(self, user: User) -> bool:
         """Is anything granted to this user, or said of them, in any account?"""

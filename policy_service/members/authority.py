@@ -10,9 +10,10 @@ from functools import lru_cache
 from typing import Final
 
 from policy_service.decide import Account, Basis, Model, Outcomes, Shapes, UnknownPhysician, shape_of
+from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.members.errors import ActorNotAllowed, BeyondOwnRights, OwnerOnly, SelfEdit, UnknownRole
 from policy_service.store import Reading, Transaction
-from policy_service.vocabulary import ANY, OWNER, OWNER_ONLY, Action, Physician, Role, Row, User, domain_of
+from policy_service.vocabulary import ANY, OWNER, Action, Operation, Physician, Role, Row, User, domain_of
 
 _MOST_SHAPES: Final = 4_000
 """Different sets of rows whose answers are remembered, of all accounts together."""
@@ -57,10 +58,22 @@ class Standing:
         """May the user do this here?"""
         return action in self.allowed(user)
 
-    def require(self, actor: User, action: Action) -> None:
-        """Raise ActorNotAllowed unless the actor may."""
-        if not self.may(actor, action):
-            raise ActorNotAllowed(actor=actor, action=action, physician=self.physician)
+    def require(self, actor: User, operation: Operation) -> None:
+        """Raise ActorNotAllowed unless the actor may do what guards the operation; where nothing does, nobody may."""
+        action = self.basis.catalogue.guard_of(operation)
+        if action is None or not self.may(actor, action):
+            raise ActorNotAllowed(actor=actor, action=action or operation, physician=self.physician)
+
+    def refuse_unknown_actions(self, actions: Iterable[Action], field: str) -> None:
+        """Raise InvalidRequest, naming the field, for an action that there is not."""
+        unknown = sorted(action for action in actions if action not in self.basis.catalogue)
+        if unknown:
+            raise InvalidRequest(
+                violations=tuple(
+                    InvalidField(field=field, description=f"{field} names no known action: {action}")
+                    for action in unknown
+                )
+            )
 
     def allowed_by(self, role: Role) -> frozenset[Action]:
         """Everything that a role allows here in the end."""
@@ -74,7 +87,7 @@ class Standing:
     def refuse_beyond(self, actor: User, actions: Iterable[Action]) -> None:
         """Raise OwnerOnly or BeyondOwnRights if the actor cannot give these to an invited user."""
         wanted = frozenset(actions)
-        for action in sorted(wanted & OWNER_ONLY):
+        for action in sorted(wanted & self.basis.owner_only):
             raise OwnerOnly(action=action)
         beyond = tuple(sorted(wanted - self.allowed(actor)))
         if beyond:

@@ -25,9 +25,9 @@ from policy_service.vocabulary import (
     BUILT_IN_ROLES,
     MAX_ROLE_CHAIN,
     OWNER,
-    OWNER_ONLY,
     Action,
     Effect,
+    Operation,
     Physician,
     Role,
     Row,
@@ -88,7 +88,7 @@ async def create_role(
     ``foreseen`` is the account about which ``defining`` was asked before.
     """
     at = await standing(tx, model, physician)
-    at.require(actor, Action.USER_EDIT)
+    at.require(actor, Operation.CREATE_ROLE)
     if at.account.defines(role):
         raise RoleExists(role=role, physician=physician)
     for other in (*at.basis.roles, *at.account.custom_roles()):
@@ -113,7 +113,7 @@ async def update_role(
     BeyondOwnRights and RoleChainTooLong.
     """
     at = await standing(tx, model, physician)
-    at.require(actor, Action.USER_EDIT)
+    at.require(actor, Operation.UPDATE_ROLE)
     if role in at.basis.roles:
         raise BuiltInRole(role=role)
     if not at.account.defines(role):
@@ -138,7 +138,7 @@ async def delete_role(
     OwnerOnly and BeyondOwnRights.
     """
     at = await standing(tx, model, physician)
-    at.require(actor, Action.USER_EDIT)
+    at.require(actor, Operation.DELETE_ROLE)
     if role in at.basis.roles:
         raise BuiltInRole(role=role)
     await settle(at, foreseen, partial(deleting, role=role, replacement=replacement, actor=actor))
@@ -164,6 +164,10 @@ async def _define_as(
     kind: str,
     foreseen: Standing | None,
 ) -> None:
+    at.refuse_unknown_actions(definition.allow, "definition.allow")
+    at.refuse_unknown_actions(definition.deny, "definition.deny")
+    for action in sorted(definition.allow & at.basis.owner_only):
+        raise OwnerOnly(action=action)
     await settle(at, foreseen, partial(defining, role=role, definition=definition, actor=actor))
     ended, begun = await _redefinition(tx, at.physician, role, definition, at.rows, at.basis.roles)
     after = at.with_rows((at.rows - ended) | begun)
@@ -231,8 +235,6 @@ async def _redefinition(
     """The rows that end and begin when a role is defined like this."""
     if not definition.allow and not definition.deny and not definition.includes:
         raise EmptyRole(role=role)
-    for action in sorted(definition.allow & OWNER_ONLY):
-        raise OwnerOnly(action=action)
     if OWNER in definition.includes:
         raise OwnerOnly(action="role owner")
     # Those of the page stay so, also while a seed has no rules for one.

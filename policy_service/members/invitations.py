@@ -34,6 +34,7 @@ from policy_service.store import invitations as table
 from policy_service.vocabulary import (
     Action,
     Effect,
+    Operation,
     Physician,
     Role,
     Row,
@@ -63,7 +64,8 @@ class Holding:
         return frozenset(rules | {grant_row(subject, role, domain)})
 
     def refuse_beyond(self, at: Standing, actor: User) -> None:
-        """Raise UnknownRole, OwnerOnly or BeyondOwnRights if the actor cannot give it."""
+        """Raise UnknownRole, OwnerOnly or BeyondOwnRights if the actor cannot give it; InvalidRequest for no action."""
+        at.refuse_unknown_actions(self.actions, "permissions.actions")
         at.refuse_roles_beyond(actor, self.roles)
         at.refuse_beyond(actor, self.actions)
 
@@ -124,7 +126,7 @@ class Invitations:
         ``Holding.refuse_beyond`` raises.
         """
         at = await standing(tx, self._model, physician)
-        at.require(actor, Action.USER_INVITE)
+        at.require(actor, Operation.INVITE_USER)
         refuse_self(actor, user)
         if at.is_member(user):
             raise AlreadyMember(user=user, physician=physician)
@@ -161,7 +163,7 @@ class Invitations:
         TooManyPrompts and TooManyLetters.
         """
         at = await standing(tx, self._model, physician)
-        at.require(actor, Action.USER_INVITE)
+        at.require(actor, Operation.RESEND_INVITATION)
         invitation = await _found(tx, physician, wanted)
         email = email or invitation.email
         if not invitation.awaits_setup:
@@ -197,13 +199,13 @@ class Invitations:
     ) -> list[Invitation]:
         """Invitations in some states, newest first, made before a revision. Raises ActorNotAllowed."""
         at = await standing(look, self._model, physician)
-        at.require(actor, Action.USER_LIST)
+        at.require(actor, Operation.LIST_INVITATIONS)
         return await table.page(look, physician, states, before, now, size)
 
     async def cancel(self, tx: Transaction, physician: Physician, wanted: str, *, actor: User, now: datetime) -> None:
         """Withdraw an open invitation. Raises ActorNotAllowed, UnknownInvitation and InvitationClosed."""
         at = await standing(tx, self._model, physician)
-        at.require(actor, Action.USER_INVITE)
+        at.require(actor, Operation.CANCEL_INVITATION)
         invitation = await _found(tx, physician, wanted)
         _refuse_closed(invitation, invitation.state_at(now))
         await table.close(tx, invitation, InvitationState.CANCELLED)
@@ -223,7 +225,7 @@ class Invitations:
         physician, user = invitation.physician, invitation.user
         tx.act_as(user)
         at = await standing(tx, self._model, physician)
-        at.require(invitation.invited_by, Action.USER_INVITE)
+        at.require(invitation.invited_by, Operation.INVITE_USER)
         holding = Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions))
         holding.refuse_beyond(at, invitation.invited_by)
         rows = holding.rows(physician, user)
@@ -257,7 +259,7 @@ class Invitations:
         return Looked(
             invitation=invitation,
             title=await look.title_of(invitation.physician),
-            allowed=tuple(action for action in Action if then.may(invitation.user, action)),
+            allowed=tuple(action for action in at.basis.catalogue.actions if then.may(invitation.user, action)),
             must_set_up=person is None or not person.is_set_up,
         )
 

@@ -15,7 +15,7 @@ from policy_service.store import InvitationState, Reading, Store, Transaction, W
 from policy_service.store import invitations as table
 from policy_service.vocabulary import (
     OWNER,
-    Action,
+    Operation,
     Physician,
     Role,
     Row,
@@ -65,7 +65,7 @@ async def register(
 async def members(look: Reading, model: Model, physician: Physician, *, actor: User) -> list[Member]:
     """Everyone who holds anything on the account, in byte order. Raises ActorNotAllowed."""
     at = await standing(look, model, physician)
-    at.require(actor, Action.USER_LIST)
+    at.require(actor, Operation.LIST_MEMBERS)
     people = await users.people(look, list(at.account.users()))
     # A role may have lost all its rules: whoever holds no other may do nothing. Each kind of member is a question.
     may_act = await asyncio.to_thread(lambda: {user: bool(at.judge.of(shape)) for user, shape in shapes_of(at.account)})
@@ -91,7 +91,7 @@ async def update(
     ``Holding.refuse_beyond`` raises.
     """
     at = await standing(tx, model, physician)
-    at.require(actor, Action.USER_EDIT)
+    at.require(actor, Operation.UPDATE_PERMISSIONS)
     held = _held(at, actor, user)
     holding.refuse_beyond(at, actor)
     wanted = holding.rows(physician, user)
@@ -106,7 +106,7 @@ async def revoke_access(tx: Transaction, model: Model, physician: Physician, use
     SelfEdit, LastOwner and NotAMember.
     """
     at = await standing(tx, model, physician)
-    at.require(actor, Action.USER_REVOKE)
+    at.require(actor, Operation.REVOKE_ACCESS)
     invitation = await table.open_for(tx, physician, user)
     held = frozenset[Row]() if invitation and not at.is_member(user) else _held(at, actor, user)
     if invitation is not None:

@@ -33,7 +33,7 @@ from policy_service.vocabulary import (
     Physician,
     Row,
     User,
-    parse_known_action,
+    parse_action,
     parse_method,
     parse_physician,
     parse_service,
@@ -91,13 +91,17 @@ def _given(one: str | None, several: list[str]) -> list[str]:
 
 
 def _unless_all(value: Any) -> Any:
-    return list(Action) if value == ANY else value
+    return [ANY] if value == ANY else value
+
+
+def _parse_allowed(text: str, field: str) -> str:
+    return text if text == ANY else parse_action(text, field)
 
 
 _User = Annotated[str, _read_by(parse_user)]
 _Physician = Annotated[str, _read_by(parse_physician)]
 _Caller = Annotated[str, _read_by(parse_service)]
-_Actions = Annotated[list[Annotated[str, _read_by(parse_known_action)]], BeforeValidator(_unless_all)]
+_Actions = Annotated[list[Annotated[str, _read_by(_parse_allowed)]], BeforeValidator(_unless_all)]
 _Methods = list[Annotated[str, _read_by(parse_method)]]
 
 
@@ -122,12 +126,17 @@ class UserExpectation(_Strict):
             raise ValueError("give either user or users, and either physician or physicians")
         return self
 
-    def questions(self) -> Iterator[tuple[UserQuestion, bool]]:
-        """Every question that this answers, with its answer."""
+    def questions(self, actions: Sequence[Action]) -> Iterator[tuple[UserQuestion, bool]]:
+        """Every question that this answers, with its answer, where there are these actions.
+
+        What is expected to be allowed is asked about, though there be no such action.
+        """
+        every = ANY in self.allowed
+        asked = dict.fromkeys([*actions, *(Action(action) for action in self.allowed if action != ANY)])
         users, physicians = _given(self.user, self.users), _given(self.physician, self.physicians)
-        for user, physician, channel, action in product(users, physicians, self.channels, Action):
+        for user, physician, channel, action in product(users, physicians, self.channels, asked):
             question = UserQuestion(user=User(user), physician=Physician(physician), channel=channel, action=action)
-            yield question, action in self.allowed
+            yield question, every or action in self.allowed
 
 
 class CallerExpectation(_Strict):

@@ -13,7 +13,7 @@ from typing import BinaryIO
 from policy_service.errors import StartError
 from policy_service.policy_text.lines import lines_of
 from policy_service.policy_text.lint import MOST_BYTES, lint
-from policy_service.vocabulary import Row, row_fault
+from policy_service.vocabulary import Row, ptype_of, row_fault
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,7 +53,7 @@ def read_rows(text: str, name: str) -> tuple[Row, ...]:
         if fault := row_fault(line.ptype, line.values):
             faults.append(Fault(line=line.number, text=fault.text))
             continue
-        row = Row(ptype="p" if line.ptype == "p" else "g", values=line.values)
+        row = Row(ptype=ptype_of(line.ptype), values=line.values)
         if row in rows:
             faults.append(Fault(line=line.number, text=f"the same row stands in line {rows[row]}"))
         rows.setdefault(row, line.number)

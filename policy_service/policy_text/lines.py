@@ -2,6 +2,9 @@
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Final
+
+_FIELDS_OF_AN_ACTION: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,7 +40,8 @@ def lines_of(text: str) -> Iterator[Line]:
 
     One row a line, fields separated by commas, spaces and tabs around them
     ignored; a line that begins with ``#`` is a comment. There is no quoting:
-    no name has a character that would need it.
+    no name has a character that would need it, and what people read of an
+    action, the last field of its row, goes on to the line's end.
     """
     # Only \n ends a line: splitlines() would also break at characters that editors do not show as line ends.
     for number, ended in enumerate(text.split("\n"), start=1):
@@ -48,7 +52,8 @@ def lines_of(text: str) -> Iterator[Line]:
 
 def _fields(line: str) -> Iterator[Field]:
     start = 0
-    for part in line.split(","):
+    most = _FIELDS_OF_AN_ACTION if line.partition(",")[0].strip(" \t") == "a" else -1
+    for part in line.split(",", most):
         field = part.strip(" \t")
         column = start + 1 + len(part) - len(part.lstrip(" \t"))
         yield Field(text=field, column=column, end_column=column + len(field))

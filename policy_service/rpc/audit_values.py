@@ -19,7 +19,6 @@ from policy_service.vocabulary import (
     Reason,
     name_of,
     parse_action,
-    parse_known_action,
     parse_physician,
     parse_user,
 )
@@ -89,7 +88,7 @@ def parse_period(request: pb.ReviewPeriodRequest) -> Period:
         found = Period(
             physician=fields.read(parse_physician, request.physician) if subject == "physician" else None,
             user=fields.read(parse_user, request.user) if subject == "user" else None,
-            action=fields.read(partial(parse_known_action, field="action"), request.action) if request.action else None,
+            action=fields.read(partial(parse_action, field="action"), request.action) if request.action else None,
             since=since,
             until=until,
         )

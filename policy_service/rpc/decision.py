@@ -6,14 +6,13 @@ from functools import partial
 from typing import Any, Final, TypeVar, assert_never, cast
 
 from policy_service import metrics
-from policy_service.decide import SLOTS, Explanation, Snapshot
+from policy_service.decide import Explanation, Snapshot
 from policy_service.decision_log import DecisionLog, NoRoom
 from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replicate import Replica
 from policy_service.rpc.bounds import ITEMS, TEXTS
 from policy_service.rpc.cursors import Cursors
-from policy_service.rpc.errors import UnknownAction
 from policy_service.rpc.fields import Fields, invalid, is_text, parse_text
 from policy_service.rpc.listing import page
 from policy_service.vocabulary import (
@@ -41,7 +40,6 @@ _CHANNELS: Final[dict[int, Channel]] = {
 }
 # Plain strings: they go into every line of the log.
 _CHANNEL_WORDS: Final = {number: channel.value for number, channel in _CHANNELS.items()}
-_SLOTS_OF: Final = {number: SLOTS[channel] for number, channel in _CHANNELS.items()}
 _REASONS: Final[dict[Reason, pb.Reason]] = {
     reason: cast(pb.Reason, pb.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
 }
@@ -190,8 +188,6 @@ class DecisionService:
             physician = fields.read(parse_physician, request.physician)
             action = fields.read(parse_action, request.action)
             channel = fields.read(_channel, request.channel)
-        if action is None:
-            raise UnknownAction(action=request.action)
         snapshot = self._at(request)
         found = page(
             snapshot.users(physician, action, channel),
@@ -215,11 +211,11 @@ class DecisionService:
             user = fields.read(parse_user, request.user)
             action = fields.read(parse_action, request.action) if request.action else None
             channel = fields.read(_channel, request.channel)
-        if request.action and action is None:
-            raise UnknownAction(action=request.action)
         snapshot = self._at(request)
+        if action is not None:
+            snapshot.require_known(action)
         found = page(
-            snapshot.places(user, [action] if action else list(Action), channel),
+            snapshot.places(user, [action] if action else snapshot.basis.catalogue.actions, channel),
             cursors=self._cursors,
             question=("physicians", user, action or "", channel),
             revision=snapshot.revision,
@@ -279,7 +275,8 @@ class DecisionService:
 
 
 def _outcome(snapshot: Snapshot, check: pb.CheckRequest) -> Outcome:
-    slot = _SLOTS_OF.get(check.channel, {}).get(check.action)
+    channel = _CHANNELS.get(check.channel)
+    slot = None if channel is None else snapshot.basis.slots[channel].get(check.action)
     if slot is not None:
         # What is remembered was once read whole, so its names need no second look.
         known = snapshot.remembered(check.user, check.physician, slot)
@@ -294,7 +291,7 @@ def _is_log_text(resource: str, correlation_id: str) -> bool:
     return is_text(resource, MOST_RESOURCE) and is_text(correlation_id, MOST_CORRELATION)
 
 
-def _parsed(check: pb.CheckRequest) -> tuple[User, Physician, Action | None, Channel]:
+def _parsed(check: pb.CheckRequest) -> tuple[User, Physician, Action, Channel]:
     with Fields() as fields:
         user = fields.read(parse_user, check.user)
         physician = fields.read(parse_physician, check.physician)
@@ -341,7 +338,11 @@ def _sentence(check: pb.CheckRequest, channel: Channel, found: Explanation) -> s
         case Reason.NOT_GRANTED:
             return f"{who} may not {what} for {where}{via}: {held}, and that does not allow {what}."
         case Reason.CHANNEL_NOT_ALLOWED:
-            return f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow {Action.APP_MOBILE}."
+            if found.missing is None:
+                return f"{who} may {what} for {where}, but not{via}: it cannot be done there."
+            return (
+                f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow {found.missing.action}."
+            )
         case Reason.UNKNOWN_ACTION:
             return f"{who} may not {what} for {where}: there is no such action."
         case Reason.UNKNOWN_PHYSICIAN:

@@ -6,15 +6,6 @@ from policy_service.errors import Kind, PolicyError
 
 
 @dataclass(kw_only=True)
-class UnknownAction(PolicyError):
-    """No such action exists."""
-
-    kind = Kind.NOT_FOUND
-    reason = "UNKNOWN_ACTION"
-    action: str
-
-
-@dataclass(kw_only=True)
 class ListChanged(PolicyError):
     """The list has changed since its first page was answered; begin again."""
 

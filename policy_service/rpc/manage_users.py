@@ -46,8 +46,8 @@ from policy_service.rpc.manage_values import (
 from policy_service.store import Store, Transaction
 from policy_service.vocabulary import (
     BUILT_IN_ROLES,
-    Action,
     Channel,
+    Operation,
     Physician,
     Role,
     User,
@@ -274,12 +274,12 @@ class ManageUsersService:
         actor, physician, user = parse_who(request)
         async with self._store.reading() as look:
             at = await standing(look, self._model, physician)
-        at.require(actor, Action.USER_LIST)
+        at.require(actor, Operation.GET_PERMISSIONS)
         outcomes = at.outcomes(user)
         return pb.GetPermissionsResponse(
             permissions=[
                 pb.Permission(action=action, shown=outcome.allowed, role=outcome.role)
-                for action in Action
+                for action in at.basis.catalogue.actions
                 for outcome in (outcomes[action, Channel.WEB],)
             ],
             roles=at.account.roles_of(user),
@@ -404,7 +404,7 @@ class ManageUsersService:
 
 def _roles(at: Standing, actor: User) -> list[pb.RoleInfo]:
     """Built-in roles, then the account's own. Raises ActorNotAllowed."""
-    at.require(actor, Action.USER_LIST)
+    at.require(actor, Operation.LIST_ROLES)
     own = custom_roles.definitions_of(at.account)
     holders = Counter(role for subject, role in at.account.grants if subject.startswith("user:"))
     roles = []
@@ -421,7 +421,7 @@ def _roles(at: Standing, actor: User) -> list[pb.RoleInfo]:
                     deny=sorted(definition.deny),
                     includes=sorted(definition.includes),
                 ),
-                allowed=[action for action in Action if action in allowed],
+                allowed=[action for action in at.basis.catalogue.actions if action in allowed],
                 holders=holders[subject_of_role(role)],
             )
         )

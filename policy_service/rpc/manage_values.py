@@ -12,7 +12,7 @@ from policy_service.pb import manage_users_pb2 as pb
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
 from policy_service.store import DeliveryState, Invitation, InvitationState, Kept
-from policy_service.vocabulary import Physician, Role, User, parse_known_action, parse_physician, parse_role, parse_user
+from policy_service.vocabulary import Physician, Role, User, parse_action, parse_physician, parse_role, parse_user
 
 MOST_DISPLAY_NAME: Final = TEXTS["display_name"]
 _MOST_DIGITS: Final = 18
@@ -110,8 +110,7 @@ def parse_holding(permissions: pb.Permissions) -> Holding:
     with Fields() as fields:
         roles = [fields.read(partial(parse_role, field="permissions.roles"), role) for role in permissions.roles]
         actions = [
-            fields.read(partial(parse_known_action, field="permissions.actions"), action)
-            for action in permissions.actions
+            fields.read(partial(parse_action, field="permissions.actions"), action) for action in permissions.actions
         ]
     return Holding(roles=frozenset(roles), actions=frozenset(actions))
 
@@ -121,8 +120,8 @@ def parse_definition(definition: pb.RoleDefinition) -> RoleDefinition:
     if not definition.allow and not definition.includes:
         raise invalid("definition", "definition allows nothing: name actions to allow, or roles to include")
     with Fields() as fields:
-        allow = [fields.read(partial(parse_known_action, field="definition.allow"), a) for a in definition.allow]
-        deny = [fields.read(partial(parse_known_action, field="definition.deny"), a) for a in definition.deny]
+        allow = [fields.read(partial(parse_action, field="definition.allow"), a) for a in definition.allow]
+        deny = [fields.read(partial(parse_action, field="definition.deny"), a) for a in definition.deny]
         includes = [fields.read(partial(parse_role, field="definition.includes"), role) for role in definition.includes]
     return RoleDefinition(allow=frozenset(allow), deny=frozenset(deny), includes=frozenset(includes))
 

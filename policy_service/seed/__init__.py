@@ -5,7 +5,7 @@ the store that is what was planned or nothing. Read ``plan`` first.
 """
 
 from policy_service.seed import install
-from policy_service.seed.errors import PlanMoved, WidenedCallers
+from policy_service.seed.errors import ActionInUse, PlanMoved, WidenedCallers
 from policy_service.seed.guards import widened
 from policy_service.seed.impact import Group, Membership
 from policy_service.seed.plan import (
@@ -25,6 +25,7 @@ from policy_service.seed.rewrite import rewritten
 
 __all__ = [
     "NAMED",
+    "ActionInUse",
     "Group",
     "Membership",
     "Plan",

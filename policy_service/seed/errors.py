@@ -14,6 +14,16 @@ class RoleNameTaken(PolicyError):
 
 
 @dataclass(kw_only=True)
+class ActionInUse(PolicyError):
+    """Accounts' own roles and open invitations name an action that there would be no longer."""
+
+    reason = "ACTION_IN_USE"
+    actions: tuple[str, ...]
+    used_by: tuple[str, ...]
+    """Accounts, each with the role or the invitation."""
+
+
+@dataclass(kw_only=True)
 class BrokenSeed(PolicyError):
     """The seed has errors; nothing was planned or applied."""
 

@@ -3,6 +3,7 @@
 Too much removed, a role emptied, callers locked out, callers allowed more.
 
 And what refuses it always: a new role that has the name of some account's own,
+an action that goes and that some account's own rules name,
 and callers' rights in a plan of a caller that has no right to change those.
 """
 
@@ -13,6 +14,7 @@ from typing import Final
 from policy_service.decide import Basis, Model, Snapshot
 from policy_service.errors import PolicyError
 from policy_service.seed.errors import (
+    ActionInUse,
     CallersLockedOut,
     EmptiedRole,
     MassRemoval,
@@ -20,7 +22,7 @@ from policy_service.seed.errors import (
     RoleNameTaken,
     WidenedCallers,
 )
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Row, name_in, subject_of_role
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Action, Effect, Row, name_in, subject_of_role
 
 _APPLY: Final = "SeedService/ApplySeed"
 _CHANGE_CALLERS: Final = "SeedService/ChangeCallers"
@@ -99,6 +101,27 @@ async def names_taken(snapshot: Snapshot, new: Set[str]) -> list[PolicyError]:
         if number % _ACCOUNTS == 0:
             await asyncio.sleep(0)
     return [RoleNameTaken(roles=tuple(sorted(map(name_in, found))))] if found else []
+
+
+async def actions_used(snapshot: Snapshot, gone: Set[Action]) -> list[PolicyError]:
+    """Is any of these actions, which there would be no longer, one that an account's own rules name?"""
+    used: list[tuple[str, str]] = []
+    for number, name in enumerate(snapshot.physicians() if gone else ()):
+        account = snapshot.account(name)
+        assert account is not None  # noqa: S101 - a snapshot never changes.
+        used += [(action, f"{name}/{subject}") for subject, action, _ in account.rules if action in gone]
+        if number % _ACCOUNTS == 0:
+            await asyncio.sleep(0)
+    return [action_in_use(used)] if used else []
+
+
+def action_in_use(used: Iterable[tuple[str, str]]) -> ActionInUse:
+    """The refusal that names each action, and the first of those in whose rules it stands."""
+    pairs = sorted(set(used))
+    return ActionInUse(
+        actions=tuple(dict.fromkeys(action for action, _ in pairs)),
+        used_by=tuple(dict.fromkeys(user for _, user in pairs)),
+    )
 
 
 def _locked_out(model: Model, held: Set[Row], wanted: Set[Row], methods: frozenset[str]) -> Iterator[PolicyError]:

@@ -65,6 +65,8 @@ class Comparison:
         self._is_needed = set(old) != set(new)
         # Of their own, so that the serving ones' memory is left alone.
         self._old, self._new = Shapes(Basis(model, old)), Shapes(Basis(model, new))
+        # Those that there will be in their order, then those that there were.
+        self._order = tuple(dict.fromkeys((*self._new.basis.catalogue.actions, *self._old.basis.catalogue.actions)))
         self._places: dict[Shape, int | None] = {}
         self._changes: list[_Change] = []
         self._accounts: dict[Physician, Account] = {}
@@ -142,7 +144,9 @@ class Comparison:
         if before == after:
             return None
         roles = tuple(Role(name_in(role)) for subject, role in shape[0] if subject.startswith("user:"))
-        gained, lost = (tuple(a for a in Action if a in found) for found in (after - before, before - after))
+        gained, lost = (
+            tuple(action for action in self._order if action in found) for found in (after - before, before - after)
+        )
         self._changes.append((roles, gained, lost))
         return len(self._changes) - 1
 

@@ -16,10 +16,10 @@ from policy_service.policy_text import BrokenPolicy, seed_rows
 from policy_service.replicate import Replica
 from policy_service.seed import install
 from policy_service.seed.errors import BrokenSeed, PlanMoved
-from policy_service.seed.guards import guards_of, is_allowed, names_taken, not_for
+from policy_service.seed.guards import actions_used, guards_of, is_allowed, names_taken, not_for
 from policy_service.seed.impact import Comparison, Impact
 from policy_service.store import Store, TooManyLongReads, Transaction, UnknownRevision, Written
-from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Origin, Progress, Row
+from policy_service.vocabulary import ANY, PTYPES, SYSTEM_DOMAIN, Origin, Progress, Row, info_of
 
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
@@ -31,7 +31,6 @@ _UNDER_LOCK: Final = 3.0
 _KEPT: Final = 300.0
 """Seconds for which the last proposal is kept: long enough to read a plan and agree to it."""
 _JUDGE: Final = ThreadPoolExecutor(1, "seed-judge")
-_ORDER: Final = {action: place for place, action in enumerate(ACTIONS)}
 
 Answer = TypeVar("Answer")
 
@@ -251,6 +250,9 @@ class SeedPlans:
                 for row, origin in await self._store.rows_at(target.to_revision, domain)
                 if origin is Origin.SEED
             ]
+            if not any(row.ptype == "a" for row in held):
+                # Of a time when the actions were the release's own, which those of now were made of.
+                held += [row for row in snapshot.basis.rows if row.ptype == "a"]
             text = as_csv(held)
         try:
             return await in_turn(partial(seed_rows, text, "seed", methods=self._methods))
@@ -275,7 +277,7 @@ async def propose(
 async def plan_in_parts(snapshot: Snapshot, proposal: Proposal, *, most: int | None) -> AsyncIterator[Progress | Plan]:
     """What rows would change under a snapshot: accounts looked at, of all, then the plan."""
     held, rows = proposal.rows
-    added, removed = ordered(rows - held), ordered(held - rows)
+    added, removed = ordered(rows - held, among=rows | held), ordered(held - rows, among=rows | held)
     async for part in proposal.comparison.impact(snapshot, most=most):
         if isinstance(part, Progress):
             yield part
@@ -289,7 +291,11 @@ async def plan_in_parts(snapshot: Snapshot, proposal: Proposal, *, most: int | N
         added=added,
         removed=removed,
         impact=found,
-        guards=(*proposal.guards, *await names_taken(snapshot, install.new_roles(held, rows))),
+        guards=(
+            *proposal.guards,
+            *await names_taken(snapshot, install.new_roles(held, rows)),
+            *await actions_used(snapshot, install.gone_actions(held, rows)),
+        ),
         history=snapshot.history.name,
     )
 
@@ -301,14 +307,21 @@ async def whole(parts: AsyncIterator[Progress | Plan]) -> Plan:
     return made
 
 
-def ordered(rows: Iterable[Row]) -> tuple[Row, ...]:
-    """Rows in the one order that they are shown in: rules before grants, by domain, role and the actions' own order."""
-    return tuple(sorted(rows, key=_place))
+def ordered(rows: Iterable[Row], *, among: Iterable[Row] | None = None) -> tuple[Row, ...]:
+    """Rows in the one order that they are shown in: actions, rules by domain, role and action, grants.
 
+    ``among`` are the rows that tell of the actions' places, where these do not.
+    """
+    wanted = tuple(rows)
+    places = {row.values[0]: info_of(row.values).place for row in among or wanted if row.ptype == "a"}
 
-def _place(row: Row) -> tuple[bool, str, str, int, tuple[str, ...]]:
-    action = row.values[2] if row.ptype == "p" else ""
-    return row.ptype == "g", row.domain, row.values[0], _ORDER.get(action, -1), row.values
+    def place(row: Row) -> tuple[int, str, str, int, tuple[str, ...]]:
+        if row.ptype == "a":
+            return 0, row.domain, "", places[row.values[0]], row.values
+        action = row.values[2] if row.ptype == "p" else ""
+        return PTYPES.index(row.ptype) + 1, row.domain, row.values[0], places.get(action, -1), row.values
+
+    return tuple(sorted(wanted, key=place))
 
 
 def as_csv(rows: Iterable[Row]) -> str:

@@ -78,7 +78,11 @@ def _results(basis: Basis, file: ExpectationFile) -> Iterator[tuple[Result, tupl
     snapshot = Snapshot.of_rows(basis, file.world)
     methods = _methods(basis, file)
     for line, expectation in file.expectations:
-        asked = expectation.questions() if isinstance(expectation, UserExpectation) else expectation.questions(methods)
+        asked: Iterator[tuple[UserQuestion | CallerQuestion, bool]] = (
+            expectation.questions(basis.catalogue.actions)
+            if isinstance(expectation, UserExpectation)
+            else expectation.questions(methods)
+        )
         for question, expected in asked:
             answer = (
                 _ask_user(snapshot, question) if isinstance(question, UserQuestion) else _ask_caller(basis, question)
@@ -97,13 +101,15 @@ def _results(basis: Basis, file: ExpectationFile) -> Iterator[tuple[Result, tupl
 def _ask_user(snapshot: Snapshot, question: UserQuestion) -> _Answer:
     asked = question.user, question.physician, question.action, question.channel
     outcome = snapshot.check(*asked)
+    told = tuple(row for row in snapshot.basis.rows if row.ptype == "a" and row.values[0] == question.action)
     if outcome.reason in (Reason.NOT_GRANTED, Reason.NOT_A_MEMBER, Reason.UNKNOWN_PHYSICIAN):
         return _Answer(outcome.allowed, outcome.reason, ())
     rule = snapshot.explain(*asked).rule
     if rule is None or rule.physician != ANY:  # An account's own rule: no row of the seed.
         return _Answer(outcome.allowed, outcome.reason, ())
     row = Row(ptype="p", values=(rule.subject, ANY, rule.action, rule.effect))
-    return _Answer(outcome.allowed, outcome.reason, (row,))
+    # Of what an action is, somebody should be able to do it.
+    return _Answer(outcome.allowed, outcome.reason, (row, *told) if outcome.allowed else (row,))
 
 
 def _ask_caller(basis: Basis, question: CallerQuestion) -> _Answer:

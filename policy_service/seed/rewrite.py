@@ -36,7 +36,7 @@ def rewritten(text: str, rows: Iterable[Row], *, name: str = "the file to follow
             kept.append(_Paragraph(paragraph.comments, stay))
     # What has no place of its own goes to the end.
     kept.append(_Paragraph())
-    for row in ordered(wanted - held):
+    for row in ordered(wanted - held, among=wanted):
         _place(kept, row)
     return "".join(f"{line}\n" for paragraph in kept for line in [*paragraph.comments, *(r[1] for r in paragraph.rows)])
 
@@ -68,4 +68,5 @@ def _place(paragraphs: Sequence[_Paragraph], row: Row) -> None:
 
 
 def _key(row: Row) -> tuple[str, str, str]:
-    return row.ptype, row.domain, row.values[0]
+    # Each action has a row of its own: a new one stands with the others.
+    return row.ptype, row.domain, "" if row.ptype == "a" else row.values[0]

@@ -4,7 +4,7 @@ from collections.abc import AsyncIterator, Iterable, Sequence
 from typing import Any
 from uuid import UUID
 
-from policy_service.vocabulary import Held, Origin, Row
+from policy_service.vocabulary import Held, Origin, Row, ptype_of
 
 Rows = list[tuple[Row, Origin]]
 
@@ -29,6 +29,11 @@ _CURRENT_OF = """
 SELECT ptype, v0, v1, v2, v3 FROM rules
 WHERE until_revision IS NULL AND domain = ANY($1::text[])
 ORDER BY domain, ptype, v0, v1, v2, v3
+"""
+
+_FIRST_ACTIONS = """
+SELECT ptype, v0, v1, v2, v3 FROM rules
+WHERE ptype = 'a' AND from_revision = (SELECT min(from_revision) FROM rules WHERE ptype = 'a')
 """
 
 _CHANGED_DOMAINS = """
@@ -59,9 +64,9 @@ RETURNING id
 
 def row_of(record: Any) -> Row:
     """A row from ``ptype, v0 … v3``."""
-    if record["ptype"] == "p":
-        return Row(ptype="p", values=(record["v0"], record["v1"], record["v2"], record["v3"]))
-    return Row(ptype="g", values=(record["v0"], record["v1"], record["v2"]))
+    if record["ptype"] == "g":
+        return Row(ptype="g", values=(record["v0"], record["v1"], record["v2"]))
+    return Row(ptype=ptype_of(record["ptype"]), values=(record["v0"], record["v1"], record["v2"], record["v3"]))
 
 
 def _columns(row: Row) -> tuple[str, ...]:
@@ -104,6 +109,11 @@ async def model_at(connection: Any, revision: int) -> str | None:
 async def current_of(connection: Any, domains: Sequence[str]) -> list[Row]:
     """The rows of some domains that hold now."""
     return [row_of(record) for record in await connection.fetch(_CURRENT_OF, list(domains))]
+
+
+async def first_actions(connection: Any) -> list[Row]:
+    """The actions that were told of first."""
+    return [row_of(record) for record in await connection.fetch(_FIRST_ACTIONS)]
 
 
 async def changed_domains(connection: Any, since: int) -> set[str]:

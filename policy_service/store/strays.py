@@ -23,7 +23,7 @@ ORDER BY from_revision, id LIMIT 1
 _RULES: Final = """
 WITH held AS (
   SELECT from_revision, until_revision,
-         CASE ptype WHEN 'p' THEN jsonb_build_array(ptype, v0, v1, v2, v3) ELSE jsonb_build_array(ptype, v0, v1, v2) END
+         CASE ptype WHEN 'g' THEN jsonb_build_array(ptype, v0, v1, v2) ELSE jsonb_build_array(ptype, v0, v1, v2, v3) END
            AS fields
   FROM rules
 ), told AS (

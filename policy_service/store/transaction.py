@@ -36,6 +36,15 @@ _HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
 _CUSTOM_NAMED = """
 SELECT DISTINCT v0 FROM rules WHERE until_revision IS NULL AND origin = 'api' AND v0 = ANY($1::text[])
 """
+# Of an expired invitation too, as it can be sent anew.
+_USES = """
+SELECT v2 AS action, substr(domain, 11) || '/' || v0 AS used_by FROM rules
+WHERE until_revision IS NULL AND ptype = 'p' AND origin = 'api' AND v2 = ANY($1::text[])
+UNION ALL
+SELECT action, physician || '/invitation:' || id FROM invitations, unnest(actions) AS action
+WHERE state IN ('pending', 'expired') AND action = ANY($1::text[])
+ORDER BY action, used_by LIMIT 100
+"""
 _SEED_ROWS = """
 SELECT ptype, v0, v1, v2, v3 FROM rules
 WHERE until_revision IS NULL AND origin = 'seed' AND domain IN ('*', 'system')
@@ -128,6 +137,12 @@ class Transaction:
     async def custom_roles_among(self, subjects: Iterable[str]) -> set[str]:
         """Which of these role subjects some account has defined for itself."""
         return {record["v0"] for record in await self.connection.fetch(_CUSTOM_NAMED, list(subjects))}
+
+    async def uses_of(self, actions: Iterable[str]) -> list[tuple[str, str]]:
+        """Which of these actions accounts' own rules and open invitations name: an action and who, each."""
+        wanted = list(actions)
+        found = await self.connection.fetch(_USES, wanted) if wanted else []
+        return [(record["action"], record["used_by"]) for record in found]
 
     async def touch(self, table: str, key: str) -> None:
         """Before a row of ``records.TABLES`` is written: so that the entry can say what became of it."""

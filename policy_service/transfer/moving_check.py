@@ -3,7 +3,7 @@
 import hashlib
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,17 +19,19 @@ from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
     OWNER,
-    OWNER_ONLY,
     SYSTEM_DOMAIN,
+    ActionInfo,
     Effect,
     Origin,
     Physician,
     Row,
+    info_of,
     line_fault,
-    parse_known_action,
+    parse_action,
     parse_physician,
     parse_role,
     parse_user,
+    ptype_of,
     row_fault,
     subject_of_role,
 )
@@ -66,12 +68,14 @@ class Checked:
     seed: tuple[Row, ...]
 
 
-def check(path: Path, methods: frozenset[str]) -> Iterator[int | Checked]:
+def check(path: Path, methods: frozenset[str], *, shipped: Iterable[Row] = ()) -> Iterator[int | Checked]:
     """Read a file and judge every line: bytes read so far, now and then, and at last what it holds.
+
+    A file of a release to whose code the actions belonged tells of none: it is judged by those ``shipped``.
 
     Raises BrokenPolicy with the line and fault, also for a file that cannot be read.
     """
-    reader = _Reader(path)
+    reader = _Reader(path, [row for row in shipped if row.ptype == "a"])
     try:
         with path.open("rb") as file:
             for number, line in enumerate(file, start=1):
@@ -83,11 +87,16 @@ def check(path: Path, methods: frozenset[str]) -> Iterator[int | Checked]:
     yield reader.checked(methods)
 
 
+def _infos(rows: Iterable[Row]) -> dict[str, ActionInfo]:
+    return {row.values[0]: info_of(row.values) for row in rows}
+
+
 class _Reader:
     """Judges the lines of a file one after the other."""
 
-    def __init__(self, path: Path) -> None:
+    def __init__(self, path: Path, shipped: list[Row]) -> None:
         self._path = path
+        self._shipped = shipped
         self._number = 0
         self._header: dict[str, Any] | None = None
         self._kind = _KINDS[0]
@@ -99,6 +108,8 @@ class _Reader:
         self._owners: dict[str, str] = {}
         self._owned: set[tuple[str, str]] = set()
         self._seed: list[Row] = []
+        self._actions = _infos(shipped)
+        """The file's own stand before all rows that name them."""
         self._built_in = {subject_of_role(role) for role in BUILT_IN_ROLES}
         """Subjects of the roles that hold in all accounts, which stand before all accounts' rows."""
         self._account: list[Row] = []
@@ -179,14 +190,16 @@ class _Reader:
                 self._refuse("a g row with four fields")
         if fault := row_fault(ptype, tuple(values)):
             self._refuse(str(fault))
-        row = Row(ptype="p" if ptype == "p" else "g", values=tuple(values))
+        row = Row(ptype=ptype_of(ptype), values=tuple(values))
         if origin != (Origin.SEED if row.domain in _SEED_DOMAINS else Origin.API):
             self._refuse(f"a row of domain {row.domain} is not of origin {origin}")
         self._after(row.domain, ptype, *values)
         self._rules_digest.update(digested(ptype, values))
         if origin == Origin.SEED:
             self._seed.append(row)
-            if row.domain == ANY:
+            if row.ptype == "a":
+                self._actions = _infos(row for row in self._seed if row.ptype == "a")
+            elif row.domain == ANY:
                 self._built_in.add(row.values[0])
             return
         physician = row.domain.partition(":")[2]
@@ -206,8 +219,17 @@ class _Reader:
             if subject != f"user:{self._owners[physician]}":
                 self._refuse(f"{subject} holds owner of {physician}, who is not the owner")
             self._owned.add((physician, subject))
-        if row.ptype == "p" and row.values[2] in OWNER_ONLY and row.values[3] == Effect.ALLOW:
-            self._refuse(f"{subject} of {physician} may {row.values[2]}, which is the owner's alone")
+        if row.ptype == "p":
+            self._refuse_unknown(row.values[2])
+            if row.values[3] == Effect.ALLOW and self._is_owners(row.values[2]):
+                self._refuse(f"{subject} of {physician} may {row.values[2]}, which is the owner's alone")
+
+    def _refuse_unknown(self, action: str) -> None:
+        if action not in self._actions:
+            self._refuse(f"{action!r} is not an action that this file tells of")
+
+    def _is_owners(self, action: str) -> bool:
+        return self._actions[action].owner_only
 
     def _end_account(self) -> None:
         """Judge an account's rows together."""
@@ -231,8 +253,9 @@ class _Reader:
             self._refuse("an invitation gives roles or actions")
         for role in roles:
             parse_role(role, "roles")
-        known = {parse_known_action(action) for action in actions}
-        if OWNER in roles or known & OWNER_ONLY:
+        for action in actions:
+            self._refuse_unknown(parse_action(action, "actions"))
+        if OWNER in roles or any(map(self._is_owners, actions)):
             self._refuse("an invitation gives what is the owner's alone")
         self._address(email)
         if not name.isprintable() or not _MESSAGE_ID.fullmatch(message):
@@ -280,7 +303,8 @@ class _Reader:
         for physician, owner in self._owners.items():
             if (physician, f"user:{owner}") not in self._owned:
                 self._refuse(f"{physician}'s owner {owner} has no grant of owner")
-        seed_rows("\n".join(csv_lines(self._seed)), f"{self._path} (built-in rows)", methods=methods)
+        told = [] if any(row.ptype == "a" for row in self._seed) else self._shipped
+        seed_rows("\n".join(csv_lines([*told, *self._seed])), f"{self._path} (built-in rows)", methods=methods)
         return Checked(
             path=self._path,
             revision=self._header["revision"],

@@ -8,8 +8,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Literal
 
+from policy_service.vocabulary.catalogue import info_faults
 from policy_service.vocabulary.identifiers import (
-    ACTIONS,
+    ACTION,
     ANY_ROLE,
     METHOD,
     PHYSICIAN,
@@ -42,11 +43,20 @@ MAX_ROLE_CHAIN: Final = 8
 silently after nine (its role manager's maximum hierarchy level is ten)."""
 
 
+PType = Literal["p", "g", "a"]
+PTYPES: Final[tuple[PType, ...]] = ("p", "g", "a")
+
+
+def ptype_of(text: str) -> PType:
+    """A row's type; raises ValueError for a text that is none."""
+    return PTYPES[PTYPES.index(text)]
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Row:
-    """One row of policy in the standard Casbin columns: ``p`` is a rule, ``g`` a grant."""
+    """One row of policy in the standard Casbin columns: ``p`` is a rule, ``g`` a grant; ``a`` is an action."""
 
-    ptype: Literal["p", "g"]
+    ptype: PType
     values: tuple[str, ...]
 
     @property
@@ -94,6 +104,7 @@ class Misfit(StrEnum):
     DOMAIN = "domain"
     ACTION = "action"
     EFFECT = "effect"
+    INFO = "info"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -124,8 +135,10 @@ def row_faults(ptype: str, values: tuple[str, ...]) -> Iterator[RowFault]:
         yield from _rule_faults(values)
     elif ptype == "g":
         yield from _grant_faults(values)
+    elif ptype == "a":
+        yield from _action_faults(values)
     else:
-        yield RowFault(misfit=Misfit.ROW_TYPE, field=0, text=f"row type {ptype!r} is neither p nor g")
+        yield RowFault(misfit=Misfit.ROW_TYPE, field=0, text=f"row type {ptype!r} is none of p, g and a")
 
 
 def _rule_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
@@ -164,6 +177,18 @@ def _grant_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
         yield RowFault(misfit=Misfit.SUBJECT, field=2, text=fault)
 
 
+def _action_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
+    if len(values) != 4:
+        text = f"an a row has 4 fields after the a (action, place and group, *, what it is), this one has {len(values)}"
+        yield RowFault(misfit=Misfit.FIELD_COUNT, field=min(len(values), 4), text=text)
+        return
+    if values[2] != ANY:
+        yield RowFault(misfit=Misfit.DOMAIN, field=3, text="an action is one in every account: its domain is *")
+    for fault in info_faults(values):
+        misfit = Misfit.ACTION if fault.field == 1 else Misfit.INFO
+        yield RowFault(misfit=misfit, field=fault.field, text=fault.text)
+
+
 _SUBJECTS: Final = {"user": USER, "role": ANY_ROLE, "service": SERVICE}
 
 
@@ -184,6 +209,6 @@ def _domain_fault(text: str) -> str | None:
 def _action_fault(text: str, domain: str) -> str | None:
     if domain == SYSTEM_DOMAIN:
         return None if text == ANY or METHOD.fullmatch(text) else f"{text!r} is not * or Service/Method"
-    if text in ACTIONS or (text == ANY and domain == ANY):
+    if ACTION.fullmatch(text) or (text == ANY and domain == ANY):
         return None
     return f"{text!r} is not an action" + ("" if domain == ANY else " (and * is for built-in rules only)")

@@ -30,10 +30,11 @@ def lint(text: str, *, methods: frozenset[str] | None = None) -> Linted:
         )
         return Linted(rows=(), lines={}, findings=(too_large,))
     lines = list(lines_of(text))
-    reader = Reader(Words.of(lines, methods))
+    words = Words.of(lines, methods)
+    reader = Reader(words)
     for line in lines:
         reader.read(line)
-    findings = [*reader.findings, *judge_whole(reader.rows, unread=reader.unread)]
+    findings = [*reader.findings, *judge_whole(reader.rows, words, unread=reader.unread)]
     findings.sort(key=lambda finding: (finding.line, finding.column, finding.end_column, finding.code))
     return Linted(
         rows=tuple(reader.rows),

@@ -35,6 +35,7 @@ class Code(StrEnum):
     DOMAIN = Misfit.DOMAIN.value
     ACTION = Misfit.ACTION.value
     EFFECT = Misfit.EFFECT.value
+    INFO = Misfit.INFO.value
     METHOD = "method"
     PATTERN = "pattern"
     PHYSICIAN_ROW = "physician-row"
@@ -55,6 +56,14 @@ class Code(StrEnum):
     UNHELD_ROLE = "unheld-role"
     EVERY_METHOD = "every-method"
     NO_MENDER = "no-mender"
+    DUPLICATE_ACTION = "duplicate-action"
+    DUPLICATE_PLACE = "duplicate-place"
+    TOO_MANY_ACTIONS = "too-many-actions"
+    NO_ACTIONS = "no-actions"
+    GUARD = "guard"
+    NO_CHANNEL = "no-channel"
+    DEPRECATED = "deprecated"
+    NEEDS = "needs"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,12 +93,13 @@ CODES: Final[Mapping[Code, Meaning]] = {
     Code.QUOTES: _error("Quotes around a field; there is no quoting."),
     Code.FIELD_ORDER: _error("The right fields in the wrong order."),
     Code.TRAILING_COMMENT: _error("A comment behind a row; a comment has a line of its own."),
-    Code.ROW_TYPE: _error("A row type other than p and g."),
+    Code.ROW_TYPE: _error("A row type other than p, g and a."),
     Code.FIELD_COUNT: _error("Too many or too few fields."),
     Code.SUBJECT: _error("A name of the wrong kind or outside its grammar, where a role or service is meant."),
     Code.DOMAIN: _error("A domain other than * and system."),
     Code.ACTION: _error("An action that does not exist."),
     Code.EFFECT: _error("An effect other than allow and deny."),
+    Code.INFO: _error("What an action is, told in a way that cannot be read or shown."),
     Code.METHOD: _error("A method that does not exist or is not Service/Method."),
     Code.PATTERN: _error("A wildcard, pattern or regular expression where a name is meant."),
     Code.PHYSICIAN_ROW: _error("A row of one physician's account, which the seed cannot hold."),
@@ -110,6 +120,14 @@ CODES: Final[Mapping[Code, Meaning]] = {
     Code.UNHELD_ROLE: _warning("A role with rights of callers that no service holds."),
     Code.EVERY_METHOD: _warning("A role that may call every method, those of later releases too."),
     Code.NO_MENDER: _warning("No service may apply a seed, so none could mend this one over gRPC."),
+    Code.DUPLICATE_ACTION: _error("An action that is told of already."),
+    Code.DUPLICATE_PLACE: _error("A place in lists that another action has."),
+    Code.TOO_MANY_ACTIONS: _error("More actions than there can be."),
+    Code.NO_ACTIONS: _error("The seed tells of no action, so nobody could do anything."),
+    Code.GUARD: _error("Something done to accounts that no action guards, or more than one."),
+    Code.NO_CHANNEL: _warning("A channel that no action opens, so that nobody can use it."),
+    Code.DEPRECATED: _warning("A rule about an action that is deprecated."),
+    Code.NEEDS: _warning("A role that allows an action without what the action needs."),
 }
 
 

@@ -11,8 +11,16 @@ from typing import Final
 
 from policy_service.policy_text.lines import Line, lines_of
 from policy_service.policy_text.lint.findings import Code, Finding, at
-from policy_service.policy_text.lint.spelling import Words, did_you_mean, folded, mend, method_hint
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Row, row_fault, row_faults
+from policy_service.policy_text.lint.spelling import (
+    Words,
+    action_hint,
+    code_of_action,
+    did_you_mean,
+    folded,
+    mend,
+    method_hint,
+)
+from policy_service.vocabulary import ANY, PTYPES, SYSTEM_DOMAIN, Effect, Row, ptype_of, row_fault, row_faults
 
 MOST_IN_A_ROW: Final = 1_000
 MOST_FINDINGS: Final = 1_000
@@ -54,7 +62,7 @@ class Reader:
     def _faults(self, line: Line) -> Iterator[Finding]:
         """What keeps the line from being a row: one finding for its layout, or one for each field."""
         # A row type in the wrong case is one fault, and no reason to leave the rest unread.
-        ptype = folded(line.ptype) if folded(line.ptype) in ("p", "g") else line.ptype
+        ptype = folded(line.ptype) if folded(line.ptype) in PTYPES else line.ptype
         faults = [*row_faults(line.ptype, line.values)]
         if ptype != line.ptype:
             faults += row_faults(ptype, line.values)
@@ -70,7 +78,7 @@ class Reader:
 
     def _take(self, line: Line) -> None:
         """Judge a row that can be read, by itself and beside those before it."""
-        row = Row(ptype="p" if line.ptype == "p" else "g", values=line.values)
+        row = Row(ptype=ptype_of(line.ptype), values=line.values)
         if earlier := self.rows.get(row):
             text = f"the same row stands in line {earlier.number}"
             self.findings.append(at(line, Code.DUPLICATE_ROW, text, "remove one of the two"))
@@ -92,6 +100,10 @@ def _own_faults(row: Row, line: Line, words: Words) -> Iterator[Finding]:
         hint = "accounts are changed through the service (policy-service users, policy-service roles)"
         yield at(line, Code.PHYSICIAN_ROW, text, hint, field=3 if row.ptype == "g" else 2)
         return
+    if row.ptype == "a":
+        return
+    if row.ptype == "p" and row.domain == ANY and (action := row.values[2]) != ANY and action not in words.actions:
+        yield at(line, code_of_action(action), f"{action!r} is not an action", action_hint(action, words), field=3)
     for place, value in enumerate(row.values, start=1):
         if value.startswith("role:custom."):
             text = f"{value!r} is the role of one user alone, whose rules belong to an account"

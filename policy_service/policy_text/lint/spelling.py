@@ -10,7 +10,7 @@ from typing import Final
 
 from policy_service.policy_text.lines import Line
 from policy_service.policy_text.lint.findings import Code
-from policy_service.vocabulary import ACTIONS, ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
 
 _PATTERN: Final = re.compile(r"[*?\[\](){}|^$\\%]")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
@@ -21,6 +21,7 @@ _SERVICE_GRAMMAR: Final = "write service:NAME or role:NAME; NAME is 1 to 64 of A
 _RULE: Final = (
     "write p, role:NAME, *, ACTION, allow|deny or, for callers, p, role:NAME, system, Service/Method, allow|deny"
 )
+_INFO: Final = "write a, ACTION, PLACE GROUP, *, TITLE | SENTENCE | MARKS"
 _GRANT: Final = "write g, service:NAME, role:NAME, system"
 
 
@@ -28,6 +29,7 @@ _GRANT: Final = "write g, service:NAME, role:NAME, system"
 class Words:
     """The names that a field can be a misspelling of: those in the sound rows of the file, and the contract's."""
 
+    actions: tuple[str, ...]
     roles: tuple[str, ...]
     services: tuple[str, ...]
     methods: tuple[str, ...]
@@ -38,12 +40,17 @@ class Words:
         """The names in the rows that can be read."""
         names: set[str] = set()
         methods: set[str] = set(contract or ())
+        actions: list[str] = []
         for line in lines:
-            if line.fields and row_fault(line.ptype, line.values) is None:
+            if len(line.fields) > 1 and folded(line.ptype) == "a":
+                # Though something else be wrong with its row, this is an action that is meant to be.
+                actions.append(line.values[0])
+            elif line.fields and row_fault(line.ptype, line.values) is None:
                 names.update(line.values)
                 if contract is None and line.ptype == "p" and line.values[1] == SYSTEM_DOMAIN:
                     methods.add(line.values[2])
         return cls(
+            actions=tuple(actions),
             roles=tuple(sorted(name for name in names if name.startswith("role:"))),
             services=tuple(sorted(name for name in names if name.startswith("service:"))),
             methods=tuple(sorted(methods - {ANY})),
@@ -71,22 +78,36 @@ def did_you_mean(word: str) -> str:
 def mend(fault: RowFault, line: Line, words: Words) -> tuple[Code, str]:
     """The code of a field's fault, and how to mend it."""
     text = line.fields[fault.field].text
-    grant = folded(line.ptype) == "g"
+    ptype = folded(line.ptype)
+    grant = ptype == "g"
     match fault.misfit:
         case Misfit.ROW_TYPE:
-            meant = near(text, ("p", "g"))
-            return Code.ROW_TYPE, did_you_mean(meant) if meant else "a row begins with p (a rule) or g (a grant)"
+            meant = near(text, ("p", "g", "a"))
+            return Code.ROW_TYPE, did_you_mean(
+                meant
+            ) if meant else "a row begins with p (a rule), g (a grant) or a (an action)"
         case Misfit.FIELD_COUNT:
-            return Code.FIELD_COUNT, _GRANT if grant else _RULE
+            return Code.FIELD_COUNT, _GRANT if grant else _INFO if ptype == "a" else _RULE
         case Misfit.EFFECT:
             meant = near(text, Effect)
             return Code.EFFECT, did_you_mean(meant) if meant else "write allow or deny"
         case Misfit.SUBJECT:
             return _subject(text, words, service_too=grant and fault.field == 1)
         case Misfit.DOMAIN:
-            return _domain(text, grant=grant)
+            return _domain(text, ptype)
         case Misfit.ACTION:
-            return _method(text, words) if line.values[1] == SYSTEM_DOMAIN else _action(text)
+            if ptype == "a":
+                return (
+                    Code.ACTION,
+                    "an id is two words of a-z 0-9 _ joined by a colon: what it is done to, and what is done",
+                )
+            return (
+                _method(text, words)
+                if line.values[1] == SYSTEM_DOMAIN
+                else (code_of_action(text), action_hint(text, words))
+            )
+        case Misfit.INFO:
+            return Code.INFO, _INFO
 
 
 def _subject(text: str, words: Words, *, service_too: bool) -> tuple[Code, str]:
@@ -112,8 +133,10 @@ def _subject(text: str, words: Words, *, service_too: bool) -> tuple[Code, str]:
     return Code.SUBJECT, f"{strange}; {grammar}" if (strange := _strange(text)) else grammar
 
 
-def _domain(text: str, *, grant: bool) -> tuple[Code, str]:
-    if grant and text == ANY:
+def _domain(text: str, ptype: str) -> tuple[Code, str]:
+    if ptype == "a":
+        return Code.DOMAIN, "write *"
+    if ptype == "g" and text == ANY:
         return Code.DOMAIN, "write system: the seed grants roles to calling services only, users get theirs in accounts"
     if _PATTERN.search(text):
         return Code.PATTERN, "patterns mean nothing here: * alone stands for every account"
@@ -123,22 +146,26 @@ def _domain(text: str, *, grant: bool) -> tuple[Code, str]:
     return Code.DOMAIN, did_you_mean(meant) if meant else "write * for every account, system for callers' rights"
 
 
-def _action(text: str) -> tuple[Code, str]:
+def code_of_action(action: str) -> Code:
+    """The kind of fault that an action is, which there is not."""
+    return Code.PATTERN if _PATTERN.search(action) and "/" not in action else Code.ACTION
+
+
+def action_hint(text: str, words: Words) -> str:
+    """How an action that there is not is mended."""
+    of_kind = [action for action in words.actions if action.partition(":")[0] == text.partition(":")[0]]
+    there_are = ", ".join(of_kind or words.actions) or "none: the seed has no a rows"
     if "/" in text:
-        return Code.ACTION, "the rights to call methods belong to domain system"
-    of_kind = ", ".join(action for action in ACTIONS if action.partition(":")[0] == text.partition(":")[0])
+        return "the rights to call methods belong to domain system"
     if _PATTERN.search(text):
-        return (
-            Code.PATTERN,
-            f"patterns mean nothing here: write a row for each action ({of_kind or ', '.join(ACTIONS)})",
-        )
-    if meant := near(text, ACTIONS):
-        return Code.ACTION, did_you_mean(meant)
-    return Code.ACTION, f"there are {of_kind or ', '.join(ACTIONS)}"
+        return f"patterns mean nothing here: write a row for each action ({there_are})"
+    if meant := near(text, words.actions):
+        return did_you_mean(meant)
+    return f"there are {there_are}; a new one begins with a row of its own: {_INFO.removeprefix('write ')}"
 
 
 def _method(text: str, words: Words) -> tuple[Code, str]:
-    if text in ACTIONS:
+    if text in words.actions:
         return Code.METHOD, "actions of users belong to domain *; in domain system a right is Service/Method"
     if _PATTERN.search(text):
         return Code.PATTERN, "patterns mean nothing here: write a row for each method"

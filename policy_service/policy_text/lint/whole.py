@@ -3,19 +3,20 @@
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from policy_service.policy_text.lines import Line
+from policy_service.policy_text.lint.actions import judge_actions
 from policy_service.policy_text.lint.callers import Graph, judge_callers
 from policy_service.policy_text.lint.findings import Code, Finding, at, of_the_file
-from policy_service.policy_text.lint.spelling import did_you_mean, folded, near
+from policy_service.policy_text.lint.spelling import Words, did_you_mean, folded, near
 from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
     OWNER,
-    OWNER_ONLY,
     SYSTEM_DOMAIN,
-    Action,
+    Catalogue,
     Effect,
     Role,
     Row,
+    info_of,
     name_in,
     rule_row,
     subject_of_role,
@@ -26,7 +27,7 @@ _NEARLY_THE_SAME = 0.9
 _OWNER_SUBJECT = subject_of_role(OWNER)
 
 
-def judge_whole(rows: Mapping[Row, Line], *, unread: Sequence[Line]) -> Iterator[Finding]:
+def judge_whole(rows: Mapping[Row, Line], words: Words, *, unread: Sequence[Line]) -> Iterator[Finding]:
     """All that shows only when the rows are seen together.
 
     What is missed may stand in a line that could not be read. So an error of
@@ -36,17 +37,20 @@ def judge_whole(rows: Mapping[Row, Line], *, unread: Sequence[Line]) -> Iterator
     rules = {row: line for row, line in rows.items() if row.ptype == "p" and row.domain == ANY}
     system = {row: line for row, line in rows.items() if row.domain == SYSTEM_DOMAIN}
     graph = Graph.of(row_line for row_line in system.items() if row_line[0].ptype == "g")
-    yield from _judge_rights(rules)
+    told = {row: line for row, line in rows.items() if row.ptype == "a"}
+    infos = Catalogue(info_of(row.values) for row in told)
+    yield from judge_actions(told, rules, words, unread=unread)
+    yield from _judge_rights(rules, infos)
     yield from _judge_owner(rules, unread)
     yield from _judge_names(rules)
     yield from judge_callers(system, graph, rules, unread=unread)
     yield from _shadowed(rules, Graph.of(()))
     yield from _shadowed({row: line for row, line in system.items() if row.ptype == "p"}, graph)
     if not unread:
-        yield from _judge_absences(rules)
+        yield from _judge_absences(rules, infos)
 
 
-def _judge_rights(rules: Mapping[Row, Line]) -> Iterator[Finding]:
+def _judge_rights(rules: Mapping[Row, Line], infos: Catalogue) -> Iterator[Finding]:
     for row, line in rules.items():
         subject, _, action, effect = row.values
         if subject == _OWNER_SUBJECT:
@@ -58,7 +62,7 @@ def _judge_rights(rules: Mapping[Row, Line]) -> Iterator[Finding]:
             meant = near(subject, [_OWNER_SUBJECT])
             hint = did_you_mean(meant) if meant else "write a row for each action"
             yield at(line, Code.WILDCARD, f"the action * is for the owner's rule, not {subject}'s", hint, field=3)
-        elif action in OWNER_ONLY and effect == Effect.ALLOW:
+        elif action in infos and infos[action].owner_only and effect == Effect.ALLOW:
             text = f"{subject} can be given to invited users, who may never hold {action}"
             yield at(line, Code.OWNER_ONLY, text, f"remove the row: {action} is the owner's alone", field=3)
 
@@ -71,7 +75,7 @@ def _judge_owner(rules: Mapping[Row, Line], unread: Iterable[Line]) -> Iterator[
     yield at(owners, Code.OWNER_RULE, text, hint) if owners else of_the_file(Code.OWNER_RULE, text, hint)
 
 
-def _judge_absences(rules: Mapping[Row, Line]) -> Iterator[Finding]:
+def _judge_absences(rules: Mapping[Row, Line], infos: Catalogue) -> Iterator[Finding]:
     named = {row.values[0] for row in rules}
     for role in BUILT_IN_ROLES[1:]:
         if subject_of_role(role) not in named:
@@ -79,7 +83,11 @@ def _judge_absences(rules: Mapping[Row, Line]) -> Iterator[Finding]:
             yield of_the_file(Code.EMPTY_ROLE, f"built-in role {role} has no rule", hint)
     owners = rules.get(rule_row(OWNER, ANY, ANY, Effect.ALLOW))
     held = set(_held_by_others(rules))
-    if owners and (alone := [action for action in Action if action not in held | OWNER_ONLY]):
+    if owners and (
+        alone := [
+            info.action for info in infos if info.action not in held and not info.owner_only and not info.deprecated
+        ]
+    ):
         text = f"nobody but the owner holds {', '.join(alone)}"
         yield at(owners, Code.OWNER_ALONE, text, "give it to a built-in role, if invited users are to have it")
 
