@@ -21,9 +21,10 @@ from policy_service.pb import decision_pb2, seeds_pb2
 from policy_service.seed import install
 from policy_service.store import Caps, Store, spans
 from policy_service.store import audit as statements
-from policy_service.vocabulary import Action, Effect, Physician, Role, Row, rule_row
+from policy_service.vocabulary import Effect, Physician, Role, Row, rule_row
 from tests.conftest import DATA_DIR, settings_for
 from tests.support.accounts import grant, reached, register, revoke
+from tests.support.actions import Action
 from tests.support.auditing import LISTS, Line, ask, every, pages, record
 from tests.support.patience import until
 from tests.support.people import Page

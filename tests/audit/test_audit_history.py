@@ -18,21 +18,10 @@ from policy_service.members import RoleDefinition, custom_roles, manage_users, r
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.seed import install
-from policy_service.vocabulary import (
-    OWNER_ONLY,
-    Action,
-    Channel,
-    Effect,
-    Outcome,
-    Physician,
-    Reason,
-    Role,
-    Row,
-    User,
-    rule_row,
-)
+from policy_service.vocabulary import Channel, Effect, Outcome, Physician, Reason, Role, Row, User, rule_row
 from tests.conftest import DATA_DIR
 from tests.support.accounts import reached, register
+from tests.support.actions import OWNER_ONLY, Action
 from tests.support.auditing import every
 from tests.support.people import Page
 from tests.support.rpc import Refused

@@ -15,11 +15,11 @@ from google.protobuf.message import Message
 
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
-from policy_service.vocabulary import OWNER_ONLY, Action
 from tests.benchmarks import population
 from tests.benchmarks.cold import p99
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Server, Workbench
+from tests.support.actions import OWNER_ONLY, Action
 
 MOST_TIMES = 5.0
 """How many times as long the 99th percentile may be."""

@@ -8,10 +8,11 @@ from statistics import median
 from policy_service.decide import Account, Basis, Snapshot, read_model
 from policy_service.policy_text import read_seed
 from policy_service.settings import policies_dir
-from policy_service.vocabulary import Action, Channel, Held, Physician, User
+from policy_service.vocabulary import Channel, Held, Physician, User
 from tests.benchmarks import population
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench
+from tests.support.actions import Action
 from tests.support.oracle import lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
 

@@ -14,8 +14,9 @@ from policy_service.policy_text import read_seed
 from policy_service.seed import install
 from policy_service.settings import policies_dir
 from policy_service.store import connect_store, migrate
-from policy_service.vocabulary import OWNER_ONLY, Action, Row
+from policy_service.vocabulary import Row
 from tests.conftest import SHIPPED_MODEL
+from tests.support.actions import OWNER_ONLY, Action
 
 USERS: Final = 10
 BATCH: Final = 1_000

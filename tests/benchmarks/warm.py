@@ -14,11 +14,12 @@ from policy_service.app import open_store, read_policy
 from policy_service.decide import Snapshot
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replicate import Follower
-from policy_service.vocabulary import ACTIONS, Channel, Physician, User
+from policy_service.vocabulary import Channel, Physician, User
 from tests.benchmarks import load, population
 from tests.benchmarks.figures import Figure
 from tests.benchmarks.workbench import Workbench
 from tests.conftest import settings_for
+from tests.support.actions import ACTIONS
 
 
 def measure(bench: Workbench) -> Iterator[Figure]:

@@ -13,7 +13,8 @@ from policy_service.pb import audit_pb2, seeds_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.settings import PREFIX, Settings
-from policy_service.vocabulary import Action, Reason
+from policy_service.vocabulary import Reason
+from tests.support.actions import Action
 from tests.support.refusals import every_refusal
 
 ROOT = Path(__file__).parents[2]

@@ -213,7 +213,8 @@ def test_the_service_agrees_with_two_oracles_on_random_changing_worlds(postgres,
 def test_every_tiny_world_is_as_the_table_says(model, seed):
     """Two users, two physicians, every choice of built-in roles, every action and channel: all enumerated."""
     from policy_service.decide import Account, Basis, Snapshot
-    from policy_service.vocabulary import Action, Channel, Physician, User
+    from policy_service.vocabulary import Channel, Physician, User
+    from tests.support.actions import Action
 
     basis = Basis(model, seed)
     users, physicians = ("u1", "u2"), ("d1", "d2")

@@ -13,9 +13,10 @@ from policy_service.decide import Snapshot, engine, model
 from policy_service.members import RoleDefinition, authority, custom_roles
 from policy_service.rpc import manage_users as handlers
 from policy_service.store import Store
-from policy_service.vocabulary import Action, Channel, Physician, Role, User, grant_row
+from policy_service.vocabulary import Channel, Physician, Role, User, grant_row
 from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import grant, reached, register
+from tests.support.actions import Action
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
 

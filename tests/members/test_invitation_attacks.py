@@ -333,7 +333,8 @@ async def test_22_what_was_invited_is_looked_at_again_on_accepting(page, mail, a
     # The role goes, behind the page's back; the service itself refuses to delete it.
     from policy_service.members.custom_roles import delete
     from policy_service.seed import install
-    from policy_service.vocabulary import ANY, Action, Effect, Physician, Role, rule_row
+    from policy_service.vocabulary import ANY, Effect, Physician, Role, rule_row
+    from tests.support.actions import Action
 
     await delete(app.store, Physician("dr-a"), Role("desk"), caller="test", actor="ops")
     assert await refusal(page.accept(token)) == "UNKNOWN_ROLE"

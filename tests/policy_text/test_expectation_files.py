@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from policy_service.policy_text import BrokenPolicy, CallerQuestion, UserQuestion, read_expectations
 from policy_service.settings import policies_dir
-from policy_service.vocabulary import Action
+from tests.support.actions import Action
 
 GOOD = """\
 # A clinic.

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from policy_service.policy_text import CODES, BrokenPolicy, Level, lint, read_seed, seed_rows
 from policy_service.policy_text.lint import MOST_LINES, Code
 from policy_service.rpc import contract_methods
-from policy_service.vocabulary import Action
+from tests.support.actions import Action
 from tests.support.seeds import SEED, SEED_FILE, broken_seeds, hold_promises
 
 ERRORS, WARNINGS = broken_seeds("errors"), broken_seeds("warnings")

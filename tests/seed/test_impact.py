@@ -9,8 +9,9 @@ import pytest
 
 from policy_service.decide import Account, Basis, Snapshot
 from policy_service.seed.impact import Comparison, Impact
-from policy_service.vocabulary import Action, Channel, Held, Physician, Progress, Row, User
+from policy_service.vocabulary import Channel, Held, Physician, Progress, Row, User
 from tests.conftest import SHIPPED_MODEL
+from tests.support.actions import Action
 
 WORLDS = 320
 

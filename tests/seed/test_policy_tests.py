@@ -6,7 +6,8 @@ from policy_service.decide import Basis
 from policy_service.policy_text import CallerQuestion, UserQuestion, read_expectations
 from policy_service.seed import run
 from policy_service.settings import policies_dir
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Action, Effect, Reason, Role, Row, grant_row, rule_row
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Reason, Role, Row, grant_row, rule_row
+from tests.support.actions import Action
 from tests.support.oracle import TABLE
 
 METHOD = "ManageUsersService/InviteUser"

@@ -6,7 +6,8 @@ from hypothesis import strategies as st
 
 from policy_service.policy_text import BrokenPolicy, read_rows
 from policy_service.seed import rewritten
-from policy_service.vocabulary import Action, Row
+from policy_service.vocabulary import Row
+from tests.support.actions import Action
 from tests.support.seeds import SEED
 
 ROWS = read_rows(SEED, "seed")

@@ -27,8 +27,9 @@ from policy_service.seed import plan as planning
 from policy_service.seed.errors import PlanMoved as Moved
 from policy_service.seed.impact import Comparison
 from policy_service.seed.plan import whole
-from policy_service.vocabulary import Action, Held, Origin, Physician, Row
+from policy_service.vocabulary import Held, Origin, Physician, Row
 from tests.support.accounts import grant, reached, register
+from tests.support.actions import Action
 from tests.support.patience import PATIENCE
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire

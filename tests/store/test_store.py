@@ -21,20 +21,9 @@ from policy_service.seed import install
 from policy_service.seed.errors import RoleNameTaken
 from policy_service.store import Caps, PhysicianExists, StoreUnavailable, connect_store, migrate, schema_is_current
 from policy_service.store import rules as statements
-from policy_service.vocabulary import (
-    OWNER,
-    OWNER_ONLY,
-    Action,
-    Effect,
-    Physician,
-    Role,
-    Row,
-    User,
-    grant_row,
-    rule_row,
-    subject_of_user,
-)
+from policy_service.vocabulary import OWNER, Effect, Physician, Role, Row, User, grant_row, rule_row, subject_of_user
 from tests.conftest import SHIPPED_MODEL, in_database
+from tests.support.actions import OWNER_ONLY, Action
 
 DR = Physician("dr-a")
 BY = {"caller": "test", "actor": User("olive")}

@@ -24,7 +24,7 @@ from policy_client.reviews import (
 )
 
 from policy_service.cli.report import render
-from policy_service.vocabulary import OWNER_ONLY, Action
+from tests.support.actions import OWNER_ONLY, Action
 from tests.support.chromium import Chromium
 
 ACTIONS = [str(action) for action in Action]

@@ -21,9 +21,10 @@ from policy_service.seed import install
 from policy_service.store import SERVICE_ROLE, Store, Written, as_role, connect_store
 from policy_service.transfer import moving, moving_check
 from policy_service.transfer.errors import FileChanged, StoreNotEmpty
-from policy_service.vocabulary import Action, Channel, Physician, Row, User
+from policy_service.vocabulary import Channel, Physician, Row, User
 from tests.conftest import DATA_DIR, SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.support.accounts import grant, reached, register
+from tests.support.actions import Action
 from tests.support.people import Page
 from tests.support.rpc import Wire
 

@@ -5,7 +5,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from policy_service.errors import InvalidRequest
-from policy_service.vocabulary import Action, parse_action, parse_physician, parse_role, parse_user, row_fault
+from policy_service.vocabulary import parse_action, parse_physician, parse_role, parse_user, row_fault
+from tests.support.actions import Action
 
 BAD_NAMES = [
     "",

@@ -25,9 +25,10 @@ from policy_service.pb import manage_users_pb2 as mu
 from policy_service.policy_text import BrokenPolicy, read_rows
 from policy_service.seed import install
 from policy_service.settings import policies_dir
-from policy_service.vocabulary import Action, Channel, Held, Physician, Role, Row, User
+from policy_service.vocabulary import Channel, Held, Physician, Role, Row, User
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.support.accounts import grant, reached, register, revoke
+from tests.support.actions import Action
 from tests.support.oracle import ACTIONS, Oracle, lines_of
 from tests.support.patience import PATIENCE, calls_of, patiently
 from tests.support.plain_casbin import plain_allows, plain_enforcer

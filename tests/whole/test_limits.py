@@ -19,9 +19,10 @@ from policy_service.rpc.bounds import ITEMS, TEXTS
 from policy_service.seed import install
 from policy_service.store import Caps, Store, connect_store
 from policy_service.store.errors import AccountFull
-from policy_service.vocabulary import Action, Physician, Role, User
+from policy_service.vocabulary import Physician, Role, User
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.support.accounts import grant, reached, register
+from tests.support.actions import Action
 from tests.support.people import Page
 from tests.support.rpc import METHODS, Refused, Wire
 

@@ -4,8 +4,9 @@ import itertools
 
 from policy_service.members import RoleDefinition, custom_roles
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary import Action, Physician, Role
+from policy_service.vocabulary import Physician, Role
 from tests.support.accounts import grant, register
+from tests.support.actions import Action
 from tests.support.oracle import ACTIONS, TABLE
 
 CUSTOM = {"claim:view", "report:generate", "user:list"}
