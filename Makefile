@@ -38,6 +38,7 @@ lint: $(STAMP) ## Check style, types, imports and generated code
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/python proto/generate.py --check
+	@$(BIN)/python clients/python/generate.py --check
 	@$(BIN)/policy-service seed lint --strict
 	@$(BIN)/policy-service seed test --require-coverage
 
@@ -45,8 +46,9 @@ format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-proto: $(STAMP) ## Write the generated code anew from proto/
+proto: $(STAMP) ## Write the generated code anew: messages from proto/, asyncio clients from the blocking ones
 	@$(BIN)/python proto/generate.py
+	@$(BIN)/python clients/python/generate.py
 
 clean: ## Remove what was built (not .data)
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -9,8 +9,8 @@ from typing import Annotated, Any
 
 import typer
 from policy_client import AuditClient, InvalidRequest
-from policy_client.audit_calls import verdict_from
 from policy_client.reviews import ReplicaLog, Verdict
+from policy_client.wire.audit import verdict_from
 from rich.markup import escape
 
 from policy_service.cli.calling import AsJson, auditing_unless_direct, plain

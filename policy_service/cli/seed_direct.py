@@ -7,7 +7,7 @@ from typing import Any, Final, TypeVar
 
 from policy_client import PlanMoved, PolicyError, Refused, SeedPlan, SeedTarget
 from policy_client.reviews import Progress
-from policy_client.seeds import plan_from
+from policy_client.wire.seeds import plan_from
 
 from policy_service import errors, seed
 from policy_service.pb import seeds_pb2 as pb

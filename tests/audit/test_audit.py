@@ -9,7 +9,7 @@ import asyncpg
 import grpc
 import pytest
 from google.protobuf.timestamp_pb2 import Timestamp
-from policy_client.audit_calls import change_from
+from policy_client.wire.audit import change_from
 
 from policy_service.app import open_app
 from policy_service.audit import differences

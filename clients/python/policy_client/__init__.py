@@ -1,5 +1,9 @@
 """Client of the policy service: may this user do this, for this physician?"""
 
+from policy_client._asyncio.audit import AsyncAuditClient
+from policy_client._asyncio.decision import AsyncPolicyClient
+from policy_client._asyncio.manage_users import AsyncManageUsersClient
+from policy_client._asyncio.seeds import AsyncSeedClient
 from policy_client.answers import (
     Access,
     AccessDenied,
@@ -17,9 +21,6 @@ from policy_client.answers import (
     Rule,
     Users,
 )
-from policy_client.asynchronous import AsyncPolicyClient
-from policy_client.audit import AuditClient
-from policy_client.blocking import PolicyClient
 from policy_client.errors import (
     ActorNotAllowed,
     AlreadyExists,
@@ -40,8 +41,6 @@ from policy_client.errors import (
     UserExists,
     WrongAddress,
 )
-from policy_client.manage_asynchronous import AsyncManageUsersClient
-from policy_client.manage_blocking import ManageUsersClient
 from policy_client.members import (
     Accepted,
     AddressAsked,
@@ -82,7 +81,11 @@ from policy_client.reviews import (
     Verdict,
 )
 from policy_client.revisions import Revision
-from policy_client.seeds import Finding, ImpactGroup, Membership, SeedClient, SeedPlan, SeedTarget
+from policy_client.seeds import Finding, ImpactGroup, Membership, SeedPlan, SeedTarget
+from policy_client.services.audit import AuditClient
+from policy_client.services.decision import PolicyClient
+from policy_client.services.manage_users import ManageUsersClient
+from policy_client.services.seeds import SeedClient
 from policy_client.transport import credentials_from_files
 
 __all__ = [
@@ -100,8 +103,10 @@ __all__ = [
     "AlreadyExists",
     "Answered",
     "Arrivals",
+    "AsyncAuditClient",
     "AsyncManageUsersClient",
     "AsyncPolicyClient",
+    "AsyncSeedClient",
     "AuditClient",
     "CallerNotAllowed",
     "Change",

@@ -40,6 +40,9 @@ _SERVICE_CONFIG: Final = json.dumps(
 LIST_TIMEOUT: Final = 15.0
 """The same for each page of a list, which may ask about thousands of users or accounts for the first time."""
 
+SEED_TIMEOUT: Final = 300.0
+"""The same for a seed: applying looks at every account again, and lint at every line of a hostile text."""
+
 Options = Sequence[tuple[str, Any]]
 Credentials = grpc.ChannelCredentials | Literal["environment"] | None
 """As a client takes them: from the environment's files unless given; None is plain text, for this machine alone."""

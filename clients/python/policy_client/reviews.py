@@ -11,6 +11,10 @@ PolicyRow = tuple[str, ...]
 """A row of policy, field by field: ``("g", "user:mia", "role:data_entry", "physician:dr-osei")``."""
 
 
+Point = int | datetime | None
+"""A revision, or the last one made at or before a time, or now."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
     """An entry of the change log. ``physician`` is empty where it is not of one account; hashes are hexadecimal."""

@@ -2,21 +2,22 @@
 
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from importlib import import_module
 from typing import Any
 
 import grpc
 from google.protobuf import message_factory
 from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
-from policy_client._pb import audit_pb2 as audit
-from policy_client._pb import decision_pb2 as pb
-from policy_client._pb import manage_users_pb2 as mu
+from policy_client import _pb
 
 SERVICES = [
-    pb.DESCRIPTOR.services_by_name["DecisionService"],
-    mu.DESCRIPTOR.services_by_name["ManageUsersService"],
-    audit.DESCRIPTOR.services_by_name["AuditService"],
+    service
+    for name in _pb.__all__
+    if name.endswith("_pb2")
+    for service in import_module(f"{_pb.__name__}.{name}").DESCRIPTOR.services_by_name.values()
 ]
+"""All of the contract."""
 
 
 class Scripted:

@@ -9,7 +9,7 @@ from google.protobuf.timestamp_pb2 import Timestamp
 from policy_client import AuditClient, Channel, NotFound, ProtocolError, Reason, ServiceUnavailable
 from policy_client._pb import audit_pb2 as pb
 from policy_client._pb import decision_pb2
-from policy_client.audit_calls import verdict_from
+from policy_client.wire.audit import verdict_from
 
 from clients.python.tests.scripted import failing
 from tests.support.patience import PATIENCE

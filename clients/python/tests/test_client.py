@@ -1,7 +1,5 @@
 """The client against a real gRPC server that says what the test tells it to: blocking and asyncio alike."""
 
-import inspect
-
 import grpc
 import pytest
 import trustme
@@ -10,7 +8,6 @@ from policy_client import (
     AlreadyExists,
     AsyncManageUsersClient,
     AsyncPolicyClient,
-    AuditClient,
     CallerNotAllowed,
     Channel,
     DeadlineExceeded,
@@ -30,43 +27,9 @@ from policy_client import (
 )
 from policy_client._pb import decision_pb2 as pb
 
-from clients.python.tests.scripted import SERVICES, failing
+from clients.python.tests.scripted import failing
 from tests.support.patience import PATIENCE, patiently
 
-METHOD_OF = {
-    "Check": "check",
-    "BatchCheck": "check_many",
-    "Explain": "explain",
-    "ListActions": "what_can",
-    "ListUsers": "who_can",
-    "ListPhysicians": "where_can",
-    "RegisterPhysician": "register_physician",
-    "InviteUser": "invite_user",
-    "ListInvitations": "list_invitations",
-    "ResendInvitation": "resend_invitation",
-    "CancelInvitation": "cancel_invitation",
-    "AcceptInvitation": "accept_invitation",
-    "LookUpInvitation": "look_up_invitation",
-    "DeclineInvitation": "decline_invitation",
-    "CompleteSetup": "complete_setup",
-    "LeaveAccount": "leave_account",
-    "ChangeAddress": "change_address",
-    "ConfirmAddress": "confirm_address",
-    "ListMembers": "list_members",
-    "GetPermissions": "get_permissions",
-    "UpdatePermissions": "update_permissions",
-    "RevokeAccess": "revoke_access",
-    "CreateRole": "create_role",
-    "UpdateRole": "update_role",
-    "DeleteRole": "delete_role",
-    "ListRoles": "list_roles",
-    "ListChanges": "changes",
-    "ListDecisions": "decisions",
-    "ReviewAccess": "review_account",
-    "ReviewPeriod": "period",
-    "DiffAccess": "diff",
-    "VerifyLog": "verify",
-}
 ALLOWED = pb.CheckResponse(allowed=True, reason=pb.REASON_GRANTED, revision=7, decision_id="d-1", role="data_entry")
 DENIED = pb.CheckResponse(allowed=False, reason=pb.REASON_NOT_GRANTED, revision=7, decision_id="d-2")
 
@@ -93,24 +56,6 @@ CALLS = [
     ("delete_role", ("ama", "dr-osei", "desk")),
     ("list_roles", ("ama", "dr-osei")),
 ]
-
-
-def test_every_method_of_the_contract_has_one_of_the_client():
-    assert {method.name for service in SERVICES for method in service.methods} == METHOD_OF.keys()
-    for name in METHOD_OF.values():
-        assert any(hasattr(client, name) for client in (PolicyClient, ManageUsersClient, AuditClient))
-
-
-@pytest.mark.parametrize(
-    ("blocking", "asyncio"), [(PolicyClient, AsyncPolicyClient), (ManageUsersClient, AsyncManageUsersClient)]
-)
-def test_both_clients_have_the_same_surface(blocking, asyncio):
-    def surface(client: type) -> dict[str, str]:
-        methods = inspect.getmembers(client, inspect.isfunction)
-        return {name: str(inspect.signature(method)) for name, method in methods if not name.startswith("_")}
-
-    assert surface(blocking) == surface(asyncio)
-    assert str(inspect.signature(blocking.__init__)) == str(inspect.signature(asyncio.__init__))
 
 
 async def test_a_decision_is_true_only_when_allowed(script, ask):

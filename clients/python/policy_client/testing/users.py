@@ -1,43 +1,22 @@
-"""ManageUsersService of the fake: read the request, write in a draft, answer with the revision."""
+"""ManageUsersService of the fake, where somebody acts on an account: read the request, write in a draft, answer."""
 
 import base64
-from collections.abc import Callable
-from dataclasses import dataclass, replace
-from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any
 
 from policy_client._pb import manage_users_pb2 as mu
-from policy_client.testing import addressing, invitations, members
+from policy_client.testing import invitations, members
 from policy_client.testing.addresses import suggestion
 from policy_client.testing.fields import Fields
+from policy_client.testing.links import Links
 from policy_client.testing.members import Definition
 from policy_client.testing.messages import invitation_message, role_message
 from policy_client.testing.refusals import refuse, refuse_fields
-from policy_client.testing.rules import ACTIONS, Account, BuiltIn
+from policy_client.testing.rules import ACTIONS, Account
 from policy_client.testing.state import PENDING, Holding, State, require
 
-Response = TypeVar("Response", bound=Any)
 
-
-class Users:
-    """The methods, by their names in the contract, and the state that they write."""
-
-    def __init__(self, clock: Callable[[], datetime], valid_for: timedelta, built_in: BuiltIn) -> None:
-        """``clock`` says what time it is, with a timezone; links work for ``valid_for``."""
-        self._clock = clock
-        self._valid_for = valid_for
-        self._kept: dict[str, _Kept] = {}
-        self._history: list[State] = []
-        self.state = State(built_in=built_in)
-
-    def write(self, story: Callable[[State], Response]) -> Response:
-        """Run a story on a draft, and keep the draft if it changed anything; what is refused changes nothing."""
-        draft = self.state.draft()
-        result = story(draft)
-        if draft.differs(self.state):
-            self.state = replace(draft, about=draft.touched(self.state))
-            self._history.append(self.state)
-        return result
+class Users(Links):
+    """The methods, by their names in the contract."""
 
     def register_physician(self, request: mu.RegisterPhysicianRequest) -> mu.RegisterPhysicianResponse:
         """Open an account."""
@@ -51,10 +30,10 @@ class Users:
             if request.actor != request.owner:
                 physician = request.physician
                 refuse("ACTOR_NOT_ALLOWED", actor=request.actor, action="physician:register", physician=physician)
-            members.register(draft, request.physician, request.owner, self._clock())
+            members.register(draft, request.physician, request.owner, self.clock())
             return mu.RegisterPhysicianResponse()
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def invite_user(self, request: mu.InviteUserRequest) -> mu.InviteUserResponse:
         """Invite somebody."""
@@ -65,7 +44,7 @@ class Users:
             fields.permissions(request.permissions)
 
         def story(draft: State) -> mu.InviteUserResponse:
-            now = self._clock()
+            now = self.clock()
             invitation = invitations.invite(
                 draft,
                 request.actor,
@@ -75,13 +54,13 @@ class Users:
                 _holding(request.permissions),
                 reuse_existing=request.reuse_existing,
                 now=now,
-                until=now + self._valid_for,
+                until=now + self.valid_for,
             )
             return mu.InviteUserResponse(
                 invitation=invitation_message(draft, invitation, now), suggested_email=suggestion(email)
             )
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def list_invitations(self, request: mu.ListInvitationsRequest) -> mu.ListInvitationsResponse:
         """The invitations in some states, newest first."""
@@ -90,7 +69,7 @@ class Users:
             fields.states(list(request.states))
         before = _read_page_token(request.page_token)
         require(self.state.account(request.physician), request.actor, "user:list")
-        size, now = min(request.page_size or 100, 1_000), self._clock()
+        size, now = min(request.page_size or 100, 1_000), self.clock()
         wanted = [mu.InvitationState.Name(state).removeprefix("INVITATION_STATE_") for state in request.states]
         found = [
             one
@@ -112,7 +91,7 @@ class Users:
             email = fields.email(request.email) if request.email else ""
 
         def story(draft: State) -> mu.ResendInvitationResponse:
-            now = self._clock()
+            now = self.clock()
             again = invitations.resend(
                 draft,
                 request.actor,
@@ -120,13 +99,13 @@ class Users:
                 request.invitation_id,
                 email,
                 now=now,
-                until=now + self._valid_for,
+                until=now + self.valid_for,
             )
             return mu.ResendInvitationResponse(
                 invitation=invitation_message(draft, again, now), suggested_email=suggestion(email) if email else ""
             )
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def cancel_invitation(self, request: mu.CancelInvitationRequest) -> mu.CancelInvitationResponse:
         """Withdraw an open invitation."""
@@ -135,56 +114,10 @@ class Users:
             fields.log_text("invitation_id", request.invitation_id, 64)
 
         def story(draft: State) -> mu.CancelInvitationResponse:
-            invitations.cancel(draft, request.actor, request.physician, request.invitation_id, self._clock())
+            invitations.cancel(draft, request.actor, request.physician, request.invitation_id, self.clock())
             return mu.CancelInvitationResponse()
 
-        return self._answer(request, story)
-
-    def accept_invitation(self, request: mu.AcceptInvitationRequest) -> mu.AcceptInvitationResponse:
-        """Use a link's token."""
-
-        def story(draft: State) -> mu.AcceptInvitationResponse:
-            invitation, is_new = invitations.accept(draft, request.token, self._clock())
-            return mu.AcceptInvitationResponse(
-                username=invitation.user, physician=invitation.physician, must_set_up_credentials=is_new
-            )
-
-        return self._answer(request, story)
-
-    def look_up_invitation(self, request: mu.LookUpInvitationRequest) -> mu.LookUpInvitationResponse:
-        """What a link leads to. The fake has no names for people."""
-        found = invitations.look_up(self.state, request.token, self._clock())
-        account, person = self.state.account(found.physician), self.state.people.get(found.user)
-        then = account.with_rows(account.rows | found.holding.rows(found.user))
-        return mu.LookUpInvitationResponse(
-            physician=found.physician,
-            display_name=found.physician,
-            username=found.user,
-            email=found.email,
-            state=getattr(mu, f"INVITATION_STATE_{found.state}"),
-            invited_by=found.invited_by,
-            allowed=[action for action in ACTIONS if then.may(found.user, action)],
-            expires_at=found.expires_at,
-            must_set_up_credentials=person is None or not person.is_set_up,
-        )
-
-    def decline_invitation(self, request: mu.DeclineInvitationRequest) -> mu.DeclineInvitationResponse:
-        """Use a link's token to say no."""
-
-        def story(draft: State) -> mu.DeclineInvitationResponse:
-            found = invitations.decline(draft, request.token, self._clock())
-            return mu.DeclineInvitationResponse(username=found.user, physician=found.physician)
-
-        return self._answer(request, story)
-
-    def complete_setup(self, request: mu.CompleteSetupRequest) -> mu.CompleteSetupResponse:
-        """Record that credentials are set up."""
-
-        def story(draft: State) -> mu.CompleteSetupResponse:
-            found = invitations.complete_setup(draft, request.token)
-            return mu.CompleteSetupResponse(username=found.user, physician=found.physician)
-
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def leave_account(self, request: mu.LeaveAccountRequest) -> mu.LeaveAccountResponse:
         """Give up everything of one's own."""
@@ -195,29 +128,7 @@ class Users:
             members.leave(draft, request.actor, request.physician)
             return mu.LeaveAccountResponse()
 
-        return self._answer(request, story)
-
-    def change_address(self, request: mu.ChangeAddressRequest) -> mu.ChangeAddressResponse:
-        """Ask for another address."""
-        with Fields() as fields:
-            fields.user("actor", request.actor)
-            email = fields.email(request.email)
-
-        def story(draft: State) -> mu.ChangeAddressResponse:
-            now = self._clock()
-            wish = addressing.ask(draft, request.actor, email, now=now, until=now + self._valid_for)
-            return mu.ChangeAddressResponse(expires_at=wish.expires_at, suggested_email=suggestion(email))
-
-        return self._answer(request, story)
-
-    def confirm_address(self, request: mu.ConfirmAddressRequest) -> mu.ConfirmAddressResponse:
-        """Use the token of an address's link."""
-
-        def story(draft: State) -> mu.ConfirmAddressResponse:
-            wish = addressing.confirm(draft, request.token, self._clock())
-            return mu.ConfirmAddressResponse(username=wish.user, email=wish.email)
-
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def list_members(self, request: mu.ListMembersRequest) -> mu.ListMembersResponse:
         """Everyone who may act here."""
@@ -255,7 +166,7 @@ class Users:
             members.update(draft, request.actor, request.physician, request.username, _holding(request.permissions))
             return mu.UpdatePermissionsResponse()
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def revoke_access(self, request: mu.RevokeAccessRequest) -> mu.RevokeAccessResponse:
         """Take everything from a member."""
@@ -266,7 +177,7 @@ class Users:
             members.revoke(draft, request.actor, request.physician, request.username)
             return mu.RevokeAccessResponse()
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def create_role(self, request: mu.CreateRoleRequest) -> mu.CreateRoleResponse:
         """Make a custom role."""
@@ -276,7 +187,7 @@ class Users:
             members.create_role(draft, request.actor, request.physician, request.role, definition)
             return mu.CreateRoleResponse()
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def update_role(self, request: mu.UpdateRoleRequest) -> mu.UpdateRoleResponse:
         """Replace a custom role's definition."""
@@ -286,7 +197,7 @@ class Users:
             members.update_role(draft, request.actor, request.physician, request.role, definition)
             return mu.UpdateRoleResponse()
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def delete_role(self, request: mu.DeleteRoleRequest) -> mu.DeleteRoleResponse:
         """Remove a custom role."""
@@ -300,7 +211,7 @@ class Users:
             members.delete_role(draft, request.actor, request.physician, request.role, request.replacement)
             return mu.DeleteRoleResponse()
 
-        return self._answer(request, story)
+        return self.answer(request, story)
 
     def list_roles(self, request: mu.ListRolesRequest) -> mu.ListRolesResponse:
         """Built-in roles, then custom ones."""
@@ -314,67 +225,6 @@ class Users:
         account = self.state.account(request.physician)
         require(account, request.actor, "user:list")
         return account
-
-    def _answer(self, request: Any, story: Callable[[State], Response]) -> Response:
-        """Write, once for each idempotency key."""
-        key, content = request.idempotency_key, type(request).__name__.encode() + request.SerializeToString()
-        with Fields() as fields:
-            fields.key(key)
-        if key in self._kept:
-            kept: Response = self._again(self._kept[key], content, request)
-            return kept
-        response = self.write(story)
-        response.revision, response.history = self.state.revision, self.state.history
-        if key:
-            self._kept[key] = _kept(key, content, request, response, self.state)
-        return response
-
-    def _again(self, kept: "_Kept", content: bytes, request: Any) -> Any:
-        if kept.content != content:
-            refuse("IDEMPOTENCY_KEY_REUSED", key=kept.key)
-        since = [state for state in self._history if state.revision > kept.revision]
-        overtaken = next((state.revision for state in since if kept.about & state.about), None)
-        if overtaken is not None:
-            refuse("SUPERSEDED", key=kept.key, revision=kept.revision, by_revision=overtaken)
-        if kept.stands_until is not None and kept.stands_until <= self._clock():
-            refuse("SUPERSEDED", key=kept.key, revision=kept.revision)
-        return getattr(mu, type(request).__name__.replace("Request", "Response")).FromString(kept.answer)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Kept:
-    """An answer, with what it is about: given again while that is as it was."""
-
-    key: str
-    content: bytes
-    answer: bytes
-    revision: int
-    about: frozenset[tuple[str, str]]
-    stands_until: datetime | None
-
-
-def _kept(key: str, content: bytes, request: Any, response: Any, state: State) -> _Kept:
-    about: set[tuple[str, str]] = set()
-    physician = getattr(request, "physician", "") or getattr(response, "physician", "")
-    invitation = state.invitations.get(getattr(request, "invitation_id", ""))
-    users = {
-        getattr(request, "username", "") or getattr(response, "username", ""),
-        invitation.user if invitation else "",
-        request.actor if isinstance(request, mu.LeaveAccountRequest | mu.ChangeAddressRequest) else "",
-    }
-    if role := getattr(request, "role", ""):
-        about = {(physician, f"role:{role}")}
-    elif not isinstance(request, mu.RegisterPhysicianRequest):
-        about = {(place, f"user:{user}") for user in users - {""} for place in (physician, "*")}
-    ends = getattr(response, "invitation", response)
-    return _Kept(
-        key=key,
-        content=content,
-        answer=response.SerializeToString(),
-        revision=response.revision,
-        about=frozenset(about),
-        stands_until=ends.expires_at.ToDatetime(tzinfo=UTC) if hasattr(ends, "expires_at") else None,
-    )
 
 
 def _account_fields(fields: Fields, request: Any) -> None:

@@ -1,14 +1,12 @@
-"""The client of auditors' tools: what was changed and decided, who could do what, whether the log is whole."""
+"""Generated from services/audit.py by generate.py; do not edit."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterable
 from datetime import datetime
-from typing import Any
+from typing import Final
 
-from policy_client import audit_calls as calls
-from policy_client.audit_calls import Point
-from policy_client.blocking import BlockingClient
-from policy_client.calls import Call, Listing, as_it_is
-from policy_client.channel import LIST_TIMEOUT, MANAGEMENT_TARGET
+from policy_client._pb import audit_pb2 as pb
+from policy_client.asynchronous import AsyncioClient
+from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.errors import ProtocolError
 from policy_client.reviews import (
@@ -18,14 +16,19 @@ from policy_client.reviews import (
     Arrivals,
     Change,
     LoggedDecision,
+    Point,
     Progress,
     Verdict,
 )
+from policy_client.wire import audit as wire
+from policy_client.wire import reviews
 
-_PAGE = 1_000
+_PAGE: Final = 1_000
+_REVIEWED: Final = 500
+"""People on a page of a review, who come with all their actions."""
 
 
-class AuditClient(BlockingClient):
+class AsyncAuditClient(AsyncioClient):
     """Asks AuditService on the management plane. Every method raises a PolicyError if there is no answer.
 
     Times must say in which zone they are. Where a point in history is asked
@@ -47,15 +50,21 @@ class AuditClient(BlockingClient):
         until: datetime | None = None,
         page_size: int = _PAGE,
         timeout: float | None = None,
-    ) -> Iterator[Change]:
+    ) -> AsyncIterator[Change]:
         """Entries of the change log, newest first, page by page as they are used. Each filter given must match.
 
         ``user`` is whose access or invitation was changed, ``actor`` who did it.
         """
-        first = calls.list_changes(
-            physician=physician, user=user, actor=actor, kind=kind, since=since, until=until, page_size=page_size
+        request = pb.ListChangesRequest(
+            physician=physician,
+            user=user,
+            actor=actor,
+            kind=kind,
+            since=wire.aware(since),
+            until=wire.aware(until),
+            page_size=page_size,
         )
-        return (calls.change_from(found) for page in self._pages(first, timeout) for found in page.changes)
+        return self._items(request, wire.changes_from, timeout)
 
     def decisions(
         self,
@@ -71,9 +80,9 @@ class AuditClient(BlockingClient):
         until: datetime | None = None,
         page_size: int = _PAGE,
         timeout: float | None = None,
-    ) -> Iterator[LoggedDecision]:
+    ) -> AsyncIterator[LoggedDecision]:
         """Recorded decisions, newest first, page by page as they are used. Each filter given must match."""
-        first = calls.list_decisions(
+        request = wire.decisions_request(
             user=user,
             physician=physician,
             action=action,
@@ -85,7 +94,7 @@ class AuditClient(BlockingClient):
             until=until,
             page_size=page_size,
         )
-        return (calls.decision_from(found) for page in self._pages(first, timeout) for found in page.decisions)
+        return self._items(request, wire.decisions_from, timeout)
 
     def arrivals(
         self,
@@ -102,7 +111,7 @@ class AuditClient(BlockingClient):
         until: datetime | None = None,
         page_size: int = _PAGE,
         timeout: float | None = None,
-    ) -> Iterator[Arrivals]:
+    ) -> AsyncIterator[Arrivals]:
         """Recorded decisions in the order of their arrival, page by page; the last page is the last for now.
 
         ``after`` is the cursor of a page had before, also long before: what a
@@ -110,7 +119,7 @@ class AuditClient(BlockingClient):
         be empty. Raises a PolicyError with reason FOREIGN_ARRIVAL for a place
         that is not in this log.
         """
-        first = calls.list_decisions(
+        request = wire.decisions_request(
             user=user,
             physician=physician,
             action=action,
@@ -123,17 +132,19 @@ class AuditClient(BlockingClient):
             page_size=page_size,
             after=after,
         )
-        return (calls.arrivals_from(page) for page in self._pages(first, timeout))
+        return self._items(request, lambda page: [wire.arrivals_from(page)], timeout)
 
-    def review_account(self, physician: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
+    async def review_account(self, physician: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
         """Who could do what in an account. Raises NotFound for an account that was not there then."""
-        return self._list(calls.review(physician=physician, at=at), timeout)
+        request = pb.ReviewAccessRequest(physician=physician, as_of=wire.point(at), page_size=_REVIEWED)
+        return await self._list(request, lambda pages: reviews.review_from(pages, physician=physician), timeout)
 
-    def review_user(self, user: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
+    async def review_user(self, user: str, *, at: Point = None, timeout: float | None = None) -> AccessReview:
         """Everywhere that somebody could act. Raises NotFound for a name that never had access or an invitation."""
-        return self._list(calls.review(user=user, at=at), timeout)
+        request = pb.ReviewAccessRequest(user=user, as_of=wire.point(at), page_size=_REVIEWED)
+        return await self._list(request, lambda pages: reviews.review_from(pages, user=user), timeout)
 
-    def period(
+    async def period(
         self,
         *,
         physician: str = "",
@@ -147,15 +158,28 @@ class AuditClient(BlockingClient):
 
         Of one account or of one user: raises ValueError unless it is one of them.
         """
-        return self._list(calls.period(physician, user, action, since, until), timeout)
+        if bool(physician) == bool(user):
+            raise ValueError("a period is of one account or of one user")
+        request = pb.ReviewPeriodRequest(
+            physician=physician or None,
+            user=user or None,
+            action=action,
+            since=wire.aware(since),
+            until=wire.aware(until),
+            page_size=_REVIEWED,
+        )
+        return await self._list(request, reviews.period_from, timeout)
 
-    def diff(
+    async def diff(
         self, earlier: Point, later: Point = None, *, physician: str = "", timeout: float | None = None
     ) -> AccessDiff:
         """Whose access is another at the later point; in one account or in all."""
-        return self._list(calls.diff(earlier, later, physician), timeout)
+        request = pb.DiffAccessRequest(
+            earlier=wire.point(earlier), later=wire.point(later), physician=physician, page_size=_PAGE
+        )
+        return await self._list(request, reviews.diff_from, timeout)
 
-    def verify(
+    async def verify(
         self,
         against: Iterable[str] = (),
         *,
@@ -167,19 +191,12 @@ class AuditClient(BlockingClient):
         ``progress`` is called now and then. There is no limit of time unless
         one is given: a long log takes a while.
         """
-        for part in self._stream(calls.verify(against), timeout):
+        verdict: Verdict | None = None
+        async for part in self._stream(pb.VerifyLogRequest(against=list(against)), wire.part_from, timeout):
             if isinstance(part, Verdict):
-                return part
-            if progress is not None:
+                verdict = part
+            elif progress is not None:
                 progress(part)
-        raise ProtocolError("the log's walk ended without a verdict")
-
-    def _pages(self, first: Call[Any], timeout: float | None) -> Iterator[Any]:
-        """The pages of a list, each asked for when the one before is used up."""
-        timeout = max(LIST_TIMEOUT, self._reach.timeout) if timeout is None else timeout
-        listing = Listing(first, as_it_is)
-        page = self._run(first, timeout)
-        yield page
-        while page.next_page_token:
-            page = self._run(listing.page(page.next_page_token), timeout)
-            yield page
+        if verdict is None:
+            raise ProtocolError("the log's walk ended without a verdict")
+        return verdict

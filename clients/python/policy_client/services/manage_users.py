@@ -1,11 +1,9 @@
-"""The asyncio client of the management plane: method for method the blocking one, as a test asserts."""
-
-# ruff: noqa: ASYNC109 - gRPC's own deadline, which also reaches the server.
+"""ManageUsersService: accounts, invitations, members and roles."""
 
 from collections.abc import Iterable
 
-from policy_client import manage_calls as calls
-from policy_client.asynchronous import AsyncioClient
+from policy_client._pb import manage_users_pb2 as mu
+from policy_client.blocking import BlockingClient
 from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.members import (
@@ -22,11 +20,12 @@ from policy_client.members import (
     RoleDefinition,
     Roles,
 )
-from policy_client.revisions import Revision
+from policy_client.revisions import Revision, revision_of
+from policy_client.wire import manage_users as wire
 
 
-class AsyncManageUsersClient(AsyncioClient):
-    """Calls the management plane from asyncio. Every method raises a PolicyError if nothing was done.
+class ManageUsersClient(BlockingClient):
+    """Calls the management plane. Every method raises a PolicyError if nothing was done.
 
     ``actor`` is the person for whom this service calls. Methods that write
     answer with the revision to ask for in checks, and take an
@@ -37,7 +36,7 @@ class AsyncManageUsersClient(AsyncioClient):
     default_target = MANAGEMENT_TARGET
     variable = MANAGEMENT_ADDRESS
 
-    async def register_physician(
+    def register_physician(
         self,
         actor: str,
         physician: str,
@@ -48,12 +47,10 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Open an account with its owner. Raises AlreadyExists."""
-        call = calls.register_physician(
-            actor, physician, owner, display_name=display_name, idempotency_key=idempotency_key
-        )
-        return await self._run(call, timeout)
+        request = mu.RegisterPhysicianRequest(actor=actor, physician=physician, owner=owner, display_name=display_name)
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def invite_user(
+    def invite_user(
         self,
         actor: str,
         physician: str,
@@ -71,19 +68,17 @@ class AsyncManageUsersClient(AsyncioClient):
         Raises UserExists where the username or address is known: ask, and call again with its ``user`` and
         ``reuse_existing``.
         """
-        call = calls.invite_user(
-            actor,
-            physician,
-            email,
-            username,
-            roles=roles,
-            actions=actions,
+        request = mu.InviteUserRequest(
+            actor=actor,
+            physician=physician,
+            email=email,
+            username=username,
+            permissions=wire.permissions(roles, actions),
             reuse_existing=reuse_existing,
-            idempotency_key=idempotency_key,
         )
-        return await self._run(call, timeout)
+        return self._write(request, wire.invited_from, idempotency_key, timeout)
 
-    async def list_invitations(
+    def list_invitations(
         self,
         actor: str,
         physician: str,
@@ -92,9 +87,12 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> list[Invitation]:
         """The invitations in these states, or the pending ones, newest first. ``timeout`` is for each page."""
-        return await self._list(calls.list_invitations(actor, physician, states), timeout)
+        request = mu.ListInvitationsRequest(
+            actor=actor, physician=physician, states=[wire.state_name(state) for state in states]
+        )
+        return self._list(request, wire.invitations_from, timeout)
 
-    async def resend_invitation(
+    def resend_invitation(
         self,
         actor: str,
         physician: str,
@@ -105,10 +103,12 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Invited:
         """Send the e-mail again, to the same or another address. The link sent before no longer works."""
-        call = calls.resend_invitation(actor, physician, invitation_id, email=email, idempotency_key=idempotency_key)
-        return await self._run(call, timeout)
+        request = mu.ResendInvitationRequest(
+            actor=actor, physician=physician, invitation_id=invitation_id, email=email or ""
+        )
+        return self._write(request, wire.invited_from, idempotency_key, timeout)
 
-    async def cancel_invitation(
+    def cancel_invitation(
         self,
         actor: str,
         physician: str,
@@ -118,61 +118,63 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Withdraw an open invitation."""
-        return await self._run(
-            calls.cancel_invitation(actor, physician, invitation_id, idempotency_key=idempotency_key), timeout
-        )
+        request = mu.CancelInvitationRequest(actor=actor, physician=physician, invitation_id=invitation_id)
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def accept_invitation(
+    def accept_invitation(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Accepted:
         """Use a link's token, once. The invited person, known by the token, is the one who acts."""
-        return await self._run(calls.accept_invitation(token, idempotency_key=idempotency_key), timeout)
+        return self._write(mu.AcceptInvitationRequest(token=token), wire.accepted_from, idempotency_key, timeout)
 
-    async def look_up_invitation(self, token: str, *, timeout: float | None = None) -> LookedUp:
+    def look_up_invitation(self, token: str, *, timeout: float | None = None) -> LookedUp:
         """What a link leads to, without using it. Raises Refused for one that leads nowhere."""
-        return await self._run(calls.look_up_invitation(token), timeout)
+        return self._ask(mu.LookUpInvitationRequest(token=token), wire.looked_up_from, timeout)
 
-    async def decline_invitation(
+    def decline_invitation(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Answered:
         """Say no to an invitation, as the invited person."""
-        return await self._run(calls.decline_invitation(token, idempotency_key=idempotency_key), timeout)
+        return self._write(mu.DeclineInvitationRequest(token=token), wire.answered_from, idempotency_key, timeout)
 
-    async def complete_setup(
+    def complete_setup(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Answered:
         """Record that the user of an accepted invitation has set up their credentials."""
-        return await self._run(calls.complete_setup(token, idempotency_key=idempotency_key), timeout)
+        return self._write(mu.CompleteSetupRequest(token=token), wire.answered_from, idempotency_key, timeout)
 
-    async def leave_account(
+    def leave_account(
         self, actor: str, physician: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Revision:
         """Give up everything that the actor holds on the account. The owner stays."""
-        return await self._run(calls.leave_account(actor, physician, idempotency_key=idempotency_key), timeout)
+        request = mu.LeaveAccountRequest(actor=actor, physician=physician)
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def change_address(
+    def change_address(
         self, actor: str, email: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> AddressAsked:
         """Send a link to an address that the actor wants to have; nothing changes until it is used."""
-        return await self._run(calls.change_address(actor, email, idempotency_key=idempotency_key), timeout)
+        request = mu.ChangeAddressRequest(actor=actor, email=email)
+        return self._write(request, wire.address_asked_from, idempotency_key, timeout)
 
-    async def confirm_address(
+    def confirm_address(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> AddressChanged:
         """Use the token of a link that ``change_address`` sent."""
-        return await self._run(calls.confirm_address(token, idempotency_key=idempotency_key), timeout)
+        return self._write(mu.ConfirmAddressRequest(token=token), wire.address_changed_from, idempotency_key, timeout)
 
-    async def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
+    def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
         """Everyone who holds anything on the account, with their roles."""
-        return await self._run(calls.list_members(actor, physician), timeout)
+        return self._ask(mu.ListMembersRequest(actor=actor, physician=physician), wire.members_from, timeout)
 
-    async def get_permissions(
+    def get_permissions(
         self, actor: str, physician: str, username: str, *, timeout: float | None = None
     ) -> MemberPermissions:
         """Every action, shown or hidden for this member, and through which role."""
-        return await self._run(calls.get_permissions(actor, physician, username), timeout)
+        request = mu.GetPermissionsRequest(actor=actor, physician=physician, username=username)
+        return self._ask(request, wire.member_permissions_from, timeout)
 
-    async def update_permissions(
+    def update_permissions(
         self,
         actor: str,
         physician: str,
@@ -184,12 +186,12 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Replace what a member holds, by roles or a free choice of actions: what is not named is taken."""
-        call = calls.update_permissions(
-            actor, physician, username, roles=roles, actions=actions, idempotency_key=idempotency_key
+        request = mu.UpdatePermissionsRequest(
+            actor=actor, physician=physician, username=username, permissions=wire.permissions(roles, actions)
         )
-        return await self._run(call, timeout)
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def revoke_access(
+    def revoke_access(
         self,
         actor: str,
         physician: str,
@@ -199,11 +201,10 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Take everything from a member, and withdraw their open invitations to this account."""
-        return await self._run(
-            calls.revoke_access(actor, physician, username, idempotency_key=idempotency_key), timeout
-        )
+        request = mu.RevokeAccessRequest(actor=actor, physician=physician, username=username)
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def create_role(
+    def create_role(
         self,
         actor: str,
         physician: str,
@@ -214,11 +215,12 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Make a custom role of this account. Raises AlreadyExists."""
-        return await self._run(
-            calls.create_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
+        request = mu.CreateRoleRequest(
+            actor=actor, physician=physician, role=role, definition=wire.definition_message(definition)
         )
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def update_role(
+    def update_role(
         self,
         actor: str,
         physician: str,
@@ -229,11 +231,12 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Replace a custom role's whole definition, for everyone who holds it."""
-        return await self._run(
-            calls.update_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
+        request = mu.UpdateRoleRequest(
+            actor=actor, physician=physician, role=role, definition=wire.definition_message(definition)
         )
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def delete_role(
+    def delete_role(
         self,
         actor: str,
         physician: str,
@@ -244,9 +247,9 @@ class AsyncManageUsersClient(AsyncioClient):
         timeout: float | None = None,
     ) -> Revision:
         """Delete a custom role. Its holders get ``replacement``; without one, refused while anyone has it."""
-        call = calls.delete_role(actor, physician, role, replacement=replacement, idempotency_key=idempotency_key)
-        return await self._run(call, timeout)
+        request = mu.DeleteRoleRequest(actor=actor, physician=physician, role=role, replacement=replacement or "")
+        return self._write(request, revision_of, idempotency_key, timeout)
 
-    async def list_roles(self, actor: str, physician: str, *, timeout: float | None = None) -> Roles:
+    def list_roles(self, actor: str, physician: str, *, timeout: float | None = None) -> Roles:
         """The built-in roles, then the account's own."""
-        return await self._run(calls.list_roles(actor, physician), timeout)
+        return self._ask(mu.ListRolesRequest(actor=actor, physician=physician), wire.roles_from, timeout)

@@ -1,9 +1,9 @@
-"""The blocking client of the management plane."""
+"""Generated from services/manage_users.py by generate.py; do not edit."""
 
 from collections.abc import Iterable
 
-from policy_client import manage_calls as calls
-from policy_client.blocking import BlockingClient
+from policy_client._pb import manage_users_pb2 as mu
+from policy_client.asynchronous import AsyncioClient
 from policy_client.channel import MANAGEMENT_TARGET
 from policy_client.environment import MANAGEMENT_ADDRESS
 from policy_client.members import (
@@ -20,10 +20,11 @@ from policy_client.members import (
     RoleDefinition,
     Roles,
 )
-from policy_client.revisions import Revision
+from policy_client.revisions import Revision, revision_of
+from policy_client.wire import manage_users as wire
 
 
-class ManageUsersClient(BlockingClient):
+class AsyncManageUsersClient(AsyncioClient):
     """Calls the management plane. Every method raises a PolicyError if nothing was done.
 
     ``actor`` is the person for whom this service calls. Methods that write
@@ -35,7 +36,7 @@ class ManageUsersClient(BlockingClient):
     default_target = MANAGEMENT_TARGET
     variable = MANAGEMENT_ADDRESS
 
-    def register_physician(
+    async def register_physician(
         self,
         actor: str,
         physician: str,
@@ -46,12 +47,10 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Open an account with its owner. Raises AlreadyExists."""
-        call = calls.register_physician(
-            actor, physician, owner, display_name=display_name, idempotency_key=idempotency_key
-        )
-        return self._run(call, timeout)
+        request = mu.RegisterPhysicianRequest(actor=actor, physician=physician, owner=owner, display_name=display_name)
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def invite_user(
+    async def invite_user(
         self,
         actor: str,
         physician: str,
@@ -69,19 +68,17 @@ class ManageUsersClient(BlockingClient):
         Raises UserExists where the username or address is known: ask, and call again with its ``user`` and
         ``reuse_existing``.
         """
-        call = calls.invite_user(
-            actor,
-            physician,
-            email,
-            username,
-            roles=roles,
-            actions=actions,
+        request = mu.InviteUserRequest(
+            actor=actor,
+            physician=physician,
+            email=email,
+            username=username,
+            permissions=wire.permissions(roles, actions),
             reuse_existing=reuse_existing,
-            idempotency_key=idempotency_key,
         )
-        return self._run(call, timeout)
+        return await self._write(request, wire.invited_from, idempotency_key, timeout)
 
-    def list_invitations(
+    async def list_invitations(
         self,
         actor: str,
         physician: str,
@@ -90,9 +87,12 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> list[Invitation]:
         """The invitations in these states, or the pending ones, newest first. ``timeout`` is for each page."""
-        return self._list(calls.list_invitations(actor, physician, states), timeout)
+        request = mu.ListInvitationsRequest(
+            actor=actor, physician=physician, states=[wire.state_name(state) for state in states]
+        )
+        return await self._list(request, wire.invitations_from, timeout)
 
-    def resend_invitation(
+    async def resend_invitation(
         self,
         actor: str,
         physician: str,
@@ -103,10 +103,12 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Invited:
         """Send the e-mail again, to the same or another address. The link sent before no longer works."""
-        call = calls.resend_invitation(actor, physician, invitation_id, email=email, idempotency_key=idempotency_key)
-        return self._run(call, timeout)
+        request = mu.ResendInvitationRequest(
+            actor=actor, physician=physician, invitation_id=invitation_id, email=email or ""
+        )
+        return await self._write(request, wire.invited_from, idempotency_key, timeout)
 
-    def cancel_invitation(
+    async def cancel_invitation(
         self,
         actor: str,
         physician: str,
@@ -116,61 +118,65 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Withdraw an open invitation."""
-        return self._run(
-            calls.cancel_invitation(actor, physician, invitation_id, idempotency_key=idempotency_key), timeout
-        )
+        request = mu.CancelInvitationRequest(actor=actor, physician=physician, invitation_id=invitation_id)
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def accept_invitation(
+    async def accept_invitation(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Accepted:
         """Use a link's token, once. The invited person, known by the token, is the one who acts."""
-        return self._run(calls.accept_invitation(token, idempotency_key=idempotency_key), timeout)
+        return await self._write(mu.AcceptInvitationRequest(token=token), wire.accepted_from, idempotency_key, timeout)
 
-    def look_up_invitation(self, token: str, *, timeout: float | None = None) -> LookedUp:
+    async def look_up_invitation(self, token: str, *, timeout: float | None = None) -> LookedUp:
         """What a link leads to, without using it. Raises Refused for one that leads nowhere."""
-        return self._run(calls.look_up_invitation(token), timeout)
+        return await self._ask(mu.LookUpInvitationRequest(token=token), wire.looked_up_from, timeout)
 
-    def decline_invitation(
+    async def decline_invitation(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Answered:
         """Say no to an invitation, as the invited person."""
-        return self._run(calls.decline_invitation(token, idempotency_key=idempotency_key), timeout)
+        return await self._write(mu.DeclineInvitationRequest(token=token), wire.answered_from, idempotency_key, timeout)
 
-    def complete_setup(
+    async def complete_setup(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Answered:
         """Record that the user of an accepted invitation has set up their credentials."""
-        return self._run(calls.complete_setup(token, idempotency_key=idempotency_key), timeout)
+        return await self._write(mu.CompleteSetupRequest(token=token), wire.answered_from, idempotency_key, timeout)
 
-    def leave_account(
+    async def leave_account(
         self, actor: str, physician: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> Revision:
         """Give up everything that the actor holds on the account. The owner stays."""
-        return self._run(calls.leave_account(actor, physician, idempotency_key=idempotency_key), timeout)
+        request = mu.LeaveAccountRequest(actor=actor, physician=physician)
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def change_address(
+    async def change_address(
         self, actor: str, email: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> AddressAsked:
         """Send a link to an address that the actor wants to have; nothing changes until it is used."""
-        return self._run(calls.change_address(actor, email, idempotency_key=idempotency_key), timeout)
+        request = mu.ChangeAddressRequest(actor=actor, email=email)
+        return await self._write(request, wire.address_asked_from, idempotency_key, timeout)
 
-    def confirm_address(
+    async def confirm_address(
         self, token: str, *, idempotency_key: str | None = None, timeout: float | None = None
     ) -> AddressChanged:
         """Use the token of a link that ``change_address`` sent."""
-        return self._run(calls.confirm_address(token, idempotency_key=idempotency_key), timeout)
+        return await self._write(
+            mu.ConfirmAddressRequest(token=token), wire.address_changed_from, idempotency_key, timeout
+        )
 
-    def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
+    async def list_members(self, actor: str, physician: str, *, timeout: float | None = None) -> Members:
         """Everyone who holds anything on the account, with their roles."""
-        return self._run(calls.list_members(actor, physician), timeout)
+        return await self._ask(mu.ListMembersRequest(actor=actor, physician=physician), wire.members_from, timeout)
 
-    def get_permissions(
+    async def get_permissions(
         self, actor: str, physician: str, username: str, *, timeout: float | None = None
     ) -> MemberPermissions:
         """Every action, shown or hidden for this member, and through which role."""
-        return self._run(calls.get_permissions(actor, physician, username), timeout)
+        request = mu.GetPermissionsRequest(actor=actor, physician=physician, username=username)
+        return await self._ask(request, wire.member_permissions_from, timeout)
 
-    def update_permissions(
+    async def update_permissions(
         self,
         actor: str,
         physician: str,
@@ -182,12 +188,12 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Replace what a member holds, by roles or a free choice of actions: what is not named is taken."""
-        call = calls.update_permissions(
-            actor, physician, username, roles=roles, actions=actions, idempotency_key=idempotency_key
+        request = mu.UpdatePermissionsRequest(
+            actor=actor, physician=physician, username=username, permissions=wire.permissions(roles, actions)
         )
-        return self._run(call, timeout)
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def revoke_access(
+    async def revoke_access(
         self,
         actor: str,
         physician: str,
@@ -197,9 +203,10 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Take everything from a member, and withdraw their open invitations to this account."""
-        return self._run(calls.revoke_access(actor, physician, username, idempotency_key=idempotency_key), timeout)
+        request = mu.RevokeAccessRequest(actor=actor, physician=physician, username=username)
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def create_role(
+    async def create_role(
         self,
         actor: str,
         physician: str,
@@ -210,11 +217,12 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Make a custom role of this account. Raises AlreadyExists."""
-        return self._run(
-            calls.create_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
+        request = mu.CreateRoleRequest(
+            actor=actor, physician=physician, role=role, definition=wire.definition_message(definition)
         )
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def update_role(
+    async def update_role(
         self,
         actor: str,
         physician: str,
@@ -225,11 +233,12 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Replace a custom role's whole definition, for everyone who holds it."""
-        return self._run(
-            calls.update_role(actor, physician, role, definition, idempotency_key=idempotency_key), timeout
+        request = mu.UpdateRoleRequest(
+            actor=actor, physician=physician, role=role, definition=wire.definition_message(definition)
         )
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def delete_role(
+    async def delete_role(
         self,
         actor: str,
         physician: str,
@@ -240,9 +249,9 @@ class ManageUsersClient(BlockingClient):
         timeout: float | None = None,
     ) -> Revision:
         """Delete a custom role. Its holders get ``replacement``; without one, refused while anyone has it."""
-        call = calls.delete_role(actor, physician, role, replacement=replacement, idempotency_key=idempotency_key)
-        return self._run(call, timeout)
+        request = mu.DeleteRoleRequest(actor=actor, physician=physician, role=role, replacement=replacement or "")
+        return await self._write(request, revision_of, idempotency_key, timeout)
 
-    def list_roles(self, actor: str, physician: str, *, timeout: float | None = None) -> Roles:
+    async def list_roles(self, actor: str, physician: str, *, timeout: float | None = None) -> Roles:
         """The built-in roles, then the account's own."""
-        return self._run(calls.list_roles(actor, physician), timeout)
+        return await self._ask(mu.ListRolesRequest(actor=actor, physician=physician), wire.roles_from, timeout)
