@@ -5,12 +5,14 @@ from policy_service.store.answers import Kept
 from policy_service.store.arrivals import BEGINNING, Place, arrived
 from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending, Point, Since
 from policy_service.store.caps import CAPS, Caps
-from policy_service.store.connection import Listener, Store, connect_store, probe
+from policy_service.store.connection import probe
+from policy_service.store.database import Store, connect_store
 from policy_service.store.decisions import ReplicaEvent
 from policy_service.store.embedded import embedded_postgres, has_embedded
 from policy_service.store.errors import PhysicianExists, StoreUnavailable, TooManyLongReads, UnknownRevision
 from policy_service.store.grants import SERVICE_ROLE, allow_service, as_role
 from policy_service.store.invitations import DeliveryState, Invitation, InvitationState, Purpose
+from policy_service.store.listening import Listener
 from policy_service.store.log import LogLook, Recorded, Unrecorded
 from policy_service.store.migrate import migrate, schema_is_current
 from policy_service.store.outbox import Claimed, Letter, oldest_of_last
