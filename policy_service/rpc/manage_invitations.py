@@ -3,6 +3,7 @@
 from functools import partial
 
 from policy_service.members import (
+    links,
     suggestion,
 )
 from policy_service.pb import manage_users_pb2 as pb
@@ -106,7 +107,7 @@ class InvitationMethods(Stories):
         """See ManageUsersService.AcceptInvitation in manage_users.proto."""
 
         async def story(tx: Transaction) -> pb.AcceptInvitationResponse:
-            accepted = await self._invitations.accept(tx, request.token, now=self._clock())
+            accepted = await links.accept(tx, self._model, request.token, now=self._clock())
             return pb.AcceptInvitationResponse(
                 username=accepted.user, physician=accepted.physician, must_set_up_credentials=accepted.is_new
             )
@@ -120,7 +121,7 @@ class InvitationMethods(Stories):
     ) -> pb.LookUpInvitationResponse:
         """See ManageUsersService.LookUpInvitation in manage_users.proto."""
         async with self._store.reading() as look:
-            return encode_looked(await self._invitations.look_up(look, request.token, now=self._clock()))
+            return encode_looked(await links.look_up(look, self._model, request.token, now=self._clock()))
 
     async def decline_invitation(
         self, request: pb.DeclineInvitationRequest, caller: str
@@ -128,7 +129,7 @@ class InvitationMethods(Stories):
         """See ManageUsersService.DeclineInvitation in manage_users.proto."""
 
         async def story(tx: Transaction) -> pb.DeclineInvitationResponse:
-            declined = await self._invitations.decline(tx, request.token, now=self._clock())
+            declined = await links.decline(tx, request.token, now=self._clock())
             return pb.DeclineInvitationResponse(username=declined.user, physician=declined.physician)
 
         return await self._write(request, caller, "", story)
@@ -137,7 +138,7 @@ class InvitationMethods(Stories):
         """See ManageUsersService.CompleteSetup in manage_users.proto."""
 
         async def story(tx: Transaction) -> pb.CompleteSetupResponse:
-            done = await self._invitations.complete_setup(tx, request.token)
+            done = await links.complete_setup(tx, request.token)
             return pb.CompleteSetupResponse(username=done.user, physician=done.physician)
 
         return await self._write(request, caller, "", story)
