@@ -11,7 +11,7 @@ from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import audit_values as values
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.fields import Fields, invalid
-from policy_service.store import BEGINNING, Place, Store, arrived
+from policy_service.store import BEGINNING, Place, Store, arrived, log_pages
 from policy_service.store import audit as table
 from policy_service.vocabulary import ForeignHistory, Held, Physician, User, digits, parse_physician, parse_user, short
 
@@ -49,7 +49,7 @@ class AuditService:
             (place,) = await self._place(question, request.page_token)
             before = int(place)
         async with self._store.reading() as look:
-            found = await table.changes(look, wanted, before=before, size=size + 1)
+            found = await log_pages.changes(look, wanted, before=before, size=size + 1)
         page = values.encode_changes(found[:size])
         token = self._token(look.held, question, [page[-1].revision]) if len(page) < len(found) else ""
         return pb.ListChangesResponse(changes=page, next_page_token=token)
@@ -67,7 +67,7 @@ class AuditService:
             at, replica, sequence = await self._place(question, request.page_token)
             before = datetime.fromisoformat(str(at)), str(replica), int(sequence)
         async with self._store.reading() as look:
-            found = await table.decisions(look, wanted, before=before, size=size + 1)
+            found = await log_pages.decisions(look, wanted, before=before, size=size + 1)
         token = ""
         if len(found) > size:
             last = found[size - 1]
@@ -77,7 +77,7 @@ class AuditService:
         )
 
     async def _list_arrivals(
-        self, request: pb.ListDecisionsRequest, wanted: table.DecisionFilter
+        self, request: pb.ListDecisionsRequest, wanted: log_pages.DecisionFilter
     ) -> pb.ListDecisionsResponse:
         size = values.parse_size(request, values.DECISIONS)
         after = BEGINNING
