@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 from policy_client import AccessPeriod, AuditClient
 
-from policy_service.cli import audit_words as words
+from policy_service.cli import review_words as words
 from policy_service.cli.audit_forms import AsCsv, Form, OfPhysician, Zone, form_of
 from policy_service.cli.calling import AsJson, auditing, plain
 from policy_service.cli.kinds import POLICY_KINDS
