@@ -1,22 +1,19 @@
 """The composition root: opens, wires and closes everything."""
 
 import asyncio
-import contextlib
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from pathlib import Path
 from typing import Any
 
 import structlog
 
-from policy_service import demo, metrics
-from policy_service.audit import Checkpointer
-from policy_service.chain import Signer, read_signer
+from policy_service import demo
+from policy_service.audit import Checkpointer, own_signer, sign_statement
 from policy_service.decide import Model, read_model
-from policy_service.decision_log import DecisionLog, recording
+from policy_service.decision_log import recording
 from policy_service.errors import PolicyError, StartError
 from policy_service.members import (
     AddressChanges,
@@ -32,9 +29,10 @@ from policy_service.policy_text import read_file, read_seed
 from policy_service.replicate import Follower, Replica
 from policy_service.rpc import (
     AUDIT,
+    FOLLOWING,
     MANAGE_USERS,
-    RECORDING,
     SEEDS,
+    SENDING,
     AuditService,
     Cursors,
     DecisionService,
@@ -45,6 +43,7 @@ from policy_service.rpc import (
     contract_methods,
     serving,
     showing_metrics,
+    watch,
 )
 from policy_service.seed import SeedPlans, install
 from policy_service.settings import Settings, policies_dir
@@ -62,19 +61,16 @@ from policy_service.store import (
     probe,
     schema_is_current,
 )
-from policy_service.tasks import Sound, Supervisor
+from policy_service.tasks import Supervisor
 from policy_service.vocabulary import DecisionLogFull, Row
 
 log = structlog.get_logger(__name__)
 
-_WATCH_SECONDS = 0.5
 # Every background task that fails is begun again, for ever, and health says meanwhile what should not be used for it
-# (_NEEDS). One alone may end the process: without the watch nobody is told how this replica stands, so after so many
-# failures in a row the service stops, for whoever runs it to start it again.
+# (rpc/watch.py). One alone may end the process: without the watch nobody is told how this replica stands, so after so
+# many failures in a row the service stops, for whoever runs it to start it again.
 _WATCH_FAILURES = 10
-_FOLLOWING, _SENDING, _CHECKPOINTS, _WATCH = "follower", "sender", "checkpointer", "watch"
-_NEEDS = {_SENDING: (MANAGE_USERS.full_name,)}
-"""Services that a task's failure takes out of use; the follower's takes all."""
+_CHECKPOINTS, _WATCH = "checkpointer", "watch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,7 +110,7 @@ async def open_store(
         try:
             await _probe(dsn)
             if migrating or own:
-                before, after = await migrate(dsn, partial(_sign_statement, settings))
+                before, after = await migrate(dsn, partial(sign_statement, settings))
                 if before != after:
                     log.info("schema migrated", before=before, after=after)
                 if role := SERVICE_ROLE if embedded else service_role:
@@ -168,7 +164,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         invitations = Invitations(model, key, prompts, valid_for=valid_for, limits=limits)
         addresses = AddressChanges(key, invitations, valid_for=valid_for, limits=limits)
         users = ManageUsersService(store, model, invitations, addresses, clock=_now, written=sender.wake)
-        signer = _signer(settings)
+        signer = own_signer(settings)
         checkpointer = Checkpointer(
             store,
             signer,
@@ -202,12 +198,12 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
-            watch = partial(_watch, replica, decisions, planes, tasks, or_lose)
+            looking = partial(watch, replica, decisions, planes, tasks, or_lose)
             watching = [
-                group.create_task(tasks.keep(_FOLLOWING, partial(follower.run, replica))),
-                group.create_task(tasks.keep(_SENDING, sender.run)),
+                group.create_task(tasks.keep(FOLLOWING, partial(follower.run, replica))),
+                group.create_task(tasks.keep(SENDING, sender.run)),
                 group.create_task(tasks.keep(_CHECKPOINTS, checkpointer.run)),
-                group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
+                group.create_task(tasks.keep(_WATCH, looking, ends_process_after=_WATCH_FAILURES)),
             ]
             log.info(
                 "serving",
@@ -236,7 +232,7 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
             replica = await follower.start(max_age=settings.max_staleness_seconds)
         except PolicyError as fault:
             raise StartError(_unreachable(settings, fault)) from fault
-        following = asyncio.create_task(Supervisor().keep(_FOLLOWING, partial(follower.run, replica)))
+        following = asyncio.create_task(Supervisor().keep(FOLLOWING, partial(follower.run, replica)))
         try:
             yield _seed_service(settings, store, replica, model, asks_rights=False)
         finally:
@@ -259,24 +255,6 @@ def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
     return read_model(settings.model_file), read_seed(settings.seed_file, methods=contract_methods())
 
 
-def _signer(settings: Settings) -> Signer:
-    return read_signer(_checkpoint_key(settings))
-
-
-def _checkpoint_key(settings: Settings) -> Path:
-    return settings.checkpoint_key_file or settings.data_dir / "checkpoint.key"
-
-
-def _sign_statement(settings: Settings, content: bytes) -> tuple[str, str]:
-    """By the key that signed checkpoints until now: one that is made now is one that nobody knows."""
-    if not _checkpoint_key(settings).exists():
-        raise StartError(
-            "What an earlier release's log was is to be stated in it, signed. Give the key that signs checkpoints: "
-            f"POLICY_CHECKPOINT_KEY_FILE; there is no {_checkpoint_key(settings)}."
-        )
-    return _signer(settings).sign_bytes(content)
-
-
 def _caps(settings: Settings) -> Caps:
     return Caps(
         roles=settings.max_roles_per_account,
@@ -287,34 +265,6 @@ def _caps(settings: Settings) -> Caps:
 
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _watch(
-    replica: Replica,
-    decisions: DecisionLog,
-    planes: Planes,
-    tasks: Supervisor,
-    or_lose: bool,  # noqa: FBT001 - as for DecisionService.
-    sound: Sound,
-) -> None:
-    """Tell load balancers and metrics how the replica, its record and its tasks stand."""
-    fresh, said = True, None
-    while True:
-        metrics.revision.set(replica.snapshot.revision)
-        metrics.age.set(replica.age)
-        if replica.is_fresh() != fresh:
-            fresh = not fresh
-            log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
-        down, full = tasks.down, decisions.is_full
-        unused = [name for task in sorted(down) for name in _NEEDS.get(task, ())] + ([RECORDING] if full else [])
-        saying = fresh and _FOLLOWING not in down and (or_lose or not full), tuple(unused)
-        if saying != said:
-            yes, but = saying
-            await planes.say_serving(yes, but)
-            said = saying
-        sound()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(tasks.moved(), _WATCH_SECONDS)
 
 
 async def _probe(dsn: str) -> None:

@@ -9,6 +9,7 @@ from policy_service.audit.checkpointing import Checkpointer
 from policy_service.audit.differences import Difference, Interval, compare
 from policy_service.audit.periods import Period, Span, Spans, period
 from policy_service.audit.reviews import Access, AsOf, CustomRole, Held, Judged, Review, Reviews
+from policy_service.audit.signing import checkpoint_key, own_signer, sign_statement
 from policy_service.audit.verification import Verdict, verify
 
 __all__ = [
@@ -26,7 +27,10 @@ __all__ = [
     "Span",
     "Spans",
     "Verdict",
+    "checkpoint_key",
     "compare",
+    "own_signer",
     "period",
+    "sign_statement",
     "verify",
 ]

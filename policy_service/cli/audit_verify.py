@@ -104,6 +104,7 @@ def _against(kept: Sequence[tuple[str, str]], walk: Callable[[list[str]], Verdic
 
 def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -> Verdict:
     from policy_service.app import open_store
+    from policy_service.audit import checkpoint_key
     from policy_service.chain import read_verifier
     from policy_service.errors import PolicyError
     from policy_service.pb import audit_pb2 as pb
@@ -111,7 +112,7 @@ def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -
     from policy_service.settings import read_settings
 
     settings = read_settings()
-    own = (settings.checkpoint_key_file or settings.data_dir / "checkpoint.key").with_suffix(".pub")
+    own = checkpoint_key(settings).with_suffix(".pub")
     believed = public_keys or ([own] if lines or own.exists() else [])
     verifier = read_verifier(*believed) if believed else None
 

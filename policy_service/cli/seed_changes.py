@@ -20,6 +20,7 @@ from policy_service.cli.output import (
     progress_bar,
     written,
 )
+from policy_service.cli.seed_guards import EmptiedRole, MassRemoval, WidenedCallers, hint, is_allowed
 from policy_service.cli.seed_lint import SeedFile, faults_told, read_seed_text
 from policy_service.cli.seed_plans import PlanFile, plan_in, plan_json, print_plan
 from policy_service.errors import InvalidRequest
@@ -31,15 +32,6 @@ Reason = Annotated[str, typer.Option(help="Why, for the change log.", show_defau
 Most = Annotated[int, typer.Option(min=1, max=100, help="How many people of each group to name.")]
 Every = Annotated[bool, typer.Option("--all", help="Name everyone who is affected.")]
 Yes = Annotated[bool, typer.Option("--yes", help="Do not ask.")]
-MassRemoval = Annotated[
-    bool, typer.Option("--allow-mass-removal", help="Remove a larger share than POLICY_SEED_MOST_REMOVED.")
-]
-EmptiedRole = Annotated[
-    bool, typer.Option("--allow-emptied-role", help="Take away all that a role allows, or that a service may call.")
-]
-WidenedCallers = Annotated[
-    bool, typer.Option("--allow-widened-callers", help="Let calling services call what they may not call now.")
-]
 
 
 def add_to(app: typer.Typer) -> None:
@@ -218,10 +210,10 @@ def _change(
         raise typer.Exit(Exit.DENIED)
     if not as_json:
         print_plan(made, asked_for_all=every)
-    refused = [words for words in made.guarded if not _is_allowed(words, allowed)]
+    refused = [words for words in made.guarded if not is_allowed(words, allowed)]
     if refused:
         for words in refused:
-            print_error(f"{words}{_hint(words)}")
+            print_error(f"{words}{hint(words)}")
         raise typer.Exit(Exit.DENIED)
     if not yes:
         answer = ask("Apply this?")
@@ -277,26 +269,3 @@ def _planned(
     return seeds.plan(
         target, most_listed=most, list_all=every, progress=lambda found: progress(found.done, found.total)
     )
-
-
-_FLAGS = {
-    "MASS_REMOVAL": "allow_mass_removal",
-    "EMPTIED_ROLE": "allow_emptied_role",
-    "CALLERS_LOCKED_OUT": "allow_emptied_role",
-    "WIDENED_CALLERS": "allow_widened_callers",
-}
-
-
-def _is_allowed(words: str, allowed: dict[str, bool]) -> bool:
-    flag = _FLAGS.get(_reason_in(words))
-    return flag is not None and allowed[flag]
-
-
-def _hint(words: str) -> str:
-    flag = _FLAGS.get(_reason_in(words))
-    # ROLE_NAME_TAKEN and MAY_NOT_CHANGE_CALLERS have none, nor has what a newer service says.
-    return f"; if that is meant: --{flag.replace('_', '-')}" if flag else ""
-
-
-def _reason_in(words: str) -> str:
-    return words.partition(":")[0]

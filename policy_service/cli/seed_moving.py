@@ -9,7 +9,7 @@ from policy_client import SeedClient
 
 from policy_service.cli.calling import Actor, AsJson, seeding
 from policy_service.cli.output import STANDARD, print_done, progress_bar, read_text, written
-from policy_service.cli.seed_changes import WidenedCallers
+from policy_service.cli.seed_guards import WidenedCallers
 
 Output = Annotated[Path | None, typer.Option("--output", "-o", help="Write here.", show_default="standard output")]
 

@@ -6,7 +6,7 @@ do not hold. Read ``manage_users`` first, then ``invitations``; the states are
 drawn in docs/manage-users.md.
 """
 
-from policy_service.members import custom_roles, manage_users
+from policy_service.members import custom_roles, links, manage_users
 from policy_service.members.address_changes import AddressChanges
 from policy_service.members.addresses import parse_email, refuse_name, suggestion
 from policy_service.members.authority import Standing, standing
@@ -15,9 +15,11 @@ from policy_service.members.custom_roles import RoleDefinition, definitions_of, 
 from policy_service.members.delivery import Sender, advice
 from policy_service.members.errors import RoleChainTooLong, UnknownUser
 from policy_service.members.foresight import Questions, foresee
-from policy_service.members.invitations import Holding, Invitations, Looked
+from policy_service.members.holding import Holding
+from policy_service.members.invitations import Invitations
 from policy_service.members.letter_limits import LetterLimits
 from policy_service.members.letters import Postmark
+from policy_service.members.links import Looked
 from policy_service.members.prompts import Prompts
 from policy_service.members.tokens import read_key
 
@@ -40,6 +42,7 @@ __all__ = [
     "custom_roles",
     "definitions_of",
     "foresee",
+    "links",
     "manage_users",
     "parse_email",
     "read_key",

@@ -10,85 +10,30 @@ can be sent again.
 
 import secrets
 from collections.abc import Sequence
-from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from policy_service.decide import Model
 from policy_service.members import claims
-from policy_service.members.authority import Standing, refuse_self, standing
-from policy_service.members.custom_roles import refuse_long_chains
+from policy_service.members.authority import refuse_self, standing
 from policy_service.members.errors import (
     AlreadyInvited,
     AlreadyMember,
-    InvalidToken,
     InvitationClosed,
-    NotAcceptedYet,
     UnknownInvitation,
-    UserMismatch,
 )
+from policy_service.members.holding import Holding
 from policy_service.members.letter_limits import LetterLimits
 from policy_service.members.prompts import Prompts
-from policy_service.members.tokens import TokenKey, hash_of
-from policy_service.store import Invitation, InvitationState, Reading, Transaction, users
+from policy_service.members.tokens import TokenKey
+from policy_service.store import Invitation, InvitationState, Reading, Transaction
 from policy_service.store import invitations as table
 from policy_service.vocabulary import (
     Action,
-    Effect,
     Operation,
     Physician,
     Role,
-    Row,
     User,
-    domain_of,
-    grant_row,
-    own_role,
-    rule_row,
-    subject_of_user,
 )
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Holding:
-    """What a user is to hold: roles, or a free choice of actions; one of the two."""
-
-    roles: frozenset[Role] = frozenset()
-    actions: frozenset[Action] = frozenset()
-
-    def rows(self, physician: Physician, user: User) -> frozenset[Row]:
-        """The rows that give it to the user."""
-        domain, subject = domain_of(physician), subject_of_user(user)
-        if not self.actions:
-            return frozenset(grant_row(subject, role, domain) for role in self.roles)
-        role = own_role(user)
-        rules = {rule_row(role, domain, action, Effect.ALLOW) for action in self.actions}
-        return frozenset(rules | {grant_row(subject, role, domain)})
-
-    def refuse_beyond(self, at: Standing, actor: User) -> None:
-        """Raise UnknownRole, OwnerOnly or BeyondOwnRights if the actor cannot give it; InvalidRequest for no action."""
-        at.refuse_unknown_actions(self.actions, "permissions.actions")
-        at.refuse_roles_beyond(actor, self.roles)
-        at.refuse_beyond(actor, self.actions)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Accepted:
-    """Who accepted what, and whether they must set up credentials."""
-
-    user: User
-    physician: Physician
-    is_new: bool
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Looked:
-    """What whoever holds a link may know before using it."""
-
-    invitation: Invitation
-    title: str
-    """How the account is called in texts for people."""
-    allowed: tuple[Action, ...]
-    """What one will be able to do."""
-    must_set_up: bool
 
 
 class Invitations:
@@ -211,75 +156,6 @@ class Invitations:
         await table.close(tx, invitation, InvitationState.CANCELLED)
         await tx.change("invitation.cancel", physician, detail={"invitation": wanted, "user": invitation.user})
 
-    async def accept(self, tx: Transaction, token: str, *, now: datetime) -> Accepted:
-        """Use a token, once: the user gets what the invitation says, and the address it was sent to is theirs.
-
-        Raises InvalidToken; and, the token staying good, ActorNotAllowed,
-        UnknownRole, OwnerOnly or BeyondOwnRights where the inviter could no
-        longer invite like this, and UserMismatch where the user has confirmed
-        another address meanwhile, or somebody else this one.
-        """
-        invitation = await table.consume(tx, hash_of(token), now, InvitationState.ACCEPTED)
-        if invitation is None:
-            raise InvalidToken
-        physician, user = invitation.physician, invitation.user
-        tx.act_as(user)
-        at = await standing(tx, self._model, physician)
-        at.require(invitation.invited_by, Operation.INVITE_USER)
-        holding = Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions))
-        holding.refuse_beyond(at, invitation.invited_by)
-        rows = holding.rows(physician, user)
-        refuse_long_chains(physician, at.rows | rows)
-        is_new = await _bind(tx, user, invitation.email)
-        detail = {"invitation": invitation.id, "invited_by": invitation.invited_by, "user": user}
-        await tx.change("invitation.accept", physician, begun=rows - at.rows, detail=detail)
-        return Accepted(user=user, physician=physician, is_new=is_new)
-
-    async def decline(self, tx: Transaction, token: str, *, now: datetime) -> Invitation:
-        """Use a token to say no: the invitation ends, and what it reserved is free. Raises InvalidToken."""
-        invitation = await table.consume(tx, hash_of(token), now, InvitationState.DECLINED)
-        if invitation is None:
-            raise InvalidToken
-        tx.act_as(invitation.user)
-        detail = {"invitation": invitation.id, "user": invitation.user}
-        await tx.change("invitation.decline", invitation.physician, detail=detail)
-        return invitation
-
-    async def look_up(self, look: Reading, token: str, *, now: datetime) -> Looked:
-        """What a link leads to, without using it. Raises InvalidToken for one that leads nowhere."""
-        invitation = await table.of_token(look, hash_of(token))
-        if invitation is None or invitation.expires_at <= now:
-            raise InvalidToken
-        if invitation.state is not InvitationState.PENDING and not invitation.awaits_setup:
-            raise InvalidToken
-        at = await standing(look, self._model, invitation.physician)
-        holding = Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions))
-        then = at.with_rows(at.rows | holding.rows(invitation.physician, invitation.user))
-        person = await users.one(look, invitation.user)
-        return Looked(
-            invitation=invitation,
-            title=await look.title_of(invitation.physician),
-            allowed=tuple(action for action in at.basis.catalogue.actions if then.may(invitation.user, action)),
-            must_set_up=person is None or not person.is_set_up,
-        )
-
-    async def complete_setup(self, tx: Transaction, token: str) -> Invitation:
-        """Record that the user of an accepted invitation has set up their credentials.
-
-        The link leads nowhere afterwards. Raises NotAcceptedYet, and
-        InvalidToken where nothing is left to finish.
-        """
-        invitation = await table.of_token(tx, hash_of(token))
-        if invitation is not None and invitation.state is InvitationState.PENDING:
-            raise NotAcceptedYet
-        if invitation is None or not invitation.awaits_setup:
-            raise InvalidToken
-        tx.act_as(invitation.user)
-        await users.set_up(tx, invitation.user)
-        detail = {"invitation": invitation.id, "user": invitation.user}
-        await tx.change("setup.complete", invitation.physician, detail=detail)
-        return invitation
-
     async def follow(self, tx: Transaction, user: User, before: str, email: str, *, now: datetime) -> list[Physician]:
         """Send a user's open invitations anew, to the address that is theirs now: the old links are dead.
 
@@ -325,18 +201,6 @@ class Invitations:
         if fault is not None:
             self._prompts.note(physician, now)
             raise fault
-
-
-async def _bind(tx: Transaction, user: User, email: str) -> bool:
-    """Know the user at the address that they confirmed by the link; whether their credentials are to be set up."""
-    person, owner = await users.one(tx, user), await users.with_address(tx, email)
-    if owner not in (None, user) or (person is not None and person.email is not None and owner is None):
-        raise UserMismatch
-    if person is None:
-        await users.add(tx, user, email)
-    elif person.email is None:
-        await users.readdress(tx, user, email)
-    return person is None or not person.is_set_up
 
 
 async def _found(tx: Transaction, physician: Physician, wanted: str) -> Invitation:

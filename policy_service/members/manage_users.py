@@ -10,7 +10,7 @@ from policy_service.members import claims
 from policy_service.members.authority import Standing, refuse_self, standing
 from policy_service.members.custom_roles import account_rows, refuse_long_chains, refuse_unknown
 from policy_service.members.errors import ActorNotAllowed, LastOwner, NotAMember, NotGranted, OwnerOnly
-from policy_service.members.invitations import Holding
+from policy_service.members.holding import Holding
 from policy_service.store import InvitationState, Reading, Store, Transaction, Written, users
 from policy_service.store import invitations as table
 from policy_service.vocabulary import (

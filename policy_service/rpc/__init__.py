@@ -9,12 +9,15 @@ from policy_service.rpc.metrics_http import showing_metrics
 from policy_service.rpc.seeds import SeedService, encode_plan, parse_reason
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
+from policy_service.rpc.watch import FOLLOWING, SENDING, watch
 
 __all__ = [
     "AUDIT",
+    "FOLLOWING",
     "MANAGE_USERS",
     "RECORDING",
     "SEEDS",
+    "SENDING",
     "AuditService",
     "Cursors",
     "DecisionService",
@@ -27,4 +30,5 @@ __all__ = [
     "parse_reason",
     "serving",
     "showing_metrics",
+    "watch",
 ]

@@ -9,9 +9,10 @@ from policy_service.audit import Interval, Reviews, compare, period
 from policy_service.decide import Model
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc import audit_values as values
+from policy_service.rpc import review_values as reviews
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.fields import Fields, invalid
-from policy_service.store import BEGINNING, Place, Store, arrived
+from policy_service.store import BEGINNING, Place, Store, arrived, log_pages
 from policy_service.store import audit as table
 from policy_service.vocabulary import ForeignHistory, Held, Physician, User, digits, parse_physician, parse_user, short
 
@@ -49,7 +50,7 @@ class AuditService:
             (place,) = await self._place(question, request.page_token)
             before = int(place)
         async with self._store.reading() as look:
-            found = await table.changes(look, wanted, before=before, size=size + 1)
+            found = await log_pages.changes(look, wanted, before=before, size=size + 1)
         page = values.encode_changes(found[:size])
         token = self._token(look.held, question, [page[-1].revision]) if len(page) < len(found) else ""
         return pb.ListChangesResponse(changes=page, next_page_token=token)
@@ -67,7 +68,7 @@ class AuditService:
             at, replica, sequence = await self._place(question, request.page_token)
             before = datetime.fromisoformat(str(at)), str(replica), int(sequence)
         async with self._store.reading() as look:
-            found = await table.decisions(look, wanted, before=before, size=size + 1)
+            found = await log_pages.decisions(look, wanted, before=before, size=size + 1)
         token = ""
         if len(found) > size:
             last = found[size - 1]
@@ -77,7 +78,7 @@ class AuditService:
         )
 
     async def _list_arrivals(
-        self, request: pb.ListDecisionsRequest, wanted: table.DecisionFilter
+        self, request: pb.ListDecisionsRequest, wanted: log_pages.DecisionFilter
     ) -> pb.ListDecisionsResponse:
         size = values.parse_size(request, values.DECISIONS)
         after = BEGINNING
@@ -104,7 +105,7 @@ class AuditService:
         name = (parse_physician if subject == "physician" else parse_user)(getattr(request, subject))
         as_of, after = values.parse_point(request.as_of, "as_of"), ""
         await self._refuse_foreign(request.as_of, "as_of")
-        size, question = values.parse_size(request, values.MEMBERS), values.question_of(request)
+        size, question = values.parse_size(request, reviews.MEMBERS), values.question_of(request)
         if request.page_token:
             # All pages are of the first one's revision.
             revision, place = await self._place(question, request.page_token)
@@ -121,12 +122,12 @@ class AuditService:
             place = last.user if subject == "physician" else last.physician
             token = self._token(found.head.held, question, [found.point.revision, place])
         checkpoint = await self._checkpoint(found.head.revision, found.head.hash)
-        return values.encode_review(found, checkpoint=checkpoint, next_page_token=token)
+        return reviews.encode_review(found, checkpoint=checkpoint, next_page_token=token)
 
     async def review_period(self, request: pb.ReviewPeriodRequest, caller: str) -> pb.ReviewPeriodResponse:  # noqa: ARG002
         """See AuditService.ReviewPeriod in audit.proto."""
-        asked = values.parse_period(request)
-        size, question = values.parse_size(request, values.PEOPLE), values.question_of(request)
+        asked = reviews.parse_period(request)
+        size, question = values.parse_size(request, reviews.PEOPLE), values.question_of(request)
         after, until = "", asked.until
         if request.page_token:
             # All pages end with what was the last revision of the first.
@@ -134,7 +135,7 @@ class AuditService:
             after, until = str(place), int(later)
         found = await period(self._store, self._model, replace(asked, until=until), after=after, size=size)
         token = self._token(found.head, question, [found.next, found.later]) if found.next else ""
-        return values.encode_period(found, next_page_token=token)
+        return reviews.encode_period(found, next_page_token=token)
 
     async def diff_access(self, request: pb.DiffAccessRequest, caller: str) -> pb.DiffAccessResponse:  # noqa: ARG002
         """See AuditService.DiffAccess in audit.proto."""
@@ -144,7 +145,7 @@ class AuditService:
             physician = fields.read(parse_physician, request.physician) if request.physician else None
         await self._refuse_foreign(request.earlier, "earlier")
         await self._refuse_foreign(request.later, "later")
-        size, question = values.parse_size(request, values.DIFFERENCES), values.question_of(request)
+        size, question = values.parse_size(request, reviews.DIFFERENCES), values.question_of(request)
         after = None
         if request.page_token:
             one, other, place, user = await self._place(question, request.page_token)
@@ -158,7 +159,7 @@ class AuditService:
         return pb.DiffAccessResponse(
             earlier_revision=asked.earlier,
             later_revision=asked.later,
-            differences=[values.encode_difference(difference) for difference in found.found],
+            differences=[reviews.encode_difference(difference) for difference in found.found],
             next_page_token=self._token(look.held, question, [one, other, *found.next]) if found.next else "",
         )
 

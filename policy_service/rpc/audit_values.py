@@ -1,4 +1,4 @@
-"""The messages of AuditService: read strictly, and written whole."""
+"""The messages of AuditService about its logs: read strictly, and written whole."""
 
 import json
 from collections.abc import Iterable
@@ -8,16 +8,15 @@ from typing import Any, Final, cast
 
 from google.protobuf.timestamp_pb2 import Timestamp
 
-from policy_service.audit import Access, AsOf, CustomRole, Difference, Held, Judged, Period, Review, Span, Spans
+from policy_service.audit import AsOf
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2
 from policy_service.rpc.bounds import TEXTS
 from policy_service.rpc.fields import Fields, invalid, parse_text
-from policy_service.store import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending
+from policy_service.store import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision
 from policy_service.vocabulary import (
     Channel,
     Reason,
-    name_of,
     parse_action,
     parse_physician,
     parse_user,
@@ -29,9 +28,6 @@ BY_ARRIVAL: Final = b"decisions by arrival"
 # What a page holds unless told otherwise, and at most.
 CHANGES: Final = (100, 1_000)
 DECISIONS: Final = (100, 1_000)
-MEMBERS: Final = (200, 500)
-DIFFERENCES: Final = (500, 1_000)
-PEOPLE: Final = (200, 500)
 
 _MOST_BYTES: Final = 3 << 20  # A message that is sent has 4 MB at most.
 _MOST_NAME: Final = TEXTS["caller"]
@@ -39,7 +35,7 @@ _MOST_CORRELATION: Final = TEXTS["correlation_id"]
 _MOST_ID: Final = TEXTS["decision_id"]
 _MOST_DIGITS: Final = 18
 
-_REASONS: Final = {
+REASONS: Final = {
     reason: cast(decision_pb2.Reason, decision_pb2.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
 }
 _CHANNELS: Final = {
@@ -78,47 +74,6 @@ def parse_point(point: pb.Point, field: str) -> AsOf:
     return parse_moment(point.at, f"{field}.at") if point.HasField("at") else None
 
 
-def parse_period(request: pb.ReviewPeriodRequest) -> Period:
-    """Read of what and when a period is; raises InvalidRequest."""
-    subject = request.WhichOneof("subject")
-    if subject is None:
-        raise invalid("physician", "physician is empty, and user too: the period is of one of them")
-    with Fields() as fields:
-        since, until = _parse_times(request, fields)
-        found = Period(
-            physician=fields.read(parse_physician, request.physician) if subject == "physician" else None,
-            user=fields.read(parse_user, request.user) if subject == "user" else None,
-            action=fields.read(partial(parse_action, field="action"), request.action) if request.action else None,
-            since=since,
-            until=until,
-        )
-    if since and until and since >= until:
-        raise invalid("until", "until is not after since: nothing is between them")
-    return found
-
-
-def encode_period(found: Spans, *, next_page_token: str) -> pb.ReviewPeriodResponse:
-    """A page of a period."""
-    return pb.ReviewPeriodResponse(
-        earlier_revision=found.earlier,
-        later_revision=found.later,
-        spans=[_span(span) for span in found.found],
-        next_page_token=next_page_token,
-    )
-
-
-def _span(span: Span) -> pb.AccessSpan:
-    begun, ended = span.begun, span.ended
-    told = pb.AccessSpan(user=span.user, physician=span.physician, action=span.action)
-    if begun:
-        getattr(told, "from").FromDatetime(begun.at)
-        told.from_revision = begun.revision
-    if ended:
-        told.until.FromDatetime(ended.at)
-        told.until_revision = ended.revision
-    return told
-
-
 def parse_moment(moment: Timestamp, field: str) -> datetime:
     """Read a time; raises InvalidRequest."""
     try:
@@ -130,7 +85,7 @@ def parse_moment(moment: Timestamp, field: str) -> datetime:
 def parse_change_filter(request: pb.ListChangesRequest) -> ChangeFilter:
     """Read which entries are wanted; raises InvalidRequest."""
     with Fields() as fields:
-        since, until = _parse_times(request, fields)
+        since, until = parse_times(request, fields)
         return ChangeFilter(
             physician=fields.read(parse_physician, request.physician) if request.physician else None,
             user=fields.read(parse_user, request.user) if request.user else None,
@@ -144,7 +99,7 @@ def parse_change_filter(request: pb.ListChangesRequest) -> ChangeFilter:
 def parse_decision_filter(request: pb.ListDecisionsRequest) -> DecisionFilter:
     """Read which decisions are wanted; raises InvalidRequest."""
     with Fields() as fields:
-        since, until = _parse_times(request, fields)
+        since, until = parse_times(request, fields)
         # Decisions about actions that do not exist are recorded too.
         fields.read(lambda text: parse_action(text) if text else None, request.action)
         return DecisionFilter(
@@ -163,9 +118,10 @@ def parse_decision_filter(request: pb.ListDecisionsRequest) -> DecisionFilter:
         )
 
 
-def _parse_times(
+def parse_times(
     request: pb.ListChangesRequest | pb.ListDecisionsRequest | pb.ReviewPeriodRequest, fields: Fields
 ) -> tuple[datetime | None, datetime | None]:
+    """Read from when to when; faults go to ``fields``."""
     since = until = None
     if request.HasField("since"):
         since = fields.read(partial(parse_moment, field="since"), request.since)
@@ -240,81 +196,7 @@ def encode_decision(found: LoggedDecision) -> pb.LoggedDecision:
         resource=found.resource,
         correlation_id=found.correlation_id,
         allowed=found.allowed,
-        reason=_REASONS[found.reason],
+        reason=REASONS[found.reason],
         role=found.role,
         revision=found.revision,
-    )
-
-
-def encode_review(found: Review, *, checkpoint: str, next_page_token: str) -> pb.ReviewAccessResponse:
-    """A page of a review."""
-    return pb.ReviewAccessResponse(
-        revision=found.point.revision,
-        history=name_of(found.point.mark),
-        at=found.point.at,
-        hash=found.point.hash.hex(),
-        checkpoint=checkpoint,
-        display_name=found.display_name,
-        access=[_access(access) for access in found.access],
-        custom_roles=[_custom_role(role) for role in found.custom_roles],
-        pending=[_pending(invitation) for invitation in found.pending],
-        next_page_token=next_page_token,
-        built_in_roles=found.built_in,
-    )
-
-
-def encode_difference(found: Difference) -> pb.AccessDifference:
-    """One person's gains and losses."""
-    return pb.AccessDifference(physician=found.physician, user=found.user, gained=found.gained, lost=found.lost)
-
-
-def _access(found: Access) -> pb.ReviewedAccess:
-    return pb.ReviewedAccess(
-        user=found.user,
-        physician=found.physician,
-        roles=[_held(held) for held in found.roles],
-        actions=[_judged(judged) for judged in found.actions],
-    )
-
-
-def _held(held: Held) -> pb.HeldRole:
-    since = held.since
-    return pb.HeldRole(
-        role=held.role, since_revision=since.revision, since=since.at, granted_by=since.granted_by, kind=since.kind
-    )
-
-
-def _judged(judged: Judged) -> pb.ReviewedAction:
-    outcome = judged.outcome
-    return pb.ReviewedAction(
-        action=judged.action,
-        shown=outcome.allowed,
-        reason=_REASONS[outcome.reason],
-        role=outcome.role or "",
-        mobile=judged.mobile,
-    )
-
-
-def _custom_role(found: CustomRole) -> pb.ReviewedRole:
-    return pb.ReviewedRole(
-        role=found.role,
-        allow=sorted(found.definition.allow),
-        deny=sorted(found.definition.deny),
-        includes=sorted(found.definition.includes),
-        allowed=found.allowed,
-        holders=found.holders,
-    )
-
-
-def _pending(found: Pending) -> pb.ReviewedInvitation:
-    return pb.ReviewedInvitation(
-        id=found.id,
-        physician=found.physician,
-        username=found.user,
-        email=found.email,
-        roles=found.roles,
-        actions=found.actions,
-        invited_by=found.invited_by,
-        invited_at=found.invited_at,
-        expires_at=found.expires_at,
     )

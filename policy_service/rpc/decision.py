@@ -2,44 +2,31 @@
 
 from collections import Counter
 from collections.abc import Callable
-from functools import partial
-from typing import Any, Final, TypeVar, assert_never, cast
+from typing import Any, Final, TypeVar, cast
 
 from policy_service import metrics
-from policy_service.decide import Explanation, Snapshot
+from policy_service.decide import Snapshot
 from policy_service.decision_log import DecisionLog, NoRoom
 from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replicate import Replica
-from policy_service.rpc.bounds import ITEMS, TEXTS
+from policy_service.rpc.bounds import ITEMS
 from policy_service.rpc.cursors import Cursors
-from policy_service.rpc.fields import Fields, invalid, is_text, parse_text
+from policy_service.rpc.explanations import sentence
+from policy_service.rpc.fields import Fields, invalid
 from policy_service.rpc.listing import page
+from policy_service.rpc.questions import CHANNELS, is_log_text, parse_channel, parse_check, parse_history
 from policy_service.vocabulary import (
-    ANY,
-    Action,
-    Channel,
     Outcome,
-    Physician,
     Reason,
-    User,
-    digits,
     parse_action,
     parse_physician,
     parse_user,
 )
 
 MOST_QUESTIONS: Final = ITEMS["BatchCheckRequest.checks"]
-MOST_RESOURCE: Final = TEXTS["resource"]
-MOST_CORRELATION: Final = TEXTS["correlation_id"]
-
-_CHANNELS: Final[dict[int, Channel]] = {
-    pb.CHANNEL_UNSPECIFIED: Channel.WEB,
-    pb.CHANNEL_WEB: Channel.WEB,
-    pb.CHANNEL_MOBILE: Channel.MOBILE,
-}
 # Plain strings: they go into every line of the log.
-_CHANNEL_WORDS: Final = {number: channel.value for number, channel in _CHANNELS.items()}
+_CHANNEL_WORDS: Final = {number: channel.value for number, channel in CHANNELS.items()}
 _REASONS: Final[dict[Reason, pb.Reason]] = {
     reason: cast(pb.Reason, pb.Reason.Value(f"REASON_{reason.name}")) for reason in Reason
 }
@@ -145,12 +132,12 @@ class DecisionService:
     def _explain(self, request: pb.ExplainRequest, caller: str, *, or_lose: bool = False) -> pb.ExplainResponse:
         check = request.check
         snapshot = self._at(check)
-        user, physician, action, channel = _parsed(check)
+        user, physician, action, channel = parse_check(check)
         found = snapshot.explain(user, physician, action, channel)
         rule, missing = found.rule, found.missing
         return pb.ExplainResponse(
             decision=self._answer(check, caller, found.outcome, snapshot, or_lose=or_lose),
-            sentence=_sentence(check, channel, found),
+            sentence=sentence(check, channel, found),
             roles=found.roles,
             path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
             rule=pb.Rule(subject=rule.subject, physician=rule.physician, action=rule.action, effect=rule.effect)
@@ -164,7 +151,7 @@ class DecisionService:
         with Fields() as fields:
             user = fields.read(parse_user, request.user)
             physician = fields.read(parse_physician, request.physician)
-            channel = fields.read(_channel, request.channel)
+            channel = fields.read(parse_channel, request.channel)
         snapshot = self._at(request)
         return pb.ListActionsResponse(
             actions=[
@@ -187,7 +174,7 @@ class DecisionService:
         with Fields() as fields:
             physician = fields.read(parse_physician, request.physician)
             action = fields.read(parse_action, request.action)
-            channel = fields.read(_channel, request.channel)
+            channel = fields.read(parse_channel, request.channel)
         snapshot = self._at(request)
         found = page(
             snapshot.users(physician, action, channel),
@@ -210,7 +197,7 @@ class DecisionService:
         with Fields() as fields:
             user = fields.read(parse_user, request.user)
             action = fields.read(parse_action, request.action) if request.action else None
-            channel = fields.read(_channel, request.channel)
+            channel = fields.read(parse_channel, request.channel)
         snapshot = self._at(request)
         if action is not None:
             snapshot.require_known(action)
@@ -237,7 +224,7 @@ class DecisionService:
     def _at(self, asked: Any) -> Snapshot:
         """The snapshot that a request may be answered from."""
         if name := asked.history:
-            return self._replica.at(asked.min_revision, _parse_history(name, asked.min_revision))
+            return self._replica.at(asked.min_revision, parse_history(name, asked.min_revision))
         return self._replica.at(asked.min_revision)
 
     def _at_all(self, checks: list[pb.CheckRequest]) -> Snapshot:
@@ -246,7 +233,7 @@ class DecisionService:
         for place, check in enumerate(checks):
             asked.setdefault((check.min_revision, check.history), place)
         names = {
-            (revision, name): _parse_history(name, revision, f"checks[{place}].history")
+            (revision, name): parse_history(name, revision, f"checks[{place}].history")
             for (revision, name), place in asked.items()
             if name
         }
@@ -275,77 +262,11 @@ class DecisionService:
 
 
 def _outcome(snapshot: Snapshot, check: pb.CheckRequest) -> Outcome:
-    channel = _CHANNELS.get(check.channel)
+    channel = CHANNELS.get(check.channel)
     slot = None if channel is None else snapshot.basis.slots[channel].get(check.action)
     if slot is not None:
         # What is remembered was once read whole, so its names need no second look.
         known = snapshot.remembered(check.user, check.physician, slot)
-        if known is not None and _is_log_text(check.resource, check.correlation_id):
+        if known is not None and is_log_text(check.resource, check.correlation_id):
             return known
-    return snapshot.check(*_parsed(check))
-
-
-def _is_log_text(resource: str, correlation_id: str) -> bool:
-    if not resource and not correlation_id:
-        return True
-    return is_text(resource, MOST_RESOURCE) and is_text(correlation_id, MOST_CORRELATION)
-
-
-def _parsed(check: pb.CheckRequest) -> tuple[User, Physician, Action, Channel]:
-    with Fields() as fields:
-        user = fields.read(parse_user, check.user)
-        physician = fields.read(parse_physician, check.physician)
-        action = fields.read(parse_action, check.action)
-        channel = fields.read(_channel, check.channel)
-        fields.read(partial(parse_text, field="resource", most=MOST_RESOURCE), check.resource)
-        fields.read(partial(parse_text, field="correlation_id", most=MOST_CORRELATION), check.correlation_id)
-    return user, physician, action, channel
-
-
-def _parse_history(name: str, revision: int, field: str = "history") -> int:
-    """Read a history's name, which goes with a revision; raises InvalidRequest."""
-    found = digits(name)
-    if found is None:
-        raise invalid(field, f"{field} is not the 16 hexadecimal digits that stood beside a revision")
-    if not revision:
-        raise invalid(field, f"{field} names whose revision min_revision is: give both, or neither")
-    return found
-
-
-def _channel(number: int) -> Channel:
-    if (channel := _CHANNELS.get(number)) is None:
-        raise invalid("channel", f"channel {number} is none of CHANNEL_WEB (1) and CHANNEL_MOBILE (2)")
-    return channel
-
-
-def _sentence(check: pb.CheckRequest, channel: Channel, found: Explanation) -> str:
-    """The explanation for a person, in one sentence."""
-    who, where, what = check.user, check.physician, check.action
-    via = " in the mobile app" if channel is Channel.MOBILE else ""
-    rule, outcome = found.rule, found.outcome
-    held = f"{who} is {' and '.join(found.roles)} for {where}" if found.roles else f"{who} has no role for {where}"
-    chain = "".join(f", which includes {role}" for _, role in found.path[1:])
-    match outcome.reason:
-        case Reason.GRANTED:
-            through = f"as {outcome.role}{chain}" if outcome.role else "by a rule of their own"
-            scope = "everything" if rule is not None and rule.action == ANY else what
-            return f"{who} may {what} for {where}{via}: {through}, {scope} is allowed."
-        case Reason.DENIED_BY_RULE:
-            through = f"as {outcome.role}{chain}" if outcome.role else "by a rule of their own"
-            return f"{who} may not {what} for {where}{via}: {through}, a rule denies it, and a deny always wins."
-        case Reason.NOT_A_MEMBER:
-            return f"{who} may not {what} for {where}{via}: {held}."
-        case Reason.NOT_GRANTED:
-            return f"{who} may not {what} for {where}{via}: {held}, and that does not allow {what}."
-        case Reason.CHANNEL_NOT_ALLOWED:
-            if found.missing is None:
-                return f"{who} may {what} for {where}, but not{via}: it cannot be done there."
-            return (
-                f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow {found.missing.action}."
-            )
-        case Reason.UNKNOWN_ACTION:
-            return f"{who} may not {what} for {where}: there is no such action."
-        case Reason.UNKNOWN_PHYSICIAN:
-            return f"{who} may not {what} for {where}: no physician is registered under that name."
-        case _:
-            assert_never(outcome.reason)
+    return snapshot.check(*parse_check(check))

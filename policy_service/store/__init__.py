@@ -1,17 +1,20 @@
 """PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
 
-from policy_service.store import address_changes, audit, invitations, moving, periods, rules, spans, users
+from policy_service.store import address_changes, audit, invitations, log_pages, moving, periods, rules, spans, users
 from policy_service.store.answers import Kept
 from policy_service.store.arrivals import BEGINNING, Place, arrived
-from policy_service.store.audit import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision, Pending, Point, Since
+from policy_service.store.audit import Pending, Point, Since
 from policy_service.store.caps import CAPS, Caps
-from policy_service.store.connection import Listener, Store, connect_store, probe
+from policy_service.store.connection import probe
+from policy_service.store.database import Store, connect_store
 from policy_service.store.decisions import ReplicaEvent
 from policy_service.store.embedded import embedded_postgres, has_embedded
 from policy_service.store.errors import PhysicianExists, StoreUnavailable, TooManyLongReads, UnknownRevision
 from policy_service.store.grants import SERVICE_ROLE, allow_service, as_role
 from policy_service.store.invitations import DeliveryState, Invitation, InvitationState, Purpose
+from policy_service.store.listening import Listener
 from policy_service.store.log import LogLook, Recorded, Unrecorded
+from policy_service.store.log_pages import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision
 from policy_service.store.migrate import migrate, schema_is_current
 from policy_service.store.outbox import Claimed, Letter, oldest_of_last
 from policy_service.store.periods import Ranged
@@ -65,6 +68,7 @@ __all__ = [
     "embedded_postgres",
     "has_embedded",
     "invitations",
+    "log_pages",
     "migrate",
     "moving",
     "oldest_of_last",

@@ -11,8 +11,8 @@ from datetime import UTC, datetime, time, timedelta
 from itertools import groupby
 from typing import Any, Final
 
-from policy_service.store.audit import DecisionFilter, LoggedDecision, decision_of
 from policy_service.store.errors import ForeignArrival
+from policy_service.store.log_pages import DecisionFilter, LoggedDecision, decision_of
 from policy_service.store.reading import Reading
 
 _MOST_ARRIVALS: Final = 500

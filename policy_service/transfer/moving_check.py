@@ -5,7 +5,6 @@ import json
 import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -15,6 +14,7 @@ from policy_service.members import RoleChainTooLong, parse_email, refuse_long_ch
 from policy_service.policy_text import BrokenPolicy, Fault, seed_rows
 from policy_service.seed import csv_lines
 from policy_service.store import digested
+from policy_service.transfer.line_values import are, is_moment
 from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
@@ -131,7 +131,7 @@ class _Reader:
         if self._header is None:
             self._header = self._first(kind, fields)
             return
-        if not _are(fields, _FIELDS.get(kind)):
+        if not are(fields, _FIELDS.get(kind)):
             self._refuse("not a user, physician, rule or invitation with all of its fields")
         if _KINDS.index(kind) < _KINDS.index(self._kind):
             self._refuse(f"a {kind} after a {self._kind}")
@@ -157,7 +157,7 @@ class _Reader:
     def _first(self, kind: str, fields: Any) -> dict[str, Any]:
         if kind != "policy" or not isinstance(fields, dict) or fields.get("format") != FORMAT:
             self._refuse(f"not the first line of a file of {FORMAT!r}")
-        if not _are([fields.get(name) for name in _HEADER], tuple(_HEADER.values())) or len(fields) != len(_HEADER):
+        if not are([fields.get(name) for name in _HEADER], tuple(_HEADER.values())) or len(fields) != len(_HEADER):
             self._refuse("the header is not one of revision, counts and model")
         if not 0 < fields["revision"] < 1 << 63:
             self._refuse("the header's revision is none")
@@ -249,7 +249,7 @@ class _Reader:
             self._refuse(f"an invitation to {physician}, who is not registered in this file")
         for one in (user, invited_by):
             parse_user(one)
-        if not _are([*roles, *actions], (str,) * len(roles + actions)) or bool(roles) == bool(actions):
+        if not are([*roles, *actions], (str,) * len(roles + actions)) or bool(roles) == bool(actions):
             self._refuse("an invitation gives roles or actions")
         for role in roles:
             parse_role(role, "roles")
@@ -260,7 +260,7 @@ class _Reader:
         self._address(email)
         if not name.isprintable() or not _MESSAGE_ID.fullmatch(message):
             self._refuse("an invitation without its id, or without its e-mail's Message-ID")
-        if not all(map(_is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
+        if not all(map(is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
             self._refuse("an invitation without its times, its count of links or the state of its e-mail")
         if len(token_hash) != 64 or not set(token_hash) <= set("0123456789abcdef"):
             self._refuse("an invitation without its token's hash")
@@ -318,22 +318,3 @@ class _Reader:
 
     def _refuse(self, words: str) -> NoReturn:
         raise BrokenPolicy(str(self._path), [Fault(line=self._number, text=words)])
-
-
-def _are(found: Any, wanted: tuple[Any, ...] | None) -> bool:
-    """Is this a list of values of these types? A bool is no number."""
-    if wanted is None or not isinstance(found, list) or len(found) != len(wanted):
-        return False
-    return all(
-        isinstance(value, kind) and not (kind is int and isinstance(value, bool))
-        for value, kind in zip(found, wanted, strict=True)
-    )
-
-
-def _is_moment(text: str) -> bool:
-    try:
-        moment = datetime.fromisoformat(text)
-        # The database keeps it in UTC.
-        return moment.tzinfo is not None and moment.astimezone(UTC) is not None
-    except (ValueError, OverflowError):
-        return False

@@ -19,7 +19,7 @@ from policy_service.members import RoleDefinition, custom_roles, read_key
 from policy_service.pb import audit_pb2 as pb
 from policy_service.pb import decision_pb2, seeds_pb2
 from policy_service.seed import install
-from policy_service.store import Caps, Store, spans
+from policy_service.store import Caps, Store, log_pages, spans
 from policy_service.store import audit as statements
 from policy_service.vocabulary import Effect, Physician, Role, Row, rule_row
 from tests.conftest import DATA_DIR, settings_for
@@ -700,18 +700,18 @@ def lenient(model: Model) -> Model:
 @pytest.mark.parametrize(
     ("statement", "arguments", "indexes"),
     [
-        (statements._CHANGES, (2**62, "dr-7", None, None, None, None, None, 100), ["changes_of_physician"]),
-        (statements._CHANGES, (2**62, None, "u7", None, None, None, None, 100), ["changes_of_users"]),
-        (statements._CHANGES, (2**62, None, None, "a7", None, None, None, 100), ["changes_of_actor"]),
-        (statements._CHANGES, (2**62, None, None, None, "k7", None, None, 100), ["changes_of_kind"]),
-        (statements._CHANGES, (2**62, None, None, None, None, NOON, NOON + timedelta(seconds=9), 100), ["changes_at"]),
-        (statements._CHANGES, (2**62, None, None, None, None, None, None, 100), ["changes_pkey"]),
-        (statements._DECISIONS, (None,) * 13 + (100,), ["_at_replica_sequence_idx"]),
-        (statements._DECISIONS, (NOON, "r", 9, *(None,) * 10, 100), ["_at_replica_sequence_idx"]),
-        (statements._DECISIONS, (*(None,) * 3, "u7", *(None,) * 9, 100), ["_username_at_replica"]),
-        (statements._DECISIONS, (*(None,) * 4, "dr-7", *(None,) * 8, 100), ["_physician_at_replica"]),
-        (statements._DECISIONS, (*(None,) * 7, "r7", 7, *(None,) * 4, 100), ["_pkey"]),
-        (statements._DECISIONS, (*(None,) * 9, "request-7", *(None,) * 3, 100), ["_correlation_id_idx"]),
+        (log_pages._CHANGES, (2**62, "dr-7", None, None, None, None, None, 100), ["changes_of_physician"]),
+        (log_pages._CHANGES, (2**62, None, "u7", None, None, None, None, 100), ["changes_of_users"]),
+        (log_pages._CHANGES, (2**62, None, None, "a7", None, None, None, 100), ["changes_of_actor"]),
+        (log_pages._CHANGES, (2**62, None, None, None, "k7", None, None, 100), ["changes_of_kind"]),
+        (log_pages._CHANGES, (2**62, None, None, None, None, NOON, NOON + timedelta(seconds=9), 100), ["changes_at"]),
+        (log_pages._CHANGES, (2**62, None, None, None, None, None, None, 100), ["changes_pkey"]),
+        (log_pages._DECISIONS, (None,) * 13 + (100,), ["_at_replica_sequence_idx"]),
+        (log_pages._DECISIONS, (NOON, "r", 9, *(None,) * 10, 100), ["_at_replica_sequence_idx"]),
+        (log_pages._DECISIONS, (*(None,) * 3, "u7", *(None,) * 9, 100), ["_username_at_replica"]),
+        (log_pages._DECISIONS, (*(None,) * 4, "dr-7", *(None,) * 8, 100), ["_physician_at_replica"]),
+        (log_pages._DECISIONS, (*(None,) * 7, "r7", 7, *(None,) * 4, 100), ["_pkey"]),
+        (log_pages._DECISIONS, (*(None,) * 9, "request-7", *(None,) * 3, 100), ["_correlation_id_idx"]),
         (statements._POINT_AT, (NOON,), ["changes_at"]),
         (statements._ROWS_SINCE, (["physician:dr-7"], 15_000, None), ["rules_current", "rules_ended"]),
         (statements._DOMAINS_OF_SUBJECT, ("user:u7", 15_000, "physician:", 9), ["rules_of_subject"]),

@@ -3,7 +3,7 @@
 import pytest
 from policy_client._pb import manage_users_pb2 as mu
 
-from policy_service.cli.users import token_of
+from policy_service.cli.links import token_of
 from tests.cli.test_manage import run, script  # noqa: F401 - the fixtures.
 
 TOKEN = "tOkEn_" + "-x" * 18 + "y"

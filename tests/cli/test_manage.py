@@ -11,7 +11,7 @@ from policy_client._pb import manage_users_pb2 as mu
 from typer.testing import CliRunner
 
 from clients.python.tests.scripted import Scripted, failing
-from policy_service.cli import output, users
+from policy_service.cli import links, output
 from policy_service.cli.main import app
 
 BY_LINK = ("accept", "decline", "look-up", "complete", "confirm-address")
@@ -46,7 +46,7 @@ def run(script, monkeypatch):
 def terminal(monkeypatch):
     """Somebody is there to answer."""
     monkeypatch.setattr(output, "somebody_there", lambda: True)
-    monkeypatch.setattr(users, "somebody_there", lambda: True)
+    monkeypatch.setattr(links, "somebody_there", lambda: True)
 
 
 def stamp(day: int) -> Timestamp:

@@ -164,8 +164,8 @@ def test_no_caller_keeps_more_than_a_part_of_the_threads_waiting(tmp_path):
     assert not wait("yet another")
     assert not answers
     with log._lock:
-        log._most_segments = 100
-        log._measure()
+        log._files._most = 100
+        log._files._measure()
         log._shares._freed.notify_all()
     for thread in (*threads, *more):
         thread.join(30)
@@ -230,7 +230,7 @@ from pathlib import Path
 from policy_service.decision_log.recorder import DecisionLog
 from policy_service.decision_log.room import NoRoom
 from policy_service.decision_log.spool import SEGMENT_BYTES
-from tests.unit import test_decision_room as t
+from tests.decision_log import test_decision_room as t
 log = t.opened(Path(sys.argv[1]), segments=64)
 # From here on no file can be made: posix_fallocate is refused by the system, as on a full disk.
 soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)

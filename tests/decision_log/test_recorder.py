@@ -87,7 +87,7 @@ import os, signal, sys, threading
 from pathlib import Path
 from policy_service.decision_log.recorder import DecisionLog
 from policy_service.pb import decision_pb2 as pb
-from policy_service.vocabulary.terms import DecisionLogMode, Outcome, Reason
+from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 log = DecisionLog(Path(sys.argv[1]), "dead", mode=DecisionLogMode.ALL, most_bytes=1 << 30)
 asked, outcome = pb.CheckRequest(user="u", physician="p", action="a:b"), Outcome(allowed=True, reason=Reason.GRANTED)
 def work():

@@ -8,7 +8,7 @@ from email.message import EmailMessage
 import pytest
 
 from policy_service.errors import StartError
-from policy_service.members import Holding, Invitations, Postmark, Prompts, Sender, advice, manage_users
+from policy_service.members import Holding, Invitations, Postmark, Prompts, Sender, advice, links, manage_users
 from policy_service.members.carriers import Folder, Smtp, clean
 from policy_service.members.tokens import TokenKey
 from policy_service.seed import install
@@ -58,7 +58,7 @@ class Office:
 
     async def accept(self, token: str) -> None:
         async with self.store.transaction(caller="test", actor="") as tx:
-            await self.invitations.accept(tx, token, now=self.clock())
+            await links.accept(tx, SHIPPED_MODEL, token, now=self.clock())
 
     async def status(self, invitation: str) -> tuple[DeliveryState, str]:
         async with self.store.reading() as look:

@@ -10,7 +10,7 @@ from asyncpg import connection as driver
 from policy_service.members import Sender
 from policy_service.seed import install
 from policy_service.store import DeliveryState, StoreUnavailable
-from policy_service.store.connection import translated
+from policy_service.store.border import translated
 from tests.conftest import SHIPPED_MODEL
 from tests.members.test_delivery import KEY, POSTMARK, office  # noqa: F401 - the fixture.
 from tests.support.patience import patiently

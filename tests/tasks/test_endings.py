@@ -6,7 +6,7 @@ import asyncpg
 import pytest
 
 from policy_service.store import StoreUnavailable
-from policy_service.store.connection import translated
+from policy_service.store.border import translated
 from tests.support.patience import patiently
 
 

@@ -1,0 +1,49 @@
+"""Tells load balancers and metrics whether this process should be used, and for what not."""
+
+import asyncio
+import contextlib
+from typing import Final
+
+import structlog
+
+from policy_service import metrics
+from policy_service.decision_log import DecisionLog
+from policy_service.replicate import Replica
+from policy_service.rpc.server import MANAGE_USERS, RECORDING, Planes
+from policy_service.tasks import Sound, Supervisor
+
+log = structlog.get_logger(__name__)
+
+FOLLOWING: Final = "follower"
+SENDING: Final = "sender"
+_NEEDS: Final = {SENDING: (MANAGE_USERS.full_name,)}
+"""Services that a task's failure takes out of use; the follower's takes all."""
+_SECONDS: Final = 0.5
+
+
+async def watch(
+    replica: Replica,
+    decisions: DecisionLog,
+    planes: Planes,
+    tasks: Supervisor,
+    or_lose: bool,  # noqa: FBT001 - as for DecisionService.
+    sound: Sound,
+) -> None:
+    """Tell load balancers and metrics how the replica, its record and its tasks stand."""
+    fresh, said = True, None
+    while True:
+        metrics.revision.set(replica.snapshot.revision)
+        metrics.age.set(replica.age)
+        if replica.is_fresh() != fresh:
+            fresh = not fresh
+            log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
+        down, full = tasks.down, decisions.is_full
+        unused = [name for task in sorted(down) for name in _NEEDS.get(task, ())] + ([RECORDING] if full else [])
+        saying = fresh and FOLLOWING not in down and (or_lose or not full), tuple(unused)
+        if saying != said:
+            yes, but = saying
+            await planes.say_serving(yes, but)
+            said = saying
+        sound()
+        with contextlib.suppress(TimeoutError):
+            await asyncio.wait_for(tasks.moved(), _SECONDS)

@@ -1,0 +1,43 @@
+"""The border where the driver's errors become ours."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+import asyncpg
+
+from policy_service.errors import StartError
+from policy_service.store.errors import StoreUnavailable
+from policy_service.tasks import end_if_cancelled
+
+_AWAY: Final = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
+"""Classes of SQLSTATE that say something of the server's state, not of our statement: connection, read-only,
+authorization, database missing, rollback, resources, not in the right state, shutdown or timeout, system, internal."""
+
+
+@contextmanager
+def translated() -> Iterator[None]:
+    """The border: a database that is away, full, read-only or too slow becomes StoreUnavailable.
+
+    The driver's own words stay in ``__cause__`` for the operator's log; they
+    never reach a caller, since they may name hosts and addresses.
+    """
+    try:
+        yield
+    except (OSError, TimeoutError, asyncpg.InterfaceError, asyncpg.InternalClientError) as fault:
+        # The driver's state machine also loses its place when a connection dies under it: on the way back into the
+        # pool, or between two parts of an answer ("cannot switch to state …").
+        end_if_cancelled(fault)
+        if isinstance(fault, ValueError) and not isinstance(fault, asyncpg.ClientConfigurationError):
+            raise  # A value of ours that no column takes; no database would.
+        raise StoreUnavailable from fault
+    except asyncpg.InsufficientPrivilegeError as fault:
+        raise StartError(
+            f"The database's role lacks a right: {fault}. Its owner gives what is needed with 'policy-service migrate "
+            "--service-role ROLE'."
+        ) from fault
+    except asyncpg.PostgresError as fault:
+        end_if_cancelled(fault)
+        if (fault.sqlstate or "")[:2] not in _AWAY:
+            raise
+        raise StoreUnavailable from fault

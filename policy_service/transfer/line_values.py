@@ -1,0 +1,24 @@
+"""What stands in a line of a moved policy: are these its types, and is this a time?"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+
+def are(found: Any, wanted: tuple[Any, ...] | None) -> bool:
+    """Is this a list of values of these types? A bool is no number."""
+    if wanted is None or not isinstance(found, list) or len(found) != len(wanted):
+        return False
+    return all(
+        isinstance(value, kind) and not (kind is int and isinstance(value, bool))
+        for value, kind in zip(found, wanted, strict=True)
+    )
+
+
+def is_moment(text: str) -> bool:
+    """Is this a time that the database can keep?"""
+    try:
+        moment = datetime.fromisoformat(text)
+        # The database keeps it in UTC.
+        return moment.tzinfo is not None and moment.astimezone(UTC) is not None
+    except (ValueError, OverflowError):
+        return False
