@@ -84,6 +84,8 @@ class Review:
     pending: tuple[Pending, ...] = ()
     built_in: tuple[Role, ...] = ()
     """On the first page: the roles that mean the same in every account."""
+    basis: Basis | None = None
+    """On the first page: what read the rows, with the actions of then."""
 
 
 RowsSince = Sequence[tuple[Row, Since]]
@@ -130,6 +132,7 @@ class Reviews:
                 custom_roles=tuple(_custom_roles(judge, account, page[:size], first=after is None)),
                 pending=tuple(pending),
                 built_in=() if after else basis.roles,
+                basis=None if after else basis,
             )
 
         return await asyncio.to_thread(decide)
@@ -167,6 +170,7 @@ class Reviews:
                 more=len(places) > size,
                 pending=tuple(pending),
                 built_in=() if after else basis.roles,
+                basis=None if after else basis,
             )
 
         return await asyncio.to_thread(decide)

@@ -24,7 +24,7 @@ from policy_service.cli.audit_forms import (
     form_of,
     print_list,
 )
-from policy_service.cli.calling import AsJson, auditing, plain
+from policy_service.cli.calling import AsJson, auditing, complete_action, plain
 from policy_service.cli.kinds import KINDS
 from policy_service.cli.output import print_json_items, print_json_lines
 from policy_service.cli.points import read_time, read_zone
@@ -90,7 +90,9 @@ def decisions(
     *,
     user: OfUser = "",
     physician: OfPhysician = "",
-    action: Annotated[str, typer.Option(help='Only this action, as "claim:submit".', show_default=False)] = "",
+    action: Annotated[
+        str, typer.Option(help="Only this action.", show_default=False, autocompletion=complete_action)
+    ] = "",
     caller: Annotated[str, typer.Option(help="Only asked by this service.", show_default=False)] = "",
     decision_id: Annotated[str, typer.Option("--id", help="The decision with this id.", show_default=False)] = "",
     correlation_id: Annotated[

@@ -8,7 +8,7 @@ from rich.markup import escape
 from rich.table import Column
 
 from policy_service.cli.again import command_again
-from policy_service.cli.calling import Actor, AsJson, Physician, User, managing, plain
+from policy_service.cli.calling import Actor, AsJson, Physician, User, complete_action, managing, plain
 from policy_service.cli.invitation_words import holding_words, print_advice, print_invited, state_words
 from policy_service.cli.output import (
     Exit,
@@ -24,7 +24,8 @@ InvitationId = Annotated[str, typer.Argument(metavar="INVITATION", help="An invi
 Email = Annotated[str, typer.Argument(metavar="EMAIL", help="An e-mail address.")]
 Roles = Annotated[list[str] | None, typer.Option("--role", help="A role to hold. Can be repeated.")]
 Actions = Annotated[
-    list[str] | None, typer.Option("--action", help='Instead of roles: an action, as "claim:view". Can be repeated.')
+    list[str] | None,
+    typer.Option("--action", help="Instead of roles: an action. Can be repeated.", autocompletion=complete_action),
 ]
 
 

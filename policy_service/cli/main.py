@@ -13,7 +13,7 @@ import typer
 from policy_client.environment import CALLERS_OWN
 
 from policy_service import __version__
-from policy_service.cli import audit, questions, roles, seeds, users
+from policy_service.cli import actions, audit, questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
 from policy_service.errors import StartError
@@ -25,7 +25,6 @@ _TRACEBACKS = structlog.tracebacks.ExceptionDictTransformer(show_locals=False)
 app = typer.Typer(
     help="Who may do what in which physician's account.",
     no_args_is_help=True,
-    add_completion=False,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 120},
@@ -35,6 +34,7 @@ app.add_typer(users.app, name="users")
 app.add_typer(roles.app, name="roles")
 app.add_typer(audit.app, name="audit")
 questions.add_to(app)
+actions.add_to(app)
 
 
 @app.callback(invoke_without_command=True)

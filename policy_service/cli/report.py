@@ -18,6 +18,7 @@ from policy_service.cli.report_changes import kind_words, tell
 from policy_service.cli.report_timeline import timeline_of
 from policy_service.cli.report_words import (
     Marks,
+    able_to,
     action_label,
     areas_of,
     legend,
@@ -27,14 +28,6 @@ from policy_service.cli.report_words import (
     role_title,
 )
 
-_HEADLINE: Final = {
-    "report:patient_details": "see patients’ names in reports",  # noqa: RUF001 - typeset, for people.
-    "claim:delete": "delete claims",
-    "invoice:pay": "pay invoices",
-    "user:invite": "invite users",
-    "app:mobile": "use the mobile app",
-}
-"""What a privacy officer asks about first."""
 _DASH: Final = "–"  # noqa: RUF001 - typeset, for people.
 
 # The template is HTML throughout, so all that is put into it is escaped.
@@ -46,7 +39,7 @@ _environment = Environment(
     lstrip_blocks=True,
 )
 _environment.filters.update(
-    minute=minute, role_name=role_name, role_title=role_title, action_label=action_label, kind_words=kind_words
+    minute=minute, role_name=role_name, role_title=role_title, kind_words=kind_words, action_label=action_label
 )
 
 
@@ -79,8 +72,8 @@ def render(review: AccessReview, changes: Sequence[Change], *, since: datetime |
         if (told_change := tell(change, review)).concerns
     ]
     marks = marks_of(review)
-    areas = areas_of(action.action for access in review.access for action in access.actions)
-    actions = [action for _, within in areas for action in within]
+    areas = areas_of(review.catalogue, (action.action for access in review.access for action in access.actions))
+    actions = [action for _, within in areas for action, _ in within]
     return _environment.get_template("review.html").render(
         review=review,
         subject=review.user or review.physician,
@@ -135,5 +128,7 @@ def _numbers(review: AccessReview) -> Iterator[tuple[int, str]]:
         sum(access.has_access for access in review.access),
         "accounts with access" if review.user else "people with access",
     )
-    for action, words in _HEADLINE.items():
-        yield _count(review, action), f"where they can {words}" if review.user else f"can {words}"
+    for info in review.catalogue:
+        if info.headline:
+            words = able_to(info.title)
+            yield _count(review, info.action), f"where they can {words}" if review.user else f"can {words}"

@@ -5,24 +5,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Final
 
+from policy_client import ActionInfo
 from policy_client.reviews import AccessReview
 
-AREAS: Final = {"claim": "Claims", "report": "Reports", "invoice": "Invoices", "user": "Users", "app": "App"}
-ACTIONS: Final = {
-    "claim:view": "view",
-    "claim:save": "save",
-    "claim:submit": "submit",
-    "claim:delete": "delete",
-    "report:generate": "generate",
-    "report:patient_details": "patients’ names",  # noqa: RUF001 - typeset, for people.
-    "invoice:view": "view",
-    "invoice:pay": "pay",
-    "user:list": "see the list",
-    "user:invite": "invite",
-    "user:edit": "edit",
-    "user:revoke": "revoke",
-    "app:mobile": "mobile app",
-}
 OWN_SELECTION: Final = "own selection"
 _OWN_ROLE: Final = "custom."
 
@@ -84,17 +69,31 @@ def role_title(role: str) -> str:
     return f"{OWN_SELECTION} of {role.removeprefix(_OWN_ROLE)}" if role.startswith(_OWN_ROLE) else role
 
 
-def areas_of(actions: Iterable[str]) -> list[tuple[str, list[str]]]:
-    """Actions by area, both in the order of their first appearance."""
-    areas: dict[str, list[str]] = {}
-    for action in dict.fromkeys(actions):
-        areas.setdefault(action.partition(":")[0], []).append(action)
-    return [(AREAS.get(area, area), within) for area, within in areas.items()]
+def areas_of(catalogue: Iterable[ActionInfo], judged: Iterable[str]) -> list[tuple[str, list[tuple[str, str]]]]:
+    """Actions with their titles by group, in the order of lists; what the catalogue does not tell of comes last."""
+    areas: dict[str, list[tuple[str, str]]] = {}
+    told = set[str]()
+    for info in catalogue:
+        areas.setdefault(info.group.replace("_", " ").capitalize(), []).append((info.action, typeset(info.title)))
+        told.add(info.action)
+    if rest := [action for action in dict.fromkeys(judged) if action not in told]:
+        areas["Other"] = [(action, action) for action in rest]
+    return list(areas.items())
 
 
 def action_label(action: str) -> str:
-    """An action under the heading of its area."""
-    return ACTIONS.get(action, action.partition(":")[2].replace("_", " "))
+    """An action under the heading of its area, where there is little room."""
+    return action.partition(":")[2].replace("_", " ")
+
+
+def typeset(text: str) -> str:
+    """A text with the apostrophes of print."""
+    return text.replace("'", "\N{RIGHT SINGLE QUOTATION MARK}")
+
+
+def able_to(title: str) -> str:
+    """An action's title within a sentence."""
+    return typeset(title[:1].lower() + title[1:])
 
 
 def minute(moment: datetime) -> str:

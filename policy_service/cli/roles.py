@@ -6,12 +6,13 @@ import typer
 from policy_client import ManageUsersClient, RoleDefinition, RoleInfo
 from rich.markup import escape
 
-from policy_service.cli.calling import Actor, AsJson, Physician, managing, plain
+from policy_service.cli.calling import Actor, AsJson, Physician, complete_action, managing, plain
 from policy_service.cli.output import print_done, print_json, print_table
 
 Role = Annotated[str, typer.Argument(metavar="ROLE", help="A role of the account.")]
 Allow = Annotated[
-    list[str] | None, typer.Option("--allow", help='An action that it allows, as "claim:view". Can be repeated.')
+    list[str] | None,
+    typer.Option("--allow", help="An action that it allows. Can be repeated.", autocompletion=complete_action),
 ]
 Deny = Annotated[list[str] | None, typer.Option("--deny", help="An action that it denies; that wins. Can be repeated.")]
 Include = Annotated[list[str] | None, typer.Option("--include", help="A role that it includes. Can be repeated.")]

@@ -17,8 +17,8 @@ Enforcing = Callable[[Rules, Rules], Any]
 
 _A: Final = "physician:a"
 _B: Final = "physician:b"
-_VIEW: Final = "claim:view"
-_PAY: Final = "invoice:pay"
+_VIEW: Final = "probe:view"
+_PAY: Final = "probe:pay"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -194,7 +194,7 @@ PROBES: Final = (
     ),
     Probe(
         name="part of an action's name is not the action",
-        rules=(f"role:one, {_A}, {_VIEW}, allow",), grants=_HELD, asked=("user:t", _A, "claim:view_all"), allowed=False,
+        rules=(f"role:one, {_A}, {_VIEW}, allow",), grants=_HELD, asked=("user:t", _A, f"{_VIEW}_all"), allowed=False,
         meaning="names would be patterns",
     ),
     Probe(

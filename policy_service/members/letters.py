@@ -28,17 +28,6 @@ _ROLES = {
     "data_entry": "view, save, submit and delete claims",
     "administrator": "do everything but invite, edit or remove users",
 }
-_ACTIONS = {
-    "claim:view": "view claims",
-    "claim:save": "save claims",
-    "claim:submit": "submit claims",
-    "claim:delete": "delete claims",
-    "report:generate": "generate reports",
-    "report:patient_details": "see patients' names in reports",
-    "invoice:view": "view invoices",
-    "invoice:pay": "pay invoices",
-    "user:list": "see who else works on the account",
-}
 _LONGEST_LINE: Final = 998
 """Bytes of a line that every mail server takes (RFC 5321, section 4.5.3.1.6)."""
 _NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._@+-]{0,63}", re.ASCII)
@@ -144,8 +133,14 @@ def _shown(user: str) -> str:
 
 def _abilities(letter: Letter, title: str) -> list[str]:
     if letter.actions:
-        return [_ACTIONS.get(action) or harmless(action, most=64) for action in letter.actions]
+        return [_able_to(letter.titles.get(action, ""), action) for action in letter.actions]
     return [_ROLES.get(role) or _role(harmless(role, most=64), title, letter.built_in) for role in letter.roles]
+
+
+def _able_to(title: str, action: str) -> str:
+    """An action's title within a sentence; its id, where it has none."""
+    shown = harmless(title, most=64, instead="")
+    return shown[:1].lower() + shown[1:] if shown else harmless(action, most=64)
 
 
 def _role(role: str, title: str, built_in: frozenset[str]) -> str:

@@ -184,7 +184,7 @@ class ReviewAccessRequest(_message.Message):
     def __init__(self, physician: _Optional[str] = ..., user: _Optional[str] = ..., as_of: _Optional[_Union[Point, _Mapping]] = ..., page_size: _Optional[int] = ..., page_token: _Optional[str] = ...) -> None: ...
 
 class ReviewAccessResponse(_message.Message):
-    __slots__ = ("revision", "at", "hash", "checkpoint", "history", "display_name", "access", "custom_roles", "pending", "next_page_token", "built_in_roles")
+    __slots__ = ("revision", "at", "hash", "checkpoint", "history", "display_name", "access", "custom_roles", "pending", "next_page_token", "built_in_roles", "catalogue")
     REVISION_FIELD_NUMBER: _ClassVar[int]
     AT_FIELD_NUMBER: _ClassVar[int]
     HASH_FIELD_NUMBER: _ClassVar[int]
@@ -196,6 +196,7 @@ class ReviewAccessResponse(_message.Message):
     PENDING_FIELD_NUMBER: _ClassVar[int]
     NEXT_PAGE_TOKEN_FIELD_NUMBER: _ClassVar[int]
     BUILT_IN_ROLES_FIELD_NUMBER: _ClassVar[int]
+    CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     revision: int
     at: _timestamp_pb2.Timestamp
     hash: str
@@ -207,7 +208,8 @@ class ReviewAccessResponse(_message.Message):
     pending: _containers.RepeatedCompositeFieldContainer[ReviewedInvitation]
     next_page_token: str
     built_in_roles: _containers.RepeatedScalarFieldContainer[str]
-    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., history: _Optional[str] = ..., display_name: _Optional[str] = ..., access: _Optional[_Iterable[_Union[ReviewedAccess, _Mapping]]] = ..., custom_roles: _Optional[_Iterable[_Union[ReviewedRole, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[ReviewedInvitation, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., built_in_roles: _Optional[_Iterable[str]] = ...) -> None: ...
+    catalogue: _containers.RepeatedCompositeFieldContainer[_decision_pb2.ActionInfo]
+    def __init__(self, revision: _Optional[int] = ..., at: _Optional[_Union[datetime.datetime, _timestamp_pb2.Timestamp, _Mapping]] = ..., hash: _Optional[str] = ..., checkpoint: _Optional[str] = ..., history: _Optional[str] = ..., display_name: _Optional[str] = ..., access: _Optional[_Iterable[_Union[ReviewedAccess, _Mapping]]] = ..., custom_roles: _Optional[_Iterable[_Union[ReviewedRole, _Mapping]]] = ..., pending: _Optional[_Iterable[_Union[ReviewedInvitation, _Mapping]]] = ..., next_page_token: _Optional[str] = ..., built_in_roles: _Optional[_Iterable[str]] = ..., catalogue: _Optional[_Iterable[_Union[_decision_pb2.ActionInfo, _Mapping]]] = ...) -> None: ...
 
 class ReviewedAccess(_message.Message):
     __slots__ = ("user", "physician", "roles", "actions")

@@ -11,6 +11,7 @@ from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import decision_pb2 as pb
 from policy_service.replicate import Replica
 from policy_service.rpc.bounds import ITEMS
+from policy_service.rpc.catalogue import encode_catalogue
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.explanations import sentence
 from policy_service.rpc.fields import Fields, invalid
@@ -148,6 +149,8 @@ class DecisionService:
 
     def list_actions(self, request: pb.ListActionsRequest, caller: str) -> pb.ListActionsResponse:  # noqa: ARG002
         """See DecisionService.ListActions in decision.proto."""
+        if not request.user and not request.physician:
+            return self._catalogue(request)
         with Fields() as fields:
             user = fields.read(parse_user, request.user)
             physician = fields.read(parse_physician, request.physician)
@@ -167,6 +170,14 @@ class DecisionService:
             roles=snapshot.roles(user, physician),
             history=snapshot.history.name,
             unknown_user=not snapshot.knows(user),
+            catalogue=encode_catalogue(snapshot.basis),
+        )
+
+    def _catalogue(self, request: pb.ListActionsRequest) -> pb.ListActionsResponse:
+        """What actions there are, of nobody."""
+        snapshot = self._at(request)
+        return pb.ListActionsResponse(
+            revision=snapshot.revision, history=snapshot.history.name, catalogue=encode_catalogue(snapshot.basis)
         )
 
     def list_users(self, request: pb.ListUsersRequest, caller: str) -> pb.ListUsersResponse:  # noqa: ARG002

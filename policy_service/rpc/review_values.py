@@ -6,6 +6,7 @@ from typing import Final
 from policy_service.audit import Access, CustomRole, Difference, Held, Judged, Period, Review, Span, Spans
 from policy_service.pb import audit_pb2 as pb
 from policy_service.rpc.audit_values import REASONS, parse_times
+from policy_service.rpc.catalogue import encode_catalogue
 from policy_service.rpc.fields import Fields, invalid
 from policy_service.store import Pending
 from policy_service.vocabulary import (
@@ -75,6 +76,7 @@ def encode_review(found: Review, *, checkpoint: str, next_page_token: str) -> pb
         pending=[_pending(invitation) for invitation in found.pending],
         next_page_token=next_page_token,
         built_in_roles=found.built_in,
+        catalogue=encode_catalogue(found.basis) if found.basis else (),
     )
 
 

@@ -1,12 +1,13 @@
 """E-mails waiting to be sent. Not policy: neither raises the revision nor is logged as a change."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
 from policy_service.store.invitations import DeliveryState, Purpose
 from policy_service.store.transaction import Transaction
-from policy_service.vocabulary import Physician, User
+from policy_service.vocabulary import Physician, User, title_of
 
 # SKIP LOCKED and the lease: each e-mail is with one sender, and a sender that dies gives it back.
 _CLAIM = """
@@ -22,7 +23,9 @@ _LETTER = """
 SELECT i.physician, i.username, i.email, i.roles, i.actions, i.expires_at, i.token_hash, p.display_name,
        u.set_up_revision IS NOT NULL AS is_active,
        ARRAY(SELECT DISTINCT substr(v0, 6) FROM rules
-             WHERE until_revision IS NULL AND domain = '*' AND ptype = 'p') AS built_in
+             WHERE until_revision IS NULL AND domain = '*' AND ptype = 'p') AS built_in,
+       ARRAY(SELECT ARRAY[v0, v3] FROM rules
+             WHERE until_revision IS NULL AND domain = '*' AND ptype = 'a' AND v0 = ANY(i.actions)) AS told
 FROM invitations i JOIN physicians p USING (physician) LEFT JOIN users u USING (username)
 WHERE i.id = $1 AND i.generation = $2 AND i.expires_at > $3
   AND i.state = CASE $4 WHEN 'setup' THEN 'accepted' ELSE 'pending' END
@@ -94,6 +97,8 @@ class Letter:
     is_active: bool
     built_in: frozenset[str] = frozenset()
     """Names of the roles that hold in every account."""
+    titles: Mapping[str, str] = field(default_factory=dict)
+    """What its actions are called."""
     purpose: Purpose = Purpose.INVITATION
     new_email: str = ""
     """In a notice: the address that took this one's place."""
@@ -123,6 +128,7 @@ async def letter(connection: Any, claimed: Claimed, now: datetime) -> Letter | N
         token_hash=found["token_hash"],
         is_active=bool(found["is_active"]),
         built_in=frozenset(found["built_in"]),
+        titles={action: title_of(told) for action, told in found["told"]},
         purpose=purpose,
     )
 

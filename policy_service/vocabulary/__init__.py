@@ -21,6 +21,7 @@ from policy_service.vocabulary.catalogue import (
     Operation,
     info_of,
     limit_of,
+    title_of,
 )
 from policy_service.vocabulary.errors import ForeignHistory
 from policy_service.vocabulary.history import MOST_REMEMBERED, History, digits, name_of, short
@@ -129,4 +130,5 @@ __all__ = [
     "subject_of_role",
     "subject_of_service",
     "subject_of_user",
+    "title_of",
 ]

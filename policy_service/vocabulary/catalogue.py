@@ -42,7 +42,7 @@ _MOST_MARKS: Final = 32
 _PLACE: Final = re.compile(r"([1-9][0-9]{0,3}) ([a-z][a-z0-9_]{0,31})", re.ASCII)
 _GUARDED: Final = frozenset(operation.value for operation in Operation)
 _OPENED: Final = (Channel.MOBILE.value,)
-_ALONE: Final = ("owner-only", "not-mobile", "deprecated")
+_ALONE: Final = ("owner-only", "not-mobile", "deprecated", "headline")
 _NAMING: Final = ("needs", "replaced-by", "guards", "opens")
 
 
@@ -61,6 +61,8 @@ class ActionInfo:
     """Is it the account owner's alone? Casbin decides it, on the rules of ``limit_rules``."""
     not_mobile: bool
     """Is it never done in the mobile app? As ``owner_only``."""
+    headline: bool
+    """Is it what people ask about first? Reports tell of it before the rest."""
     deprecated: bool
     replaced_by: Action | None
     needs: tuple[Action, ...]
@@ -144,6 +146,11 @@ def info_faults(values: tuple[str, ...]) -> Iterator[InfoFault]:
     yield from (InfoFault(field=4, text=text) for text in _told_faults(told))
 
 
+def title_of(told: str) -> str:
+    """What an action is called, from the last field of its row."""
+    return told.partition("|")[0].strip()
+
+
 def info_of(values: tuple[str, ...]) -> ActionInfo:
     """What a sound ``a`` row says."""
     action, place, _, told = values
@@ -163,6 +170,7 @@ def info_of(values: tuple[str, ...]) -> ActionInfo:
         sentence=sentence,
         owner_only="owner-only" in marks,
         not_mobile="not-mobile" in marks,
+        headline="headline" in marks,
         deprecated="deprecated" in marks or bool(named["replaced-by"]),
         replaced_by=Action(named["replaced-by"][0]) if named["replaced-by"] else None,
         needs=tuple(map(Action, named["needs"])),

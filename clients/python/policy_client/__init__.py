@@ -7,6 +7,8 @@ from policy_client._asyncio.seeds import AsyncSeedClient
 from policy_client.answers import (
     Access,
     AccessDenied,
+    ActionInfo,
+    Actions,
     Channel,
     Decision,
     Explanation,
@@ -97,6 +99,8 @@ __all__ = [
     "AccessPeriod",
     "AccessReview",
     "AccessSpan",
+    "ActionInfo",
+    "Actions",
     "ActorNotAllowed",
     "AddressAsked",
     "AddressChanged",

@@ -1,5 +1,6 @@
 """Questions and answers as values: frozen and typed."""
 
+from collections.abc import Iterator
 from dataclasses import KW_ONLY, dataclass
 from enum import Enum
 from typing import Literal
@@ -91,6 +92,45 @@ class Permission:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class ActionInfo:
+    """What is said of an action: enough to draw it on a page, and to tick it."""
+
+    action: str
+    title: str
+    sentence: str
+    group: str
+    owner_only: bool
+    """No invited user can be given it."""
+    not_mobile: bool
+    """It is not done in the mobile app, whoever one is."""
+    deprecated: bool
+    replaced_by: str | None
+    needs: tuple[str, ...]
+    """What it is of no use without."""
+    headline: bool
+    """People ask about it first."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Actions:
+    """Every action that there is, in the order of lists."""
+
+    actions: tuple[ActionInfo, ...]
+    revision: Revision
+
+    def __iter__(self) -> Iterator[ActionInfo]:
+        """Each action."""
+        return iter(self.actions)
+
+    def groups(self) -> dict[str, tuple[ActionInfo, ...]]:
+        """The same by group, for a page: groups in the order of their first action."""
+        found: dict[str, tuple[ActionInfo, ...]] = {}
+        for info in self.actions:
+            found[info.group] = (*found.get(info.group, ()), info)
+        return found
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Permissions:
     """Every action, shown or hidden."""
 
@@ -99,6 +139,8 @@ class Permissions:
     revision: Revision
     unknown_user: bool = False
     """No account names this user; the name may be mistyped."""
+    catalogue: tuple[ActionInfo, ...] = ()
+    """What is said of each action, in the same order."""
 
     @property
     def shown(self) -> tuple[str, ...]:

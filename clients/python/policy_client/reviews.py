@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
-from policy_client.answers import Channel, Reason
+from policy_client.answers import ActionInfo, Channel, Reason
 from policy_client.revisions import Revision
 
 PolicyRow = tuple[str, ...]
@@ -140,6 +140,8 @@ class AccessReview:
     custom_roles: tuple[ReviewedRole, ...]
     pending: tuple[ReviewedInvitation, ...]
     built_in_roles: tuple[str, ...] = ()
+    catalogue: tuple[ActionInfo, ...] = ()
+    """What was said of each action then, in the order of lists."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -151,6 +151,30 @@ class ListActionsRequest(_message.Message):
     history: str
     def __init__(self, user: _Optional[str] = ..., physician: _Optional[str] = ..., channel: _Optional[_Union[Channel, str]] = ..., min_revision: _Optional[int] = ..., history: _Optional[str] = ...) -> None: ...
 
+class ActionInfo(_message.Message):
+    __slots__ = ("action", "title", "sentence", "group", "owner_only", "not_mobile", "deprecated", "replaced_by", "needs", "headline")
+    ACTION_FIELD_NUMBER: _ClassVar[int]
+    TITLE_FIELD_NUMBER: _ClassVar[int]
+    SENTENCE_FIELD_NUMBER: _ClassVar[int]
+    GROUP_FIELD_NUMBER: _ClassVar[int]
+    OWNER_ONLY_FIELD_NUMBER: _ClassVar[int]
+    NOT_MOBILE_FIELD_NUMBER: _ClassVar[int]
+    DEPRECATED_FIELD_NUMBER: _ClassVar[int]
+    REPLACED_BY_FIELD_NUMBER: _ClassVar[int]
+    NEEDS_FIELD_NUMBER: _ClassVar[int]
+    HEADLINE_FIELD_NUMBER: _ClassVar[int]
+    action: str
+    title: str
+    sentence: str
+    group: str
+    owner_only: bool
+    not_mobile: bool
+    deprecated: bool
+    replaced_by: str
+    needs: _containers.RepeatedScalarFieldContainer[str]
+    headline: bool
+    def __init__(self, action: _Optional[str] = ..., title: _Optional[str] = ..., sentence: _Optional[str] = ..., group: _Optional[str] = ..., owner_only: _Optional[bool] = ..., not_mobile: _Optional[bool] = ..., deprecated: _Optional[bool] = ..., replaced_by: _Optional[str] = ..., needs: _Optional[_Iterable[str]] = ..., headline: _Optional[bool] = ...) -> None: ...
+
 class ActionAccess(_message.Message):
     __slots__ = ("action", "shown", "reason", "role")
     ACTION_FIELD_NUMBER: _ClassVar[int]
@@ -164,18 +188,20 @@ class ActionAccess(_message.Message):
     def __init__(self, action: _Optional[str] = ..., shown: _Optional[bool] = ..., reason: _Optional[_Union[Reason, str]] = ..., role: _Optional[str] = ...) -> None: ...
 
 class ListActionsResponse(_message.Message):
-    __slots__ = ("actions", "revision", "roles", "history", "unknown_user")
+    __slots__ = ("actions", "revision", "roles", "history", "unknown_user", "catalogue")
     ACTIONS_FIELD_NUMBER: _ClassVar[int]
     REVISION_FIELD_NUMBER: _ClassVar[int]
     ROLES_FIELD_NUMBER: _ClassVar[int]
     HISTORY_FIELD_NUMBER: _ClassVar[int]
     UNKNOWN_USER_FIELD_NUMBER: _ClassVar[int]
+    CATALOGUE_FIELD_NUMBER: _ClassVar[int]
     actions: _containers.RepeatedCompositeFieldContainer[ActionAccess]
     revision: int
     roles: _containers.RepeatedScalarFieldContainer[str]
     history: str
     unknown_user: bool
-    def __init__(self, actions: _Optional[_Iterable[_Union[ActionAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., roles: _Optional[_Iterable[str]] = ..., history: _Optional[str] = ..., unknown_user: _Optional[bool] = ...) -> None: ...
+    catalogue: _containers.RepeatedCompositeFieldContainer[ActionInfo]
+    def __init__(self, actions: _Optional[_Iterable[_Union[ActionAccess, _Mapping]]] = ..., revision: _Optional[int] = ..., roles: _Optional[_Iterable[str]] = ..., history: _Optional[str] = ..., unknown_user: _Optional[bool] = ..., catalogue: _Optional[_Iterable[_Union[ActionInfo, _Mapping]]] = ...) -> None: ...
 
 class ListUsersRequest(_message.Message):
     __slots__ = ("physician", "action", "channel", "min_revision", "page_size", "page_token", "history")

@@ -5,6 +5,7 @@ from collections.abc import Iterable
 from policy_client._pb import decision_pb2 as pb
 from policy_client.answers import (
     AccessDenied,
+    Actions,
     Channel,
     Decision,
     Explanation,
@@ -26,6 +27,8 @@ class PolicyClient(BlockingClient):
 
     default_target = DECISION_TARGET
     variable = DECISION_ADDRESS
+
+    _actions: Actions | None = None
 
     def check(
         self,
@@ -106,6 +109,19 @@ class PolicyClient(BlockingClient):
             history=history_of(min_revision),
         )
         return self._ask(request, wire.permissions_from, timeout)
+
+    def actions(self, *, min_revision: int = 0, timeout: float | None = None) -> Actions:
+        """Every action that there is, with title and group, in the order in which a page shows them.
+
+        The last answer is kept: with a ``min_revision`` that it reaches, nothing is asked.
+        """
+        kept = self._actions
+        if kept is not None and 0 < min_revision <= kept.revision:
+            return kept
+        request = pb.ListActionsRequest(min_revision=min_revision, history=history_of(min_revision))
+        found = self._ask(request, wire.actions_from, timeout)
+        self._actions = found
+        return found
 
     def who_can(
         self,

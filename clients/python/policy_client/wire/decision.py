@@ -5,6 +5,8 @@ from collections.abc import Iterable, Sequence
 from policy_client._pb import decision_pb2 as pb
 from policy_client.answers import (
     Access,
+    ActionInfo,
+    Actions,
     Channel,
     Decision,
     Explanation,
@@ -98,6 +100,30 @@ def decisions_from(response: pb.BatchCheckResponse, asked: int) -> list[Decision
     return decisions
 
 
+def infos_from(infos: Iterable[pb.ActionInfo]) -> tuple[ActionInfo, ...]:
+    """What is said of actions, from the wire."""
+    return tuple(
+        ActionInfo(
+            action=info.action,
+            title=info.title,
+            sentence=info.sentence,
+            group=info.group,
+            owner_only=info.owner_only,
+            not_mobile=info.not_mobile,
+            deprecated=info.deprecated,
+            replaced_by=info.replaced_by or None,
+            needs=tuple(info.needs),
+            headline=info.headline,
+        )
+        for info in infos
+    )
+
+
+def actions_from(response: pb.ListActionsResponse) -> Actions:
+    """The catalogue from the wire."""
+    return Actions(actions=infos_from(response.catalogue), revision=revision_of(response))
+
+
 def permissions_from(response: pb.ListActionsResponse) -> Permissions:
     """Every action from the wire. Raises ProtocolError if one contradicts itself."""
     for access in response.actions:
@@ -113,6 +139,7 @@ def permissions_from(response: pb.ListActionsResponse) -> Permissions:
         roles=tuple(response.roles),
         revision=revision_of(response),
         unknown_user=response.unknown_user,
+        catalogue=infos_from(response.catalogue),
     )
 
 

@@ -18,7 +18,7 @@ from policy_client.reviews import (
 )
 from policy_client.revisions import revision_of
 from policy_client.wire.audit import moment
-from policy_client.wire.decision import reason_of
+from policy_client.wire.decision import infos_from, reason_of
 
 
 def review_from(pages: Sequence[pb.ReviewAccessResponse], *, physician: str = "", user: str = "") -> AccessReview:
@@ -41,6 +41,7 @@ def review_from(pages: Sequence[pb.ReviewAccessResponse], *, physician: str = ""
         ),
         pending=tuple(_invitation_from(invitation) for invitation in first.pending),
         built_in_roles=tuple(first.built_in_roles),
+        catalogue=infos_from(first.catalogue),
     )
 
 
