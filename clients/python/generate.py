@@ -60,6 +60,8 @@ class Rewriting:
         return self._edited()
 
     def _method(self, method: ast.FunctionDef) -> None:
+        if method.name.startswith("_") or method.decorator_list:
+            raise Unknown(self.path, method, "a client has calls, and nothing that would not be awaited")
         match method.returns:
             case ast.Subscript(value=ast.Name(id="Iterator") as iterator):
                 self._replace(iterator, "AsyncIterator")

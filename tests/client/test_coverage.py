@@ -136,6 +136,23 @@ async def test_both_clients_ask_the_same_and_look_the_same(server, client):
         )
 
 
+@pytest.mark.parametrize("client", BLOCKING)
+async def test_a_call_is_tried_again_as_its_request_allows(server, client):
+    """A write by its key, a list from its beginning or page by page; the driver's verb is what says so."""
+    for name, call in (await reached(server, client)).items():
+        (method,) = (one for service in SERVICES for one in service.methods if f"{service.name}/{one.name}" == call)
+        fields = method.input_type.fields_by_name
+        verbs = {*re.findall(r"self\.(_\w+)\(", inspect.getsource(getattr(client, name)))}
+        if method.server_streaming:
+            assert verbs == {"_stream"}, name
+        elif "page_token" in fields:
+            assert verbs in ({"_list"}, {"_items"}), name
+        elif "idempotency_key" in fields:
+            assert verbs == {"_write"}, name
+        else:
+            assert verbs <= {"_ask"}, name
+
+
 async def test_every_call_of_the_contract_is_in_both_clients(server):
     for clients in (BLOCKING, map(asyncio_twin, BLOCKING)):
         asked = set()

@@ -74,16 +74,21 @@ def world_of(app: App, database: str, data_dir: Any, wire: Wire, management: Wir
 @asynccontextmanager
 async def fake_world(clock: Clock) -> AsyncIterator[World]:
     """The fake as a scenario sees it."""
+    with FakePolicyService(clock=clock) as fake:
+        async with world_of_fake(fake, clock) as world:
+            yield world
 
+
+@asynccontextmanager
+async def world_of_fake(fake: FakePolicyService, clock: Clock) -> AsyncIterator[World]:
     async def token(invitation: str) -> str:
         return fake.token_for(invitation)
 
     async def give(user: str, physician: str, role: str) -> int:
         return fake.grant(user, physician, role)
 
-    with FakePolicyService(clock=clock) as fake:
-        async with Wire(_port(fake.decision_target)) as decisions, Wire(_port(fake.management_target)) as users:
-            yield World(decisions=decisions, users=users, token=token, pass_time=clock.move, grant=give)
+    async with Wire(_port(fake.decision_target)) as decisions, Wire(_port(fake.management_target)) as users:
+        yield World(decisions=decisions, users=users, token=token, pass_time=clock.move, grant=give)
 
 
 def _port(target: str) -> int:

@@ -30,10 +30,12 @@ def ask(request, port):
 
     async def run(method: str, *arguments: Any, as_shipped: bool = False, **options: Any) -> Any:
         manage, limits = hasattr(ManageUsersClient, method), {} if as_shipped else {"timeout": PATIENCE}
+        # A port that another test's server had is not taken for gone.
+        made = {"options": (("grpc.use_local_subchannel_pool", 1),), **limits}
         if request.param == "blocking":
-            with (ManageUsersClient if manage else PolicyClient)(f"127.0.0.1:{port}", **limits) as client:
+            with (ManageUsersClient if manage else PolicyClient)(f"127.0.0.1:{port}", **made) as client:
                 return getattr(client, method)(*arguments, **options)
-        async with (AsyncManageUsersClient if manage else AsyncPolicyClient)(f"127.0.0.1:{port}", **limits) as client:
+        async with (AsyncManageUsersClient if manage else AsyncPolicyClient)(f"127.0.0.1:{port}", **made) as client:
             return await getattr(client, method)(*arguments, **options)
 
     return run

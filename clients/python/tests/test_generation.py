@@ -55,6 +55,8 @@ def test_what_a_client_calls_of_itself_is_awaited(tmp_path):
         "def one(self) -> Iterator[int]:\n        yield from self._stream(1, int, None)",
         "def one(self) -> Iterator[int]:\n        return iter([self._ask(1, int, None)])",
         "def one(self):\n        return self._ask(1, int, None)",
+        "def _begin(self) -> None:\n        self.one = 1",
+        "@property\n    def one(self) -> int:\n        return 1",
     ],
 )
 def test_a_method_that_cannot_be_made_right_is_refused(tmp_path, method):

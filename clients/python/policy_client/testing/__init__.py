@@ -29,13 +29,14 @@ from policy_client._pb import decision_pb2, manage_users_pb2
 from policy_client.answers import Question
 from policy_client.testing import members
 from policy_client.testing.decisions import Decisions
+from policy_client.testing.limits import Limits
 from policy_client.testing.members import Definition
 from policy_client.testing.refusals import DETAILS_KEY, Refusal
 from policy_client.testing.rules import SHIPPED
 from policy_client.testing.seed import read_seed
 from policy_client.testing.users import Users
 
-__all__ = ["FakePolicyService", "Refusal"]
+__all__ = ["FakePolicyService", "Limits", "Refusal"]
 
 
 def _now() -> datetime:
@@ -51,17 +52,19 @@ class FakePolicyService:
         clock: Callable[[], datetime] = _now,
         invitations_last: timedelta = timedelta(days=7),
         seed: str | Path | None = None,
+        limits: Limits | None = None,
     ) -> None:
         """``clock`` answers with a timezone; give one of your own to see invitations expire.
 
         ``seed`` is a file in the form of the service's policies/seed.csv, whose
         roles are then built in. Raises ValueError for a row that cannot be.
+        ``limits`` are the service's own unless given.
         """
         built_in = SHIPPED if seed is None else read_seed(seed)
         self._lock = threading.RLock()
         self._clock = clock
         self._is_away = False
-        self._users = Users(clock, invitations_last, built_in)
+        self._users = Users(clock, invitations_last, built_in, limits)
         self._decisions = Decisions(lambda: self._users.state)
         self._servers = [
             self._serve(decision_pb2.DESCRIPTOR.services_by_name["DecisionService"], self._decisions),

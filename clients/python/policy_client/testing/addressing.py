@@ -7,6 +7,7 @@ from typing import Final
 
 from policy_client.testing import invitations
 from policy_client.testing.claims import with_address
+from policy_client.testing.letters import note, send
 from policy_client.testing.refusals import refuse, refuse_until
 from policy_client.testing.state import AddressChange, State
 
@@ -27,6 +28,7 @@ def ask(draft: State, user: str, email: str, *, now: datetime, until: datetime) 
     if len(before) >= _MOST_A_DAY:
         again = before[-_MOST_A_DAY] + _DAY
         refuse_until("TOO_MANY_ADDRESS_CHANGES", again, now, user=user)
+    send(draft, email=email, now=now)
     token = secrets.token_urlsafe(32)
     wish = AddressChange(user=user, email=email, is_open=True, asked_at=now, expires_at=until, token=token)
     _replace(draft, {one: replace(one, is_open=False) for one in draft.addresses if one.user == user}, wish)
@@ -43,6 +45,8 @@ def confirm(draft: State, token: str, now: datetime) -> AddressChange:
         refuse("ADDRESS_TAKEN")
     before = draft.people[wish.user].email or ""
     draft.people[wish.user] = replace(draft.people[wish.user], email=wish.email)
+    if before and before.lower() != wish.email.lower():
+        note(draft, email=before, now=now)
     invitations.follow(draft, wish.user, before, wish.email, now)
     _replace(draft, {wish: replace(wish, is_open=False)})
     return wish

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
 
-from policy_client.testing.refusals import refuse
+from policy_client.testing.refusals import Refusal, refuse
 from policy_client.testing.state import PENDING, State
 
 _LOOKS: Final = str.maketrans("I10", "llo")
@@ -28,8 +28,19 @@ def alike(one: str, other: str) -> bool:
     return one.lower() == other.lower() or _look(one) == _look(other)
 
 
-def refuse_prompted(draft: State, user: str, email: str, now: datetime, *, reuse_existing: bool, but: str = "") -> None:
-    """Refuse USER_EXISTS and USER_MISMATCH: what the inviting page must ask or tell."""
+def refuse_prompted(
+    draft: State, physician: str, user: str, email: str, now: datetime, *, reuse_existing: bool, but: str = ""
+) -> None:
+    """Refuse USER_EXISTS and USER_MISMATCH: what the page must ask or tell; after many, TOO_MANY_PROMPTS."""
+    draft.prompts.refuse_spent(physician, draft.limits.prompts_per_hour, now)
+    try:
+        _refuse_known(draft, user, email, now, reuse_existing=reuse_existing, but=but)
+    except Refusal:
+        draft.prompts.note(physician, now)
+        raise
+
+
+def _refuse_known(draft: State, user: str, email: str, now: datetime, *, reuse_existing: bool, but: str) -> None:
     held = _claims(draft, user, email, now, but)
     addressed = next((claim for claim in held if claim.has_address(email)), None)
     named = next((claim for claim in held if claim.user == user), None)

@@ -5,7 +5,7 @@ from dataclasses import replace
 from datetime import datetime
 
 from policy_client.testing.claims import refuse_prompted, with_address
-from policy_client.testing.letters import send
+from policy_client.testing.letters import note, send
 from policy_client.testing.refusals import refuse
 from policy_client.testing.state import (
     ACCEPTED,
@@ -47,7 +47,7 @@ def invite(
         if before.state_at(now) == PENDING:
             refuse("ALREADY_INVITED", user=user, invitation=before.id)
         draft.close(before, EXPIRED)
-    refuse_prompted(draft, user, email, now, reuse_existing=reuse_existing)
+    refuse_prompted(draft, physician, user, email, now, reuse_existing=reuse_existing)
     invitation = Invitation(
         id=f"inv-{secrets.token_hex(12)}",
         physician=physician,
@@ -78,7 +78,7 @@ def resend(
         if invitation.state != PENDING:
             refuse("INVITATION_CLOSED", invitation=wanted, state=invitation.state.lower())
         refuse_holding_beyond(account, actor, invitation.holding)
-    refuse_prompted(draft, invitation.user, email, now, reuse_existing=True, but=wanted)
+    refuse_prompted(draft, physician, invitation.user, email, now, reuse_existing=True, but=wanted)
     send(draft, invitation=wanted, email=email, physician=physician, now=now)
     again = replace(invitation, email=email, expires_at=until, token=secrets.token_urlsafe(32))
     draft.invitations[wanted] = again
@@ -149,6 +149,7 @@ def follow(draft: State, user: str, before: str, email: str, now: datetime) -> N
             continue
         if one.state_at(now) == PENDING:
             draft.invitations[one.id] = replace(one, email=email, token=secrets.token_urlsafe(32))
+            note(draft, invitation=one.id, email=email, physician=one.physician, now=now)
         elif one.email.lower() == before.lower():
             draft.invitations[one.id] = replace(one, email=email)
 

@@ -10,19 +10,25 @@ _WITHIN: Final = timedelta(hours=24)
 _MOST: Final = {"invitation": 5, "address": 10, "account": 200}
 
 
-def send(draft: State, *, invitation: str, email: str, physician: str, now: datetime) -> None:
-    """Count a letter. Refuses TOO_MANY_LETTERS, with the time when one more may go."""
-    letter = Letter(invitation=invitation, address=email.lower(), account=physician, at=now)
+def send(draft: State, *, email: str, now: datetime, invitation: str = "", physician: str = "") -> None:
+    """Count a letter that is asked for. Refuses TOO_MANY_LETTERS, with the time when one more may go."""
+    letter = _letter(invitation, email, physician, now)
     refused: tuple[datetime, str] | None = None
     for of, most in _MOST.items():
-        same = [
-            other.at
-            for other in draft.letters
-            if getattr(other, of) == getattr(letter, of) and other.at > now - _WITHIN
-        ]
-        if len(same) >= most:
+        name = getattr(letter, of)
+        same = [other.at for other in draft.letters if getattr(other, of) == name and other.at > now - _WITHIN]
+        if name and len(same) >= most:
             until = sorted(same)[-most] + _WITHIN
             refused = max(refused or (until, of), (until, of), key=lambda found: found[0])
     if refused is not None:
         refuse_until("TOO_MANY_LETTERS", refused[0], now, of=refused[1], most=_MOST[refused[1]])
     draft.letters.append(letter)
+
+
+def note(draft: State, *, email: str, now: datetime, invitation: str = "", physician: str = "") -> None:
+    """Count a letter that goes whatever the limits say, as it follows from something done."""
+    draft.letters.append(_letter(invitation, email, physician, now))
+
+
+def _letter(invitation: str, email: str, physician: str, now: datetime) -> Letter:
+    return Letter(invitation=invitation, address=email.lower(), account=physician, at=now)

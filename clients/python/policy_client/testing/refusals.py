@@ -50,6 +50,11 @@ _TABLE: Final = {
         grpc.StatusCode.RESOURCE_EXHAUSTED,
         "As many e-mails as may be were sent lately; this one may be sent later.",
     ),
+    "TOO_MANY_PROMPTS": (
+        _EXHAUSTED,
+        "This account asked too often whether somebody exists; it can invite again later.",
+    ),
+    "ACCOUNT_FULL": (_PRECONDITION, "The account would hold more of these than it may; remove some first."),
     "ACTOR_NOT_ALLOWED": (_DENIED, "The acting person may not do this for this physician."),
     "BEYOND_OWN_RIGHTS": (_DENIED, "Nobody gives what they do not hold themselves."),
     "SELF_EDIT": (_DENIED, "Nobody changes their own permissions."),
@@ -72,7 +77,7 @@ class Refusal(Exception):
         self.wait = wait
         self.code, sentence = _TABLE[reason]
         self.reason, self.facts, self.fields = reason, facts, fields
-        told = ", ".join(f"{name}: {fact}" for name, fact in facts.items())
+        told = "; ".join(f"{name}: {fact}" for name, fact in facts.items())
         super().__init__("; ".join(fields.values()) or (f"{sentence} ({told})" if told else sentence))
 
     def status(self) -> bytes:

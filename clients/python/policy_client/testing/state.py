@@ -6,6 +6,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from policy_client.testing.limits import Limits, Prompts
 from policy_client.testing.refusals import refuse
 from policy_client.testing.rules import OWNER, OWNER_ONLY, SHIPPED, Account, BuiltIn, Row
 
@@ -76,7 +77,7 @@ class Invitation:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Letter:
-    """An e-mail that would have gone out."""
+    """An e-mail that would have gone out; one about an address is of no invitation and no account."""
 
     invitation: str
     address: str
@@ -97,6 +98,8 @@ class State:
     invitations: dict[str, Invitation] = field(default_factory=dict)
     letters: list[Letter] = field(default_factory=list)
     addresses: tuple[AddressChange, ...] = ()
+    limits: Limits = field(default=Limits(), compare=False)
+    prompts: Prompts = field(default_factory=Prompts, compare=False)
     about: frozenset[tuple[str, str]] = frozenset()
     """What the change that made this revision touched: users and roles of an account; of no account, addresses."""
 
@@ -111,6 +114,8 @@ class State:
             invitations=dict(self.invitations),
             letters=list(self.letters),
             addresses=self.addresses,
+            limits=self.limits,
+            prompts=self.prompts,
         )
 
     def history_at(self, revision: int) -> str:

@@ -7,6 +7,7 @@ from typing import Any, TypeVar
 
 from policy_client._pb import manage_users_pb2 as mu
 from policy_client.testing.fields import Fields
+from policy_client.testing.limits import Limits
 from policy_client.testing.refusals import refuse
 from policy_client.testing.rules import BuiltIn
 from policy_client.testing.state import State
@@ -17,18 +18,25 @@ Response = TypeVar("Response", bound=Any)
 class Stories:
     """The state, and the one way to change it."""
 
-    def __init__(self, clock: Callable[[], datetime], valid_for: timedelta, built_in: BuiltIn) -> None:
+    def __init__(
+        self,
+        clock: Callable[[], datetime],
+        valid_for: timedelta,
+        built_in: BuiltIn,
+        limits: Limits | None = None,
+    ) -> None:
         """``clock`` says what time it is, with a timezone; links work for ``valid_for``."""
         self.clock = clock
         self.valid_for = valid_for
         self._kept: dict[str, _Kept] = {}
         self._history: list[State] = []
-        self.state = State(built_in=built_in)
+        self.state = State(built_in=built_in, limits=limits or Limits())
 
     def write(self, story: Callable[[State], Response]) -> Response:
         """Run a story on a draft, and keep the draft if it changed anything; what is refused changes nothing."""
         draft = self.state.draft()
         result = story(draft)
+        draft.limits.refuse_growth(self.state.accounts, draft.accounts)
         if draft.differs(self.state):
             self.state = replace(draft, about=draft.touched(self.state))
             self._history.append(self.state)
