@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench lint format proto clean
+.PHONY: help run test fuzz bench lint format proto architecture clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -49,6 +49,9 @@ format: $(STAMP) ## Format the code
 proto: $(STAMP) ## Write the generated code anew: messages from proto/, asyncio clients from the blocking ones
 	@$(BIN)/python proto/generate.py
 	@$(BIN)/python clients/python/generate.py
+
+architecture: $(STAMP) ## Write docs/architecture.md anew from the code
+	@ARCHITECTURE=write $(BIN)/python -m pytest -q tests/contract/test_architecture.py
 
 clean: ## Remove what was built (not .data)
 	@rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .hypothesis

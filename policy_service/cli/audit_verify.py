@@ -107,8 +107,7 @@ def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -
     from policy_service.audit import checkpoint_key
     from policy_service.chain import read_verifier
     from policy_service.errors import PolicyError
-    from policy_service.pb import audit_pb2 as pb
-    from policy_service.rpc import LogWalk
+    from policy_service.rpc import direct
     from policy_service.settings import read_settings
 
     settings = read_settings()
@@ -118,9 +117,7 @@ def _directly(lines: Sequence[str], public_keys: Sequence[Path], moved: Moved) -
 
     async def walked() -> Any:
         async with open_store(settings, existing=True) as store:
-            async for part in LogWalk(store, verifier).verify(pb.VerifyLogRequest(against=lines)):
-                moved(part.progress.done, part.progress.total)
-            return part.verdict
+            return await direct.verify_log(store, verifier, lines, moved)
 
     try:
         return verdict_from(asyncio.run(walked()))

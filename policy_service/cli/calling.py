@@ -12,11 +12,11 @@ from functools import partial, wraps
 from pathlib import Path
 from typing import Annotated, Any, Final
 
-import grpc
 import typer
 from policy_client import (
     AlreadyExists,
     AuditClient,
+    DeadlineExceeded,
     ManageUsersClient,
     PlanMoved,
     PolicyClient,
@@ -24,6 +24,7 @@ from policy_client import (
     Refused,
     Revision,
     SeedClient,
+    ServiceUnavailable,
 )
 from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
 from policy_client.environment import (
@@ -93,6 +94,8 @@ Actor = Annotated[
     str, typer.Option("--as", envvar="MANAGE_USERS_ACTOR", help="The acting person: a username.", show_default=False)
 ]
 
+_TLS = ("--tls-ca", "--tls-cert", "--tls-key")
+
 Client = PolicyClient | ManageUsersClient | AuditClient | SeedClient
 Command = Callable[..., None]
 
@@ -147,7 +150,8 @@ def _calling(
                 refuse_unknown()
                 _refuse_empty_variables(variable)
                 read_target(reach["address"], variable if os.environ.get(variable) == reach["address"] else "--address")
-                credentials = _credentials(reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
+                files = (reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
+                credentials = credentials_from_files(*files, names=_TLS) if any(files) else None
                 if credentials is None and not stays_here(reach["address"]):
                     raise ValueError(
                         f"{reach['address']} is not on this machine, so it needs TLS: give --tls-ca, --tls-cert and "
@@ -183,9 +187,9 @@ def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[Non
         yield
     except PolicyError as fault:
         print_error(str(fault))
-        if fault.code is grpc.StatusCode.UNAVAILABLE and str(fault).startswith(NOBODY):
+        if isinstance(fault, ServiceUnavailable) and str(fault).startswith(NOBODY):
             print_error(f"Is the service running at {address}? 'make run' starts one here.")
-        elif fault.code is grpc.StatusCode.DEADLINE_EXCEEDED:
+        elif isinstance(fault, DeadlineExceeded):
             print_error(f"{address} did not answer in time; --timeout gives it longer.")
         raise typer.Exit(Exit.DENIED if isinstance(fault, refusals) else Exit.ERROR) from fault
     except BrokenPipeError as fault:
@@ -212,12 +216,6 @@ def _refuse_empty_variables(*names: str) -> None:
     """An empty one would count as none; that it is empty is most often a slip."""
     for name in (*names, SERVER_CA_FILE, CALLER_CERT_FILE, CALLER_KEY_FILE, CALLER_TIMEOUT_SECONDS):
         given(name)
-
-
-def _credentials(ca: Path | None, certificate: Path | None, key: Path | None) -> grpc.ChannelCredentials | None:
-    if not (ca or certificate or key):
-        return None
-    return credentials_from_files(ca, certificate, key, names=("--tls-ca", "--tls-cert", "--tls-key"))
 
 
 def plain(answer: Any) -> Any:

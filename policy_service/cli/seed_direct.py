@@ -3,19 +3,16 @@
 import asyncio
 from collections.abc import Callable, Coroutine
 from pathlib import Path
-from typing import Any, Final, TypeVar
+from typing import Any, TypeVar
 
 from policy_client import PlanMoved, PolicyError, Refused, SeedPlan, SeedTarget
 from policy_client.reviews import Progress
 from policy_client.wire.seeds import plan_from
 
 from policy_service import errors, seed
-from policy_service.pb import seeds_pb2 as pb
-from policy_service.rpc import SeedService, contract_methods, encode_plan
+from policy_service.rpc import SeedService, contract_methods, direct
 
 Answer = TypeVar("Answer")
-
-_CALLER: Final = "local"
 
 
 class DirectSeeds:
@@ -29,18 +26,13 @@ class DirectSeeds:
         self, target: SeedTarget, *, most_listed: int, list_all: bool, progress: Callable[[Progress], None]
     ) -> SeedPlan:
         """As the client's."""
-        request = pb.PlanSeedRequest(most_listed=most_listed, list_all=list_all, **target.fields())
-
-        async def parts(service: SeedService) -> list[pb.PlanSeedResponse]:
-            found = []
-            async for part in service.plan_seed(request, _CALLER):
-                if part.HasField("progress"):
-                    progress(Progress(done=part.progress.done, total=part.progress.total))
-                else:
-                    found.append(part)
-            return found
-
-        return plan_from(_run(parts), list_all=list_all)
+        fields = {"most_listed": most_listed, "list_all": list_all, **target.fields()}
+        parts = _run(
+            lambda service: direct.plan_seed(
+                service, lambda done, total: progress(Progress(done=done, total=total)), **fields
+            )
+        )
+        return plan_from(parts, list_all=list_all)
 
     def apply(
         self,
@@ -55,18 +47,20 @@ class DirectSeeds:
         at_any_revision: bool,
     ) -> int:
         """As the client's."""
-        request = pb.ApplySeedRequest(
-            actor=actor,
-            reason=reason,
-            revision=plan.revision,
-            digest=plan.digest,
-            allow_mass_removal=allow_mass_removal,
-            allow_emptied_role=allow_emptied_role,
-            allow_widened_callers=allow_widened_callers,
-            at_any_revision=at_any_revision,
-            **target.fields(),
+        return _run(
+            lambda service: direct.apply_seed(
+                service,
+                actor=actor,
+                reason=reason,
+                revision=plan.revision,
+                digest=plan.digest,
+                allow_mass_removal=allow_mass_removal,
+                allow_emptied_role=allow_emptied_role,
+                allow_widened_callers=allow_widened_callers,
+                at_any_revision=at_any_revision,
+                **target.fields(),
+            )
         )
-        return int(_run(lambda service: service.apply_seed(request, _CALLER)).revision)
 
 
 def _run(work: Callable[[SeedService], Coroutine[Any, Any, Answer]]) -> Answer:
@@ -112,4 +106,4 @@ def offline_plan(
             progress(part.done, part.total)
         raise AssertionError("a plan's last part is the plan")
 
-    return plan_from([pb.PlanSeedResponse(plan=encode_plan(asyncio.run(made()), most))], list_all=False)
+    return plan_from([direct.plan_part(asyncio.run(made()), most)], list_all=False)

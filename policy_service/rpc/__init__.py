@@ -1,12 +1,13 @@
 """gRPC: the two planes, their messages, and the border where our errors become statuses."""
 
+from policy_service.rpc import direct
 from policy_service.rpc.audit import AuditService
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.metrics_http import showing_metrics
-from policy_service.rpc.seeds import SeedService, encode_plan, parse_reason
+from policy_service.rpc.seeds import SeedService, parse_reason
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
 from policy_service.rpc.watch import FOLLOWING, SENDING, watch
@@ -26,7 +27,7 @@ __all__ = [
     "Planes",
     "SeedService",
     "contract_methods",
-    "encode_plan",
+    "direct",
     "parse_reason",
     "serving",
     "showing_metrics",
