@@ -51,19 +51,13 @@ Physician = Annotated[str, typer.Argument(metavar="PHYSICIAN", help="A physician
 def complete_action(incomplete: str) -> list[tuple[str, str]]:
     """For the shell: the actions that begin like this, with their titles; none where the service does not answer."""
     address = os.environ.get(DECISION_ADDRESS) or DECISION_TARGET
-    credentials = _credentials(*(_file_of(name) for name in (SERVER_CA_FILE, CALLER_CERT_FILE, CALLER_KEY_FILE)))
     try:
-        with PolicyClient(address, timeout=_COMPLETING_SECONDS, credentials=credentials) as client:
+        with PolicyClient(address, timeout=_COMPLETING_SECONDS) as client:
             found = client.actions()
     except (PolicyError, ValueError):
         # There is no place for words while somebody types: the command itself will say what is wrong.
         return []
     return [(info.action, info.title) for info in found if info.action.startswith(incomplete)]
-
-
-def _file_of(variable: str) -> Path | None:
-    value = os.environ.get(variable)
-    return Path(value) if value else None
 
 
 Action = Annotated[

@@ -69,7 +69,7 @@ async def test_a_change_that_committed_stands_though_its_connection_died_on_the_
     assert (await office.status(invitation))[0] is DeliveryState.QUEUED
 
 
-async def still_queued(office) -> bool:
+async def still_queued(office) -> bool:  # noqa: F811
     """Does any letter wait? Whoever asks may be handed a connection that was killed: then it is not known yet."""
     try:
         return bool((await office.store.mail_not_done(office.clock.now)).get(DeliveryState.QUEUED))

@@ -32,8 +32,7 @@ from policy_client.testing.decisions import Decisions
 from policy_client.testing.limits import Limits
 from policy_client.testing.members import Definition
 from policy_client.testing.refusals import DETAILS_KEY, Refusal
-from policy_client.testing.rules import SHIPPED
-from policy_client.testing.seed import read_seed
+from policy_client.testing.seed import SHIPPED, read_seed
 from policy_client.testing.users import Users
 
 __all__ = ["FakePolicyService", "Limits", "Refusal"]

@@ -12,7 +12,7 @@ from policy_client.answers import Channel, Question
 from policy_client.revisions import Revision
 from policy_client.testing.fields import Fields
 from policy_client.testing.refusals import Refusal, refuse, refuse_fields
-from policy_client.testing.rules import ACTIONS, Account, Finding
+from policy_client.testing.rules import Account, Finding, Told
 from policy_client.testing.state import State
 
 _MOST: Final = 1_000
@@ -59,25 +59,33 @@ class Decisions:
         state = self._at(check)
         found, account = self._finding(check, state), state.accounts.get(check.physician)
         roles = account.roles_of(check.user) if account else ()
+        missing = _missing(account, found, check.user, check.action) if account else None
         return pb.ExplainResponse(
             decision=self._response(found),
-            sentence=_sentence(check, roles, found),
+            sentence=_sentence(check, roles, found, missing),
             roles=roles,
             path=[pb.Grant(subject=subject, role=role) for subject, role in found.path],
             rule=pb.Rule(**dict(zip(("subject", "physician", "action", "effect"), found.rule, strict=True)))
             if found.rule
             else None,
-            missing=_missing(account, found, check.action) if account else None,
+            missing=missing,
         )
 
     def list_actions(self, request: pb.ListActionsRequest) -> pb.ListActionsResponse:
-        """Every action, shown or hidden."""
+        """Every action, shown or hidden; of nobody, what actions there are."""
+        if not request.user and not request.physician:
+            state = self._at(request)
+            catalogue = [_info(one) for one in state.built_in.told]
+            return pb.ListActionsResponse(revision=state.revision, history=state.history, catalogue=catalogue)
         with Fields() as fields:
             fields.user("user", request.user)
             fields.physician(request.physician)
             fields.channel(request.channel)
         state = self._at(request)
-        found = {action: _find(state, request.user, request.physician, action, request.channel) for action in ACTIONS}
+        found = {
+            action: _find(state, request.user, request.physician, action, request.channel)
+            for action in state.built_in.actions
+        }
         account = state.accounts.get(request.physician)
         return pb.ListActionsResponse(
             actions=[
@@ -88,6 +96,7 @@ class Decisions:
             roles=account.roles_of(request.user) if account else (),
             history=state.history,
             unknown_user=not state.knows(request.user),
+            catalogue=[_info(one) for one in state.built_in.told],
         )
 
     def list_users(self, request: pb.ListUsersRequest) -> pb.ListUsersResponse:
@@ -96,11 +105,10 @@ class Decisions:
             fields.physician(request.physician)
             fields.action(request.action)
             fields.channel(request.channel)
-        if request.action not in ACTIONS:
-            refuse("UNKNOWN_ACTION", action=request.action)
         state = self._at(request)
         mobile = request.channel == pb.CHANNEL_MOBILE
         account = state.account(request.physician)
+        _refuse_unknown(state, request.action)
         found = [(user, account.find(user, request.action, mobile=mobile)) for user in account.users()]
         items = [pb.UserAccess(user=user, role=one.role) for user, one in found if one.allowed]
         users, revision, token = _page(items, request, state.revision)
@@ -114,13 +122,13 @@ class Decisions:
             if request.action:
                 fields.action(request.action)
             fields.channel(request.channel)
-        if request.action and request.action not in ACTIONS:
-            refuse("UNKNOWN_ACTION", action=request.action)
         state = self._at(request)
+        if request.action:
+            _refuse_unknown(state, request.action)
         mobile = request.channel == pb.CHANNEL_MOBILE
         items = []
         for physician, account in sorted(state.accounts.items()):
-            wanted = [request.action] if request.action else ACTIONS
+            wanted = [request.action] if request.action else state.built_in.actions
             actions = [action for action in wanted if account.find(request.user, action, mobile=mobile).allowed]
             if actions:
                 roles = account.roles_of(request.user)
@@ -180,11 +188,32 @@ def _read(check: pb.CheckRequest, prefix: str = "") -> None:
         fields.log_text("correlation_id", check.correlation_id, 128)
 
 
+def _refuse_unknown(state: State, action: str) -> None:
+    if action not in state.built_in.actions:
+        refuse("UNKNOWN_ACTION", action=action)
+
+
+def _info(one: Told) -> pb.ActionInfo:
+    info = one.info
+    return pb.ActionInfo(
+        action=info.action,
+        title=info.title,
+        sentence=info.sentence,
+        group=info.group,
+        owner_only=info.owner_only,
+        not_mobile=info.not_mobile,
+        deprecated=info.deprecated,
+        replaced_by=info.replaced_by,
+        needs=info.needs,
+        headline=info.headline,
+    )
+
+
 def _find(state: State, user: str, physician: str, action: str, channel: int) -> Finding:
     account = state.accounts.get(physician)
     if account is None:
         return Finding(reason="UNKNOWN_PHYSICIAN")
-    if action not in ACTIONS:
+    if action not in state.built_in.actions:
         return Finding(reason="UNKNOWN_ACTION")
     return account.find(user, action, mobile=channel == pb.CHANNEL_MOBILE)
 
@@ -193,15 +222,19 @@ def _reason(found: Finding) -> pb.Reason:
     return getattr(pb, f"REASON_{found.reason}")  # type: ignore[no-any-return]
 
 
-def _missing(account: Account, found: Finding, action: str) -> pb.Missing | None:
-    if found.allowed or found.rule or action not in ACTIONS:
+def _missing(account: Account, found: Finding, user: str, action: str) -> pb.Missing | None:
+    if found.allowed or found.rule or action not in account.built_in.actions:
         return None
-    wanted = "app:mobile" if found.reason == "CHANNEL_NOT_ALLOWED" else action
+    wanted: str | None = action
+    if found.reason == "CHANNEL_NOT_ALLOWED":
+        wanted = next((gate for gate in account.built_in.gates if not account.may(user, gate)), None)
+    if wanted is None:
+        return None
     roles = sorted({*account.built_in.roles, *account.custom_roles()})
     return pb.Missing(action=wanted, roles=[role for role in roles if wanted in account.allowed_by(role)])
 
 
-def _sentence(check: pb.CheckRequest, roles: Sequence[str], found: Finding) -> str:
+def _sentence(check: pb.CheckRequest, roles: Sequence[str], found: Finding, missing: pb.Missing | None) -> str:
     who, what, where = check.user, check.action, check.physician
     via = " in the mobile app" if check.channel == pb.CHANNEL_MOBILE else ""
     held = f"{who} is {' and '.join(roles)} for {where}" if roles else f"{who} has no role for {where}"
@@ -218,7 +251,9 @@ def _sentence(check: pb.CheckRequest, roles: Sequence[str], found: Finding) -> s
         case "NOT_GRANTED":
             return f"{who} may not {what} for {where}{via}: {held}, and that does not allow {what}."
         case "CHANNEL_NOT_ALLOWED":
-            return f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow app:mobile."
+            if missing is None:
+                return f"{who} may {what} for {where}, but not{via}: it cannot be done there."
+            return f"{who} may {what} for {where}, but not{via}: {held}, and that does not allow {missing.action}."
         case "UNKNOWN_ACTION":
             return f"{who} may not {what} for {where}: there is no such action."
         case _:

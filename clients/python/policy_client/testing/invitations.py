@@ -37,7 +37,7 @@ def invite(
 ) -> Invitation:
     """Make an open invitation."""
     account = draft.account(physician)
-    require(account, actor, "user:invite")
+    require(account, actor, "InviteUser")
     refuse_self(actor, user)
     if user in account.users():
         refuse("ALREADY_A_MEMBER", user=user, physician=physician)
@@ -71,7 +71,7 @@ def resend(
 ) -> Invitation:
     """Replace the link of an invitation that is open, expired or waits for the set-up; ``email`` may be empty."""
     account = draft.account(physician)
-    require(account, actor, "user:invite")
+    require(account, actor, "ResendInvitation")
     invitation = _found(draft, physician, wanted)
     email = email or invitation.email
     if not draft.awaits_setup(invitation):
@@ -87,7 +87,7 @@ def resend(
 
 def cancel(draft: State, actor: str, physician: str, wanted: str, now: datetime) -> None:
     """Withdraw an open invitation."""
-    require(draft.account(physician), actor, "user:invite")
+    require(draft.account(physician), actor, "CancelInvitation")
     invitation = _found(draft, physician, wanted)
     if invitation.state_at(now) != PENDING:
         refuse("INVITATION_CLOSED", invitation=wanted, state=invitation.state_at(now).lower())
@@ -102,7 +102,7 @@ def accept(draft: State, token: str, now: datetime) -> tuple[Invitation, bool]:
     invitation, user = found[0], found[0].user
     account = draft.account(invitation.physician)
     # The inviter's right and the roles are looked at again.
-    require(account, invitation.invited_by, "user:invite")
+    require(account, invitation.invited_by, "InviteUser")
     refuse_holding_beyond(account, invitation.invited_by, invitation.holding)
     person, owner = draft.people.get(user), with_address(draft, invitation.email)
     if owner not in (None, user) or (person is not None and person.email is not None and owner is None):

@@ -4,7 +4,6 @@ from policy_client._pb import manage_users_pb2 as mu
 from policy_client.testing import addressing, invitations
 from policy_client.testing.addresses import suggestion
 from policy_client.testing.fields import Fields
-from policy_client.testing.rules import ACTIONS
 from policy_client.testing.state import State
 from policy_client.testing.stories import Stories
 
@@ -35,7 +34,7 @@ class Links(Stories):
             email=found.email,
             state=getattr(mu, f"INVITATION_STATE_{found.state}"),
             invited_by=found.invited_by,
-            allowed=[action for action in ACTIONS if then.may(found.user, action)],
+            allowed=[action for action in account.built_in.actions if then.may(found.user, action)],
             expires_at=found.expires_at,
             must_set_up_credentials=person is None or not person.is_set_up,
         )

@@ -5,7 +5,7 @@ from datetime import datetime
 
 from policy_client.testing.claims import alike, refuse_owner, refuse_physician
 from policy_client.testing.refusals import refuse
-from policy_client.testing.rules import ACTIONS, OWNER, OWNER_ONLY, Account, Row
+from policy_client.testing.rules import OWNER, Account, Row
 from policy_client.testing.state import (
     PENDING,
     WITHDRAWN,
@@ -16,6 +16,7 @@ from policy_client.testing.state import (
     refuse_holding_beyond,
     refuse_self,
     refuse_unknown,
+    refuse_unknown_actions,
     require,
 )
 
@@ -56,7 +57,7 @@ def grant(draft: State, physician: str, user: str, role: str, now: datetime) -> 
 def update(draft: State, actor: str, physician: str, user: str, holding: Holding) -> None:
     """Replace what a member holds."""
     account = draft.account(physician)
-    require(account, actor, "user:edit")
+    require(account, actor, "UpdatePermissions")
     held = _held(account, actor, user)
     refuse_holding_beyond(account, actor, holding)
     draft.accounts[physician] = account.with_rows((account.rows - held) | holding.rows(user))
@@ -65,7 +66,7 @@ def update(draft: State, actor: str, physician: str, user: str, holding: Holding
 def revoke(draft: State, actor: str, physician: str, user: str) -> None:
     """Take everything from a member, and withdraw their open invitation; whoever is only invited can be revoked too."""
     account = draft.account(physician)
-    require(account, actor, "user:revoke")
+    require(account, actor, "RevokeAccess")
     invitation = draft.open_for(physician, user)
     if invitation is None or user in account.users():
         draft.accounts[physician] = account.with_rows(account.rows - _held(account, actor, user))
@@ -88,7 +89,7 @@ def leave(draft: State, actor: str, physician: str) -> None:
 def create_role(draft: State, actor: str, physician: str, role: str, definition: Definition) -> None:
     """Make a custom role."""
     account = draft.account(physician)
-    require(account, actor, "user:edit")
+    require(account, actor, "CreateRole")
     if role in account.custom_roles():
         refuse("ROLE_EXISTS", role=role, physician=physician)
     for other in (*account.built_in.roles, *account.custom_roles()):
@@ -100,7 +101,7 @@ def create_role(draft: State, actor: str, physician: str, role: str, definition:
 def update_role(draft: State, actor: str, physician: str, role: str, definition: Definition) -> None:
     """Replace a custom role's definition, and so what its holders may."""
     account = draft.account(physician)
-    require(account, actor, "user:edit")
+    require(account, actor, "UpdateRole")
     _refuse_not_custom(account, role)
     _define_as(draft, account, actor, role, definition)
 
@@ -108,7 +109,7 @@ def update_role(draft: State, actor: str, physician: str, role: str, definition:
 def delete_role(draft: State, actor: str, physician: str, role: str, replacement: str) -> None:
     """Remove a custom role; its holders get ``replacement``, if that is not empty."""
     account = draft.account(physician)
-    require(account, actor, "user:edit")
+    require(account, actor, "DeleteRole")
     if role in account.built_in.roles:
         refuse("BUILT_IN_ROLE", role=role)
     if replacement:
@@ -140,7 +141,7 @@ def _defined(account: Account, role: str, definition: Definition) -> Account:
     """The account with a role defined like this; refuses what no role may be."""
     if not definition.rows(role):
         refuse("EMPTY_ROLE", role=role)
-    for action in sorted(OWNER_ONLY.intersection(definition.allow)):
+    for action in sorted(account.built_in.owner_only.intersection(definition.allow)):
         refuse("OWNER_ONLY", action=action)
     if OWNER in definition.includes:
         refuse("OWNER_ONLY", action="role owner")
@@ -152,6 +153,8 @@ def _defined(account: Account, role: str, definition: Definition) -> Account:
 
 
 def _define_as(draft: State, account: Account, actor: str, role: str, definition: Definition) -> None:
+    refuse_unknown_actions(account, "definition.allow", definition.allow)
+    refuse_unknown_actions(account, "definition.deny", definition.deny)
     after = _defined(account, role, definition)
     for changed in after.custom_roles():
         refuse_beyond(account, actor, after.allowed_by(changed) - account.allowed_by(changed))
@@ -183,5 +186,5 @@ def _refuse_not_custom(account: Account, role: str) -> None:
 
 
 def _refuse_own_change(before: Account, after: Account, actor: str) -> None:
-    if any(before.may(actor, action) != after.may(actor, action) for action in ACTIONS):
+    if any(before.may(actor, action) != after.may(actor, action) for action in before.built_in.actions):
         refuse("SELF_EDIT", actor=actor)

@@ -4,7 +4,7 @@ from datetime import datetime
 from typing import Final
 
 from policy_client._pb import manage_users_pb2 as mu
-from policy_client.testing.rules import ACTIONS, Account
+from policy_client.testing.rules import Account
 from policy_client.testing.state import PENDING, Invitation, State
 
 _ADVICE: Final = (
@@ -28,7 +28,7 @@ def role_message(account: Account, role: str) -> mu.RoleInfo:
             deny=[row[1] for row in rows if row[2:] == ("deny",)],
             includes=[row[1].removeprefix("role:") for row in rows if len(row) == 2],
         ),
-        allowed=[action for action in ACTIONS if action in allowed],
+        allowed=[action for action in account.built_in.actions if action in allowed],
         holders=sum(role in account.roles_of(user) for user in account.users()),
     )
 

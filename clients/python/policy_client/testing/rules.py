@@ -9,25 +9,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
+from policy_client.answers import ActionInfo
 from policy_client.testing.refusals import refuse
 
-ACTIONS: Final = (
-    "claim:view",
-    "claim:save",
-    "claim:submit",
-    "claim:delete",
-    "report:generate",
-    "report:patient_details",
-    "invoice:view",
-    "invoice:pay",
-    "user:list",
-    "user:invite",
-    "user:edit",
-    "user:revoke",
-    "app:mobile",
-)
-OWNER_ONLY: Final = frozenset({"user:invite", "user:edit", "user:revoke", "app:mobile"})
-"""What no invited user may hold."""
 OWNER: Final = "owner"
 MAX_ROLE_CHAIN: Final = 8
 
@@ -44,32 +28,55 @@ class Rule(NamedTuple):
     effect: str
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """An action as the seed tells it: what a page shows, what it guards, and which channel it opens."""
+
+    place: int
+    info: ActionInfo
+    guards: tuple[str, ...] = ()
+    opens_mobile: bool = False
+
+
 @dataclass(frozen=True, slots=True)
 class BuiltIn:
-    """The roles that every account has."""
+    """The roles that every account has, and the actions that there are."""
 
     rules: tuple[Rule, ...]
     roles: tuple[str, ...]
     """Their names, in byte order."""
+    told: tuple[Told, ...]
+    """In the order of lists."""
 
     @classmethod
-    def of(cls, rules: Iterable[Rule]) -> "BuiltIn":
+    def of(cls, rules: Iterable[Rule], told: Iterable[Told]) -> "BuiltIn":
         """The roles that these rules make."""
         ordered = tuple(sorted(rules))
-        return cls(ordered, tuple(sorted({rule.subject[5:] for rule in ordered})))
+        roles = tuple(sorted({rule.subject[5:] for rule in ordered}))
+        return cls(ordered, roles, tuple(sorted(told, key=lambda one: one.place)))
 
+    @property
+    def actions(self) -> tuple[str, ...]:
+        """Every action that there is."""
+        return tuple(one.info.action for one in self.told)
 
-SHIPPED: Final = BuiltIn.of(
-    Rule(f"role:{role}", "*", action, "allow")
-    for role, actions in {
-        "administrator": frozenset(ACTIONS) - OWNER_ONLY,
-        "data_entry": {"claim:view", "claim:save", "claim:submit", "claim:delete"},
-        "financial_viewer": {"claim:view", "report:generate", "report:patient_details", "invoice:view", "invoice:pay"},
-        OWNER: {"*"},
-    }.items()
-    for action in actions
-)
-"""Those of the service's own seed."""
+    @property
+    def owner_only(self) -> frozenset[str]:
+        """What no invited user may hold."""
+        return frozenset(one.info.action for one in self.told if one.info.owner_only)
+
+    @property
+    def gates(self) -> tuple[str, ...]:
+        """What one must hold beside an action in the mobile app."""
+        return tuple(one.info.action for one in self.told if one.opens_mobile)
+
+    def guard_of(self, method: str) -> str | None:
+        """What one must hold to call a method of Manage Users; None where nobody may."""
+        return next((one.info.action for one in self.told if method in one.guards), None)
+
+    def is_done_in_the_app(self, action: str) -> bool:
+        """Can it be done there at all?"""
+        return not any(one.info.action == action and one.info.not_mobile for one in self.told)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,7 +104,7 @@ class Account:
 
     physician: str
     rows: frozenset[Row]
-    built_in: BuiltIn = SHIPPED
+    built_in: BuiltIn
 
     def find(self, user: str, action: str, *, mobile: bool = False) -> Finding:
         """May the user do this here, and why?"""
@@ -109,9 +116,14 @@ class Account:
         if rule.effect == "deny":
             reason = "DENIED_BY_RULE"
         elif mobile:
-            through = self._deciding(subject, "app:mobile")
-            if through is None or through.effect == "deny":
-                reason, rule = "CHANNEL_NOT_ALLOWED", through
+            gates = self.built_in.gates
+            if not gates or not self.built_in.is_done_in_the_app(action):
+                reason, rule = "CHANNEL_NOT_ALLOWED", None
+            for gate in gates if rule else ():
+                through = self._deciding(subject, gate)
+                if through is None or through.effect == "deny":
+                    reason, rule = "CHANNEL_NOT_ALLOWED", through
+                    break
         return Finding(reason=reason, path=self._path(subject, rule.subject) if rule else (), rule=rule)
 
     def may(self, user: str, action: str) -> bool:
@@ -120,7 +132,7 @@ class Account:
 
     def allowed_by(self, role: str) -> frozenset[str]:
         """Everything that a role allows here in the end."""
-        deciding = {action: self._deciding(f"role:{role}", action) for action in ACTIONS}
+        deciding = {action: self._deciding(f"role:{role}", action) for action in self.built_in.actions}
         return frozenset(action for action, rule in deciding.items() if rule and rule.effect == "allow")
 
     def roles_of(self, user: str) -> tuple[str, ...]:

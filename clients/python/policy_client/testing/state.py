@@ -6,9 +6,10 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Final
 
+from policy_client.testing.fields import Fields
 from policy_client.testing.limits import Limits, Prompts
 from policy_client.testing.refusals import refuse
-from policy_client.testing.rules import OWNER, OWNER_ONLY, SHIPPED, Account, BuiltIn, Row
+from policy_client.testing.rules import OWNER, Account, BuiltIn, Row
 
 PENDING: Final = "PENDING"
 ACCEPTED: Final = "ACCEPTED"
@@ -90,7 +91,7 @@ class State:
     """The policy at a revision. A write changes a draft; only one that was not refused is kept."""
 
     revision: int = 1
-    built_in: BuiltIn = SHIPPED
+    built_in: BuiltIn
     lineage: str = field(default_factory=lambda: secrets.token_hex(4))
     """Of which fake this is: two have no history in common."""
     accounts: dict[str, Account] = field(default_factory=dict)
@@ -188,10 +189,19 @@ class State:
         return frozenset(found)
 
 
-def require(account: Account, actor: str, action: str) -> None:
-    """Refuse ACTOR_NOT_ALLOWED unless the actor may."""
-    if not account.may(actor, action):
-        refuse("ACTOR_NOT_ALLOWED", actor=actor, action=action, physician=account.physician)
+def require(account: Account, actor: str, method: str) -> None:
+    """Refuse ACTOR_NOT_ALLOWED unless the actor holds what guards a method of Manage Users."""
+    action = account.built_in.guard_of(method)
+    if action is None or not account.may(actor, action):
+        refuse("ACTOR_NOT_ALLOWED", actor=actor, action=action or method, physician=account.physician)
+
+
+def refuse_unknown_actions(account: Account, field: str, actions: Iterable[str]) -> None:
+    """Refuse INVALID_REQUEST, naming the field, for an action that there is not."""
+    with Fields() as fields:
+        for action in sorted(set(actions)):
+            if action not in account.built_in.actions:
+                fields.fault(field, f"names no known action: {action}")
 
 
 def refuse_self(actor: str, user: str) -> None:
@@ -210,7 +220,7 @@ def refuse_beyond(account: Account, actor: str, actions: Iterable[str]) -> None:
     """Refuse OWNER_ONLY and BEYOND_OWN_RIGHTS: what the actor cannot give to an invited user."""
     wanted = sorted(actions)
     for action in wanted:
-        if action in OWNER_ONLY:
+        if action in account.built_in.owner_only:
             refuse("OWNER_ONLY", action=action)
     beyond = [action for action in wanted if not account.may(actor, action)]
     if beyond:
@@ -218,7 +228,8 @@ def refuse_beyond(account: Account, actor: str, actions: Iterable[str]) -> None:
 
 
 def refuse_holding_beyond(account: Account, actor: str, holding: Holding) -> None:
-    """The same of roles and actions; also refuses UNKNOWN_ROLE."""
+    """The same of roles and actions; also refuses UNKNOWN_ROLE, and actions that there are not."""
+    refuse_unknown_actions(account, "permissions.actions", holding.actions)
     for role in sorted(holding.roles):
         if role == OWNER:
             refuse("OWNER_ONLY", action="role owner")

@@ -11,7 +11,7 @@ from policy_client.testing.links import Links
 from policy_client.testing.members import Definition
 from policy_client.testing.messages import invitation_message, role_message
 from policy_client.testing.refusals import refuse, refuse_fields
-from policy_client.testing.rules import ACTIONS, Account
+from policy_client.testing.rules import Account
 from policy_client.testing.state import PENDING, Holding, State, require
 
 
@@ -68,7 +68,7 @@ class Users(Links):
             _account_fields(fields, request)
             fields.states(list(request.states))
         before = _read_page_token(request.page_token)
-        require(self.state.account(request.physician), request.actor, "user:list")
+        require(self.state.account(request.physician), request.actor, "ListInvitations")
         size, now = min(request.page_size or 100, 1_000), self.clock()
         wanted = [mu.InvitationState.Name(state).removeprefix("INVITATION_STATE_") for state in request.states]
         found = [
@@ -132,14 +132,14 @@ class Users(Links):
 
     def list_members(self, request: mu.ListMembersRequest) -> mu.ListMembersResponse:
         """Everyone who may act here."""
-        account = self._looked_at(request)
+        account = self._looked_at(request, "ListMembers")
         found = []
         for user in account.users():
             person, roles = self.state.people.get(user), account.roles_of(user)
             email = person.email if person else None
             member = mu.Member(username=user, email=email or "", roles=roles, is_owner="owner" in roles)
             member.is_set_up = person is not None and person.is_set_up
-            member.may_act = any(account.may(user, action) for action in ACTIONS)
+            member.may_act = any(account.may(user, action) for action in account.built_in.actions)
             found.append(member)
         return mu.ListMembersResponse(members=found, revision=self.state.revision, history=self.state.history)
 
@@ -147,8 +147,8 @@ class Users(Links):
         """Every action of one member."""
         with Fields() as fields:
             _who_fields(fields, request)
-        account = self._looked_at(request)
-        found = {action: account.find(request.username, action) for action in ACTIONS}
+        account = self._looked_at(request, "GetPermissions")
+        found = {action: account.find(request.username, action) for action in account.built_in.actions}
         return mu.GetPermissionsResponse(
             permissions=[mu.Permission(action=a, shown=one.allowed, role=one.role) for a, one in found.items()],
             roles=account.roles_of(request.username),
@@ -215,15 +215,15 @@ class Users(Links):
 
     def list_roles(self, request: mu.ListRolesRequest) -> mu.ListRolesResponse:
         """Built-in roles, then custom ones."""
-        account = self._looked_at(request)
+        account = self._looked_at(request, "ListRoles")
         infos = [role_message(account, role) for role in (*account.built_in.roles, *account.custom_roles())]
         return mu.ListRolesResponse(roles=infos, revision=self.state.revision, history=self.state.history)
 
-    def _looked_at(self, request: Any) -> Account:
+    def _looked_at(self, request: Any, method: str) -> Account:
         with Fields() as fields:
             _account_fields(fields, request)
         account = self.state.account(request.physician)
-        require(account, request.actor, "user:list")
+        require(account, request.actor, method)
         return account
 
 
