@@ -8,7 +8,7 @@ down_revision = "0009"
 SQL = """
 ALTER TABLE rules DROP CONSTRAINT rules_ptype_check;
 ALTER TABLE rules ADD CONSTRAINT rules_ptype_check CHECK (ptype IN ('p', 'g', 'a'));
-ALTER TABLE rules DROP CONSTRAINT rules_check;
+ALTER TABLE rules DROP CONSTRAINT rules_check1;
 ALTER TABLE rules ADD CONSTRAINT rules_effect_check CHECK (ptype <> 'p' OR v3 IN ('allow', 'deny'));
 -- An action is one in every account: a release that knows no such rows takes them for grants of nobody in none.
 ALTER TABLE rules ADD CONSTRAINT rules_action_check CHECK (ptype <> 'a' OR (v2 = '*' AND v3 <> ''));
