@@ -13,7 +13,7 @@ from typing import Final
 from policy_service.audit.past import model_at, with_actions
 from policy_service.decide import Account, Basis, Model, Shapes, UnknownPhysician, shapes_of
 from policy_service.store import Reading, Span, Store, spans
-from policy_service.vocabulary import Action, Physician, User, name_in
+from policy_service.vocabulary import Action, Physician, User, in_order, name_in
 
 MOST_ACCOUNTS: Final = 10_000
 """Accounts looked at for one page, and …"""
@@ -125,9 +125,9 @@ class _Sides:
             yield (physician, user), found
 
     def _ordered(self, actions: frozenset[Action]) -> tuple[Action, ...]:
-        """In the order of the later catalogue, then of the earlier one."""
-        every = (*self._later_basis.catalogue.actions, *self._earlier_basis.catalogue.actions)
-        return tuple(action for action in dict.fromkeys(every) if action in actions)
+        """In the order of the later catalogue; what it does not know, in its place in the earlier one."""
+        every = in_order(self._later_basis.catalogue, self._earlier_basis.catalogue)
+        return tuple(action for action in every if action in actions)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -19,7 +19,7 @@ from policy_service.decide import Account, Basis, Model, Shapes, UnknownAction, 
 from policy_service.members import UnknownUser
 from policy_service.store import Ranged, Store, periods, rules
 from policy_service.store import audit as table
-from policy_service.vocabulary import ANY, Action, Held, Physician, User, domain_of, name_in, subject_of_user
+from policy_service.vocabulary import ANY, Action, Held, Physician, User, domain_of, in_order, name_in, subject_of_user
 
 _MOST_ROWS: Final = 1_000_000
 """Rows looked at for one page, at all of its changes together: some seconds."""
@@ -145,10 +145,9 @@ class _Walk:
         self._left -= (len(edges) + 1) * (len(rows) + len(self._built_in))
         if self._left < 0:
             raise PeriodTooLong(changes=len(edges))
-        catalogues = {revision: self._judge(revision)[0].catalogue for revision in (self._earlier, *edges)}
-        # In the last order that there was; those that went before it, behind.
-        every = [action for revision in sorted(catalogues, reverse=True) for action in catalogues[revision].actions]
-        places = {action: place for place, action in enumerate(dict.fromkeys(every))}
+        # In the last order that there was.
+        catalogues = [self._judge(revision)[0].catalogue for revision in sorted((self._earlier, *edges), reverse=True)]
+        places = {action: place for place, action in enumerate(in_order(*catalogues))}
         if asked.action is not None and asked.action not in places:
             raise UnknownAction(action=asked.action)
         wanted = [asked.action] if asked.action else list(places)

@@ -51,7 +51,6 @@ def seed_test(
     from policy_service.policy_text import lint, read_expectations, read_seed
     from policy_service.rpc import contract_methods
     from policy_service.seed import Tested, run
-    from policy_service.vocabulary import Catalogue, info_of
 
     if live and seed_file:
         _refuse("--seed is for testing a file; --live asks the service, which has its own seed.")
@@ -63,8 +62,8 @@ def seed_test(
         _refuse(f"Nothing to ask: each of the {len(read)} files is {LEFT_OUT}.")
     tested: list[Tested] = []
     coverage: Coverage | None = None
-    seed = seed_in_force(client, management) if client else read_seed(path, methods=contract_methods())
     if worlds := [file for file in asked if not file.live]:
+        seed = seed_in_force(client, management) if client else read_seed(path, methods=contract_methods())
         report = run(read_model(settings.model_file), seed, worlds)
         tested += report.files
         lines = {} if client else lint(path.read_text(encoding="utf-8")).lines
@@ -73,8 +72,7 @@ def seed_test(
     elif require_coverage:
         _refuse("There is no coverage of a seed: none of the files has a world to ask it in.")
     if client:
-        actions = Catalogue(info_of(row.values) for row in seed if row.ptype == "a").actions
-        tested += [ask(client, file, actions) for file in asked if file.live]
+        tested += [ask(client, file) for file in asked if file.live]
     verdict = Verdict(
         files=tuple(tested),
         left_out=tuple((file.path.name, LEFT_OUT) for file in read if file not in asked),

@@ -1,6 +1,5 @@
 """``seed test --live``: what a running service decides, asked through the same client as everybody."""
 
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -21,8 +20,9 @@ def seed_in_force(client: PolicyClient, management: str) -> tuple[Row, ...]:
         return read_rows(seeds.seed(), "the seed in force")
 
 
-def ask(client: PolicyClient, file: ExpectationFile, actions: Sequence[Action]) -> Tested:
+def ask(client: PolicyClient, file: ExpectationFile) -> Tested:
     """Ask everything that a live file expects, all at one revision unless the policy keeps changing meanwhile."""
+    actions = [Action(info.action) for info in client.actions()]
     asked = [
         (line, expectation.why, question, expected)
         for line, expectation in file.expectations

@@ -42,6 +42,8 @@ from policy_service.vocabulary import (
 
 Name = TypeVar("Name")
 
+_EVERY: Final = "\0"
+"""Every action; nobody can write it."""
 # In place of pydantic's, which name the classes here.
 _WORDS: Final = {
     "model_type": "is not a mapping",
@@ -91,11 +93,11 @@ def _given(one: str | None, several: list[str]) -> list[str]:
 
 
 def _unless_all(value: Any) -> Any:
-    return [ANY] if value == ANY else value
+    return [_EVERY] if value == ANY else value
 
 
 def _parse_allowed(text: str, field: str) -> str:
-    return text if text == ANY else parse_action(text, field)
+    return text if text == _EVERY else parse_action(text, field)
 
 
 _User = Annotated[str, _read_by(parse_user)]
@@ -131,8 +133,8 @@ class UserExpectation(_Strict):
 
         What is expected to be allowed is asked about, though there be no such action.
         """
-        every = ANY in self.allowed
-        asked = dict.fromkeys([*actions, *(Action(action) for action in self.allowed if action != ANY)])
+        every = _EVERY in self.allowed
+        asked = dict.fromkeys([*actions, *(Action(action) for action in self.allowed if action != _EVERY)])
         users, physicians = _given(self.user, self.users), _given(self.physician, self.physicians)
         for user, physician, channel, action in product(users, physicians, self.channels, asked):
             question = UserQuestion(user=User(user), physician=Physician(physician), channel=channel, action=action)

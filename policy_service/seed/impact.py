@@ -12,7 +12,7 @@ from time import perf_counter
 from typing import Final
 
 from policy_service.decide import Account, Basis, Model, Shape, Shapes, Snapshot, shapes_of
-from policy_service.vocabulary import ANY, Action, Physician, Progress, Role, Row, User, name_in
+from policy_service.vocabulary import ANY, Action, Physician, Progress, Role, Row, User, in_order, name_in
 
 _BREATH: Final = 0.0005
 """Seconds between two breaths, in which the process's other threads wait for Python's lock."""
@@ -65,8 +65,7 @@ class Comparison:
         self._is_needed = set(old) != set(new)
         # Of their own, so that the serving ones' memory is left alone.
         self._old, self._new = Shapes(Basis(model, old)), Shapes(Basis(model, new))
-        # Those that there will be in their order, then those that there were.
-        self._order = tuple(dict.fromkeys((*self._new.basis.catalogue.actions, *self._old.basis.catalogue.actions)))
+        self._order = in_order(self._new.basis.catalogue, self._old.basis.catalogue)
         self._places: dict[Shape, int | None] = {}
         self._changes: list[_Change] = []
         self._accounts: dict[Physician, Account] = {}

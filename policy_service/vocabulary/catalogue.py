@@ -123,6 +123,12 @@ class Catalogue:
         return rules
 
 
+def in_order(*catalogues: Catalogue) -> tuple[Action, ...]:
+    """The actions of all, each in the place that the first catalogue gives it which knows it."""
+    places = {info.action: info.place for catalogue in reversed(catalogues) for info in catalogue}
+    return tuple(sorted(places, key=lambda action: (places[action], action)))
+
+
 def limit_of(channel: Channel) -> str | None:
     """The subject whose rules say what can be done in a channel; None for one without limits."""
     return _CHANNELS.get(channel)

@@ -113,6 +113,8 @@ def test_a_row_that_cannot_be_is_refused_with_its_line(file, row, words):
 
 
 def test_a_seed_without_an_owner_is_refused(tmp_path):
-    (tmp_path / "seed.csv").write_text("p, role:locum, *, claim:view, allow\n")
+    (tmp_path / "seed.csv").write_text(
+        "a, claim:view, 1 claims, *, View | View claims.\np, role:locum, *, claim:view, allow\n"
+    )
     with pytest.raises(ValueError, match="role:owner"):
         FakePolicyService(seed=tmp_path / "seed.csv")

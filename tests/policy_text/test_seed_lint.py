@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from policy_service.policy_text import CODES, BrokenPolicy, Level, lint, read_seed, seed_rows
 from policy_service.policy_text.lint import MOST_LINES, Code
 from policy_service.rpc import contract_methods
-from tests.support.actions import Action
+from policy_service.vocabulary import MOST_ACTIONS
+from tests.support.actions import ACTION_ROWS, Action
 from tests.support.seeds import SEED, SEED_FILE, broken_seeds, hold_promises
 
 ERRORS, WARNINGS = broken_seeds("errors"), broken_seeds("warnings")
@@ -39,7 +40,17 @@ def test_the_shipped_seed_is_sound_without_a_warning():
 def test_the_corpus_has_every_code_and_faults_enough():
     assert len({case.text for case in ERRORS}) >= 60
     # These need more than a changed line; they have tests of their own.
-    elsewhere = {"byte-order-mark", "line-too-long", "too-large", "too-many", "empty-role", "no-mender"}
+    elsewhere = {
+        "byte-order-mark",
+        "line-too-long",
+        "too-large",
+        "too-many",
+        "empty-role",
+        "no-mender",
+        "no-actions",
+        "no-channel",
+        "too-many-actions",
+    }
     assert {code for case in ERRORS + WARNINGS for code, *_ in case.found} | elsewhere == set(Code) == set(CODES)
 
 
@@ -113,9 +124,44 @@ def test_a_seed_larger_than_any_is_not_judged(tmp_path):
 
 def test_after_a_thousand_findings_the_rest_is_not_judged():
     found = found_in("x\n" * 4_000, Level.ERROR)
-    assert len(found) == 1_001 + 1
-    assert found[0][0] == "owner-rule"
+    assert len(found) == 1_001 + 2
+    assert {code for code, *_ in found[:2]} == {"no-actions", "owner-rule"}
     assert found[-1][:2] == ("too-many", 1_001)
+
+
+def without(*actions: str) -> str:
+    """The seed without these actions' rows."""
+    return "".join(f"{line}\n" for line in SEED.split("\n") if not line.startswith(tuple(f"a, {a}," for a in actions)))
+
+
+def test_a_seed_without_actions_is_refused():
+    text = without(*(row.values[0] for row in ACTION_ROWS))
+    assert ("no-actions", 1, 1, 1) in found_in(text, Level.ERROR)
+
+
+def test_a_mobile_app_that_nothing_opens_is_a_warning():
+    assert found_in(SEED.replace(" opens=mobile", ""), Level.WARNING) == [("no-channel", 1, 1, 1)]
+
+
+def test_what_nothing_guards_is_an_error_and_names_it():
+    text = SEED.replace(" guards=InviteUser", "")
+    (found,) = (each for each in lint(text).findings if each.level is Level.ERROR)
+    assert (found.code, found.line) == ("guard", 1)
+    assert "InviteUser" in found.text
+    assert "guards=InviteUser" in found.hint
+
+
+def test_there_are_as_many_actions_as_may_be():
+    more = "".join(f"a, more:a{n}, {n + 1_000} more, *, More | And more. | owner-only\n" for n in range(MOST_ACTIONS))
+    assert [code for code, *_ in found_in(SEED + more, Level.ERROR)] == ["too-many-actions"]
+
+
+def test_rules_about_an_action_that_left_are_errors_each_at_its_line():
+    text = without("invoice:pay")
+    lines = text.split("\n")
+    found = found_in(text, Level.ERROR)
+    assert [code for code, *_ in found] == ["action"] * 2
+    assert all("invoice:pay" in lines[line - 1] for _, line, *_ in found)
 
 
 def test_a_built_in_role_without_rules_is_a_warning():
@@ -141,7 +187,7 @@ def test_a_seed_that_no_caller_could_mend_is_a_warning():
 
 
 def test_only_a_seed_for_invited_users_needs_what_they_may_hold():
-    alone = "p, role:owner, *, *, allow\n"
+    alone = "".join(f"{', '.join((row.ptype, *row.values))}\n" for row in ACTION_ROWS) + "p, role:owner, *, *, allow\n"
     found = {each.code: each.text for each in lint(alone).findings}
     assert found.keys() == {"empty-role", "owner-alone", "no-mender"}
     assert all(action in found[Code.OWNER_ALONE] for action in ("claim:view", "user:list"))

@@ -11,7 +11,7 @@ from policy_service.decide import Account, Basis, Snapshot
 from policy_service.seed.impact import Comparison, Impact
 from policy_service.vocabulary import Channel, Held, Physician, Progress, Row, User
 from tests.conftest import SHIPPED_MODEL
-from tests.support.actions import Action
+from tests.support.actions import ACTION_ROWS, Action
 
 WORLDS = 320
 
@@ -122,6 +122,7 @@ def rule(chance: random.Random, subject: str, domain: str, *more: str) -> Row:
 def built_in(chance: random.Random) -> set[Row]:
     return {
         Row(ptype="p", values=("role:owner", "*", "*", "allow")),
+        *ACTION_ROWS,
         *(rule(chance, f"role:{chance.choice(BUILT_IN)}", "*", "*") for _ in range(chance.randint(4, 16))),
     }
 
@@ -225,8 +226,8 @@ def test_the_digest_notices_one_person_more_less_or_differently_affected():
 
 def test_progress_reaches_the_number_of_accounts():
     accounts = {grant("user:owner", "owner", f"physician:dr-{number}") for number in range(2_450)}
-    before = {Row(ptype="p", values=("role:owner", "*", "*", "allow"))}
-    after = {Row(ptype="p", values=("role:owner", "*", "claim:view", "allow"))}
+    before = {Row(ptype="p", values=("role:owner", "*", "*", "allow")), *ACTION_ROWS}
+    after = {Row(ptype="p", values=("role:owner", "*", "claim:view", "allow")), *ACTION_ROWS}
     snapshot = Snapshot.of_rows(Basis(SHIPPED_MODEL, before), accounts)
 
     *watched, found = asyncio.run(parts(Comparison(SHIPPED_MODEL, before, after), snapshot, 2))
