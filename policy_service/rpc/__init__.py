@@ -1,4 +1,10 @@
-"""gRPC: the two planes, their messages, and the border where our errors become statuses."""
+"""gRPC: the two planes, their messages, and the border where our errors become statuses.
+
+In come calls; out come answers, or a refusal with its reason and the field at
+fault. Who calls is known, and what they send is bounded, before anything is made
+of it. Nothing else here decides. Read ``server`` first, then ``guard``; a handler
+reads decode, decide, encode.
+"""
 
 from policy_service.rpc import direct
 from policy_service.rpc.audit import AuditService
