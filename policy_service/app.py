@@ -41,9 +41,9 @@ from policy_service.rpc import (
     Planes,
     SeedService,
     contract_methods,
+    say_readiness,
     serving,
     showing_metrics,
-    watch,
 )
 from policy_service.seed import SeedPlans, install
 from policy_service.settings import Settings, policies_dir
@@ -67,8 +67,8 @@ from policy_service.vocabulary import DecisionLogFull, Row
 log = structlog.get_logger(__name__)
 
 # Every background task that fails is begun again, for ever, and health says meanwhile what should not be used for it
-# (rpc/watch.py). One alone may end the process: without the watch nobody is told how this replica stands, so after so
-# many failures in a row the service stops, for whoever runs it to start it again.
+# (rpc/readiness.py). One alone may end the process: without the watch nobody is told how this replica stands, so after
+# so many failures in a row the service stops, for whoever runs it to start it again.
 _WATCH_FAILURES = 10
 _CHECKPOINTS, _WATCH = "checkpointer", "watch"
 
@@ -198,12 +198,12 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
-            looking = partial(watch, replica, decisions, planes, tasks, or_lose)
+            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose)
             watching = [
                 group.create_task(tasks.keep(FOLLOWING, partial(follower.run, replica))),
                 group.create_task(tasks.keep(SENDING, sender.run)),
                 group.create_task(tasks.keep(_CHECKPOINTS, checkpointer.run)),
-                group.create_task(tasks.keep(_WATCH, looking, ends_process_after=_WATCH_FAILURES)),
+                group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
             ]
             log.info(
                 "serving",

@@ -1,4 +1,9 @@
-"""The ``policy-service`` command."""
+"""The ``policy-service`` command.
+
+In come words of a command line; out come answers for people, JSON or CSV, and an
+exit status: 0 for yes, 1 for no, 2 for no answer. What asks a running service goes
+through the same client as everybody. Read ``main`` first, then ``calling``.
+"""
 
 import os
 

@@ -5,7 +5,8 @@ time is up. Whether the inviter may, and what the invited user would get, is
 looked at when inviting and again when accepting. Accepting makes a member and
 confirms the address; a new user's credentials are set up after that, which is
 a fact of its own: until it is recorded, the link leads back to the set-up, and
-can be sent again.
+can be sent again. What the account does is here; what whoever holds a link does
+is in ``links``.
 """
 
 import secrets

@@ -1,4 +1,10 @@
-"""gRPC: the two planes, their messages, and the border where our errors become statuses."""
+"""gRPC: the two planes, their messages, and the border where our errors become statuses.
+
+In come calls; out come answers, or a refusal with its reason and the field at
+fault. Who calls is known, and what they send is bounded, before anything is made
+of it. Nothing else here decides. Read ``server`` first, then ``guard``; a handler
+reads decode, decide, encode.
+"""
 
 from policy_service.rpc import direct
 from policy_service.rpc.audit import AuditService
@@ -7,10 +13,10 @@ from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.metrics_http import showing_metrics
+from policy_service.rpc.readiness import FOLLOWING, SENDING, say_readiness
 from policy_service.rpc.seeds import SeedService, parse_reason
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
-from policy_service.rpc.watch import FOLLOWING, SENDING, watch
 
 __all__ = [
     "AUDIT",
@@ -29,7 +35,7 @@ __all__ = [
     "contract_methods",
     "direct",
     "parse_reason",
+    "say_readiness",
     "serving",
     "showing_metrics",
-    "watch",
 ]

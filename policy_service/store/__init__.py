@@ -1,4 +1,10 @@
-"""PostgreSQL: the policy, its history and its directory. The only importer of asyncpg."""
+"""PostgreSQL: the policy, its history and its directory. The only importer of asyncpg.
+
+In come questions about a revision, and stories that change the policy; out come
+values, and a revision with its entry in the change log or no change at all. What
+was acknowledged is never lost, and no driver's error gets past ``border``. Read
+``database`` first, then ``transaction``.
+"""
 
 from policy_service.store import address_changes, audit, invitations, log_pages, moving, periods, rules, spans, users
 from policy_service.store.answers import Kept

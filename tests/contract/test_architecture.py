@@ -4,6 +4,7 @@
 """
 
 import os
+import re
 from datetime import UTC, datetime
 
 import pytest
@@ -14,11 +15,12 @@ from policy_service.pb import manage_users_pb2 as mu
 from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL
 from tests.support import architecture
-from tests.support.architecture import Journey, recorded, watched
+from tests.support.architecture import House, Journey, recorded, watched
 from tests.support.rpc import Wire
 
 DECISION_HANDLER = "guard.Guard.wrap.handle"
 MANAGEMENT_HANDLER = "guard.Guard.wrap_stream.handle"
+CONTRIBUTING = architecture.ROOT / "CONTRIBUTING.md"
 
 
 def holds(made: dict[str, str]) -> None:
@@ -32,9 +34,37 @@ def holds(made: dict[str, str]) -> None:
         assert written[name] == text, f"{name} in docs/architecture.md is not what the code makes: make architecture"
 
 
-def test_the_picture_is_of_the_rooms_as_they_are():
-    found = architecture.house()
-    holds({"picture": architecture.drawn(found), "rooms": architecture.listed(found)})
+@pytest.fixture(scope="module")
+def house() -> House:
+    return architecture.house()
+
+
+def test_the_picture_is_of_the_rooms_as_they_are(house):
+    holds({"picture": architecture.drawn(house), "rooms": architecture.listed(house)})
+
+
+def test_the_arrows_and_what_they_lead_to_are_the_imports(house):
+    arrows = dict[str, set[str]]()
+    for room, other in house.arrows():
+        arrows.setdefault(room, set()).add(other)
+    reached = dict[str, set[str]]()
+    for room in reversed(house.from_the_top()):
+        near = arrows.get(room, set())
+        reached[room] = near.union(*(reached[other] for other in near))
+    for room, others in house.imports.items():
+        assert others <= reached[room], room
+        # Nothing is drawn that is not imported.
+        assert arrows.get(room, set()) <= others, room
+
+
+def test_contributing_says_of_each_room_where_to_begin(house):
+    rows = re.findall(r"^\| (`[a-z_]+[/.].*?) \|.*\| (.*?) \|$", CONTRIBUTING.read_text(), re.MULTILINE)
+    told = {name: first for names, first in rows for name in re.findall(r"`([a-z_]+)(?:/|\.py)`", names)}
+    assert set(told) == set(house.words) - {"pb"}
+    for room, first in told.items():
+        for module in re.findall(r"`(\w+)`", first):
+            place = architecture.FOLDER / room / module
+            assert place.is_dir() or place.with_suffix(".py").is_file(), f"{room}/{module}"
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import pytest
 
 from policy_service.decide import Snapshot, engine, model
 from policy_service.members import RoleDefinition, authority, custom_roles
-from policy_service.rpc import manage_users as handlers
+from policy_service.rpc import stories
 from policy_service.store import Store
 from policy_service.vocabulary import Channel, Physician, Role, User, grant_row
 from tests.conftest import SHIPPED_MODEL
@@ -181,14 +181,14 @@ async def test_another_accounts_write_goes_on_while_one_is_asked_about(app, mana
 async def test_what_changed_after_the_look_is_what_counts(app, management, monkeypatch):
     await register(app, "dr-a", "olive")
     await roles(app, "dr-a", 2)
-    page, foresee = Page(management, "olive", "dr-a"), handlers.foresee
+    page, foresee = Page(management, "olive", "dr-a"), stories.foresee
 
     async def overtaken(*fields):
         found = await foresee(*fields)
         await custom_roles.delete(app.store, Physician("dr-a"), Role("r1"), caller="t", actor="t")
         return found
 
-    monkeypatch.setattr(handlers, "foresee", overtaken)
+    monkeypatch.setattr(stories, "foresee", overtaken)
     with pytest.raises(Refused) as refused:
         await page.create_role("desk", CHOICE[0], includes=["r1"])
     assert refused.value.reason == "UNKNOWN_ROLE"

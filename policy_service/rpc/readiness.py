@@ -21,7 +21,7 @@ _NEEDS: Final = {SENDING: (MANAGE_USERS.full_name,)}
 _SECONDS: Final = 0.5
 
 
-async def watch(
+async def say_readiness(
     replica: Replica,
     decisions: DecisionLog,
     planes: Planes,
