@@ -34,6 +34,7 @@ from policy_service.rpc.room import Room
 
 LONGEST_SECONDS: Final = 1.0
 """For how long a refusal is held at most."""
+_TOGETHER_SECONDS: Final = 0.25
 _HELD: Final = (
     CallerNotAllowed,
     CallerNotIdentified,
@@ -52,9 +53,9 @@ class Slowing:
     """Can be used by several threads."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        """``rate`` refusals a second come at once; a second's worth may come together, at least one."""
+        """``rate`` refusals a second come at once; a quarter of them may come together, at least one."""
         self._gap = 1.0 / rate
-        self._together = max(1.0, self._gap)
+        self._together = max(_TOGETHER_SECONDS, self._gap)
         self._clock = clock
         self._lock = threading.Lock()
         self._paid_until: dict[str, float] = {}
