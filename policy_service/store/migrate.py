@@ -1,6 +1,7 @@
 """Brings a database's schema to this release's version, by alembic."""
 
 import asyncio
+from functools import cache
 
 import asyncpg
 from alembic import command
@@ -73,5 +74,10 @@ async def schema_is_current(dsn: str) -> bool:
             found = await connection.run_sync(lambda c: MigrationContext.configure(c).get_current_revision())
     finally:
         await engine.dispose()
-    head = await asyncio.to_thread(lambda: ScriptDirectory.from_config(_config()).get_current_head())
-    return found == head
+    return found == await asyncio.to_thread(_head)
+
+
+@cache
+def _head() -> str | None:
+    """This release's version, which all its files are read for."""
+    return ScriptDirectory.from_config(_config()).get_current_head()
