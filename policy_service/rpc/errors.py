@@ -2,8 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import timedelta
+from difflib import get_close_matches
 
 from policy_service.errors import Kind, PolicyError
+from policy_service.vocabulary import Action
 
 
 class _TryAgainSoon:
@@ -21,6 +23,11 @@ class UnknownAction(PolicyError):
     kind = Kind.NOT_FOUND
     reason = "UNKNOWN_ACTION"
     action: str
+
+    def facts(self) -> dict[str, str]:
+        """With the action that was meant, if one is much like it."""
+        like = get_close_matches(self.action, [str(action) for action in Action], n=1)
+        return {**super().facts(), **({"did_you_mean": like[0]} if like else {})}
 
 
 @dataclass(kw_only=True)

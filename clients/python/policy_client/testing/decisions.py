@@ -5,7 +5,8 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from difflib import get_close_matches
+from typing import Any, Final, NoReturn
 
 from policy_client._pb import decision_pb2 as pb
 from policy_client.answers import Channel, Question
@@ -97,7 +98,7 @@ class Decisions:
             fields.action(request.action)
             fields.channel(request.channel)
         if request.action not in ACTIONS:
-            refuse("UNKNOWN_ACTION", action=request.action)
+            _refuse_action(request.action)
         state = self._at(request)
         mobile = request.channel == pb.CHANNEL_MOBILE
         account = state.account(request.physician)
@@ -115,7 +116,7 @@ class Decisions:
                 fields.action(request.action)
             fields.channel(request.channel)
         if request.action and request.action not in ACTIONS:
-            refuse("UNKNOWN_ACTION", action=request.action)
+            _refuse_action(request.action)
         state = self._at(request)
         mobile = request.channel == pb.CHANNEL_MOBILE
         items = []
@@ -168,6 +169,12 @@ class Decisions:
             decision_id=f"fake-{next(self._count)}",
             role=found.role,
         )
+
+
+def _refuse_action(action: str) -> NoReturn:
+    """There is none of this name; one much like it may be meant."""
+    like = get_close_matches(action, ACTIONS, n=1)
+    refuse("UNKNOWN_ACTION", action=action, **({"did_you_mean": like[0]} if like else {}))
 
 
 def _read(check: pb.CheckRequest, prefix: str = "") -> None:
