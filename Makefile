@@ -26,8 +26,16 @@ run: $(STAMP) ## Serve with demo accounts on an embedded PostgreSQL in .data
 test: $(STAMP) ## Run every test
 	@$(BIN)/python -m pytest --numprocesses=4 --dist=worksteal $(ARGS)
 
-fuzz: $(STAMP) ## Compare the service with two oracles and a model for long (FUZZ_DECISIONS=N, MEMBERSHIP_SEQUENCES=N)
-	@FUZZ_DECISIONS=$${FUZZ_DECISIONS:-2000000} MEMBERSHIP_SEQUENCES=$${MEMBERSHIP_SEQUENCES:-100000} $(BIN)/python -m pytest tests/decide/test_differential.py tests/members/test_membership_model.py -s --timeout=0 $(ARGS)
+# What `make test` does a little of, on random policies, histories and walks, for long. Each number can be set.
+fuzz: export FUZZ_DECISIONS ?= 2000000
+fuzz: export MEMBERSHIP_SEQUENCES ?= 100000
+fuzz: export LIFE_CYCLES ?= 600
+fuzz: export IMPACT_WORLDS ?= 3200
+fuzz: export AUDIT_CHANGES ?= 2100
+fuzz: export MOTION_CHANGES ?= 1000
+fuzz: export FAKE_EXAMPLES ?= 200
+fuzz: $(STAMP) ## Compare the service with oracles and models for long (FUZZ_DECISIONS=N, MEMBERSHIP_SEQUENCES=N, …)
+	@$(BIN)/python -m pytest tests/decide/test_differential.py tests/members/test_membership_model.py tests/whole/test_life_cycle.py tests/seed/test_impact.py tests/audit/test_audit_history.py tests/replicate/test_motion.py tests/client/test_fake.py -s --timeout=0 $(ARGS)
 
 bench: $(STAMP) ## Measure, side by side in one run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

@@ -10,6 +10,9 @@ registry = CollectorRegistry()
 
 decisions = Counter("policy_decisions", "Questions answered, by reason.", ["reason"], registry=registry)
 refusals = Counter("policy_refusals", "Calls answered with an error.", ["method", "code"], registry=registry)
+refusals_held = Counter(
+    "policy_refusals_held", "Refusals beyond a caller's budget, which waited for their turn.", registry=registry
+)
 revision = Gauge("policy_replica_revision", "The revision that answers rest on.", registry=registry)
 age = Gauge("policy_replica_age_seconds", "Seconds since the database last confirmed it.", registry=registry)
 decisions_lost = Counter("policy_decisions_lost", "Decisions not recorded, for want of room.", registry=registry)

@@ -47,6 +47,9 @@ class Settings(BaseSettings):
     list_threads: int = Field(
         16, ge=1, le=256, description="Most explanations and lists in hand, half the threads at most; more are refused"
     )
+    list_part: float = Field(
+        0.5, gt=0, le=1, description="Part of a core that one caller's explanations and lists may take; more wait"
+    )
     max_roles_per_account: int = Field(100, ge=1, le=1_000, description="Most roles that an account may name")
     max_rules_per_account: int = Field(10_000, ge=1, le=100_000, description="Most rules of all its roles and people")
     max_members_per_account: int = Field(2_000, ge=1, le=10_000, description="Most people who work on one account")
@@ -57,6 +60,9 @@ class Settings(BaseSettings):
     max_connections: int = Field(5_000, ge=1, description="Most connections to each listener, if files allow as many")
     max_questions_per_second: float = Field(
         0.0, ge=0, description="Most questions a second from one caller; 0: no limit"
+    )
+    refusals_per_second: float = Field(
+        200.0, gt=0, le=10_000, description="Refusals a second that a caller gets at once; more wait, a second at most"
     )
     max_warm_physicians: int = Field(200, ge=1, description="Casbin enforcers kept, about 30 KB each")
     reflection: bool = Field(default=True, description="Let grpcurl and the like read the contract")

@@ -9,6 +9,7 @@ import asyncio
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from difflib import get_close_matches
 from functools import partial
 from itertools import groupby
 from typing import Final
@@ -149,7 +150,8 @@ class _Walk:
         catalogues = [self._judge(revision)[0].catalogue for revision in sorted((self._earlier, *edges), reverse=True)]
         places = {action: place for place, action in enumerate(in_order(*catalogues))}
         if asked.action is not None and asked.action not in places:
-            raise UnknownAction(action=asked.action)
+            like = get_close_matches(asked.action, places, n=1)
+            raise UnknownAction(action=asked.action, did_you_mean=like[0] if like else None)
         wanted = [asked.action] if asked.action else list(places)
         begun: dict[tuple[User, Action], Edge | None] = {}
         done: list[Span] = []

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncGenerator, Iterable, Sequence
 from dataclasses import dataclass
 
+from policy_service.audit.errors import CheckpointOfAnotherLog
 from policy_service.chain import KIND, Checkpoint, Statement, Verifier, Walk
 from policy_service.store import LogLook, Recorded, Store, Unrecorded
 from policy_service.vocabulary import Progress
@@ -41,8 +42,14 @@ class Verdict:
 async def verify(
     store: Store, against: Sequence[Checkpoint], verifier: Verifier | None = None
 ) -> AsyncGenerator[Progress | Verdict, None]:
-    """Progress, then the verdict; a statement in the log is believed by ``verifier``. Raises StoreUnavailable."""
+    """Progress, then the verdict; a statement in the log is believed by ``verifier``.
+
+    Raises StoreUnavailable, and CheckpointOfAnotherLog, which is no fault of this one.
+    """
     log_name = await store.log_name()
+    for checkpoint in against:
+        if checkpoint.log != log_name:
+            raise CheckpointOfAnotherLog(revision=checkpoint.revision)
     kept: dict[int, set[str]] = {}
     for checkpoint in against:
         kept.setdefault(checkpoint.revision, set()).add(checkpoint.hash)
@@ -50,8 +57,6 @@ async def verify(
         stated = await _stated(look)
         total, walk, met = await look.count(), Walk(forks=stated.forks if stated else range(0)), 0
         broken, fault = 0, ""
-        if foreign := [checkpoint for checkpoint in against if checkpoint.log != log_name]:
-            broken, fault = 1, f"the checkpoint of revision {foreign[0].revision} is of another log"
         async for entry, stored in look.entries():
             if fault:
                 break

@@ -8,11 +8,13 @@ import threading
 import time
 from collections import OrderedDict
 from collections.abc import Iterable
+from difflib import get_close_matches
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 import casbin
 
+from policy_service.decide.errors import UnknownAction
 from policy_service.decide.explanation import Verdict, way
 from policy_service.decide.model import Model, over
 from policy_service.vocabulary import (
@@ -103,6 +105,12 @@ class Basis:
     def owner_only(self) -> frozenset[Action]:
         """What no invited user can be given, by Casbin's word on the catalogue's rules."""
         return frozenset(action for action in self.catalogue.actions if not self._within(INVITED, action))
+
+    def require_known(self, action: Action) -> None:
+        """Raise UnknownAction unless there is such an action, with the one that may have been meant."""
+        if action not in self.catalogue:
+            like = get_close_matches(action, self.catalogue.actions, n=1)
+            raise UnknownAction(action=action, did_you_mean=like[0] if like else None)
 
     def is_done_in(self, channel: Channel, action: Action) -> bool:
         """Can this be done in a channel at all, whoever it is? Casbin's word on the catalogue's rules."""

@@ -23,3 +23,5 @@ class UnknownAction(PolicyError):
     kind = Kind.NOT_FOUND
     reason = "UNKNOWN_ACTION"
     action: str
+    did_you_mean: str | None = None
+    """One that is much like it."""

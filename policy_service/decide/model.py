@@ -9,6 +9,7 @@ import ast
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -88,11 +89,13 @@ def read_model(path: Path) -> Model:
     return vetted_model(text, str(path))
 
 
+@lru_cache(maxsize=8)
 def vetted_model(text: str, name: str, *, as_it_was: bool = False) -> Model:
     """A model from its text; raises BrokenPolicy with line and fault.
 
     ``as_it_was`` is for questions about a past in which it was in force: what it
-    decides is not judged, only that it is no code.
+    decides is not judged, only that it is no code. Remembered, but for what is
+    broken: a model is hundreds of questions, and the answer is always the same.
     """
     model = casbin.Model()
     try:

@@ -12,7 +12,7 @@ from typing import Final, Self
 
 from policy_service.decide.account import Account
 from policy_service.decide.engine import Basis
-from policy_service.decide.errors import UnknownAction, UnknownPhysician
+from policy_service.decide.errors import UnknownPhysician
 from policy_service.decide.explanation import Explanation
 from policy_service.vocabulary import (
     Action,
@@ -180,8 +180,7 @@ class Snapshot:
 
     def require_known(self, action: Action) -> None:
         """Raise UnknownAction unless there is such an action."""
-        if action not in self.basis.catalogue:
-            raise UnknownAction(action=action)
+        self.basis.require_known(action)
 
     def knows(self, user: User) -> bool:
         """Is anything granted to this user, or said of them, in any account?"""

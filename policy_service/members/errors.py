@@ -128,7 +128,7 @@ class UserExists(PolicyError):
 
 @dataclass(kw_only=True)
 class UserMismatch(PolicyError):
-    """The username and the address belong to different people."""
+    """The username and the address belong to different people; give that user's address, or another username."""
 
     reason = "USER_MISMATCH"
 

@@ -1,8 +1,17 @@
 """What is refused before anything is asked of the service behind."""
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from policy_service.errors import Kind, PolicyError
+
+
+class _TryAgainSoon:
+    """Too much at this moment."""
+
+    def retry_after(self) -> timedelta | None:
+        """A limit of what is in hand or of a second: the next second is another."""
+        return timedelta(seconds=1)
 
 
 @dataclass(kw_only=True)
@@ -22,20 +31,25 @@ class AnswerNotTaken(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyQuestions(PolicyError):
+class TooManyQuestions(_TryAgainSoon, PolicyError):
     """As many explanations and lists as may are in hand, beside which checks go on; try again in a moment."""
 
     kind = Kind.EXHAUSTED
     reason = "TOO_MANY_QUESTIONS"
+    limit: str
+    """Which bound was met."""
     most: int
 
 
 @dataclass(kw_only=True)
-class RateLimited(PolicyError):
+class RateLimited(_TryAgainSoon, PolicyError):
     """This caller asks faster than it may."""
 
     kind = Kind.EXHAUSTED
     reason = "RATE_LIMITED"
+    limit: str
+    """Which bound was met."""
+    most: float
 
 
 @dataclass(kw_only=True)
@@ -68,7 +82,7 @@ class CallerNotLocal(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyCalls(PolicyError):
+class TooManyCalls(_TryAgainSoon, PolicyError):
     """As many calls of this kind are in hand as may be; try again in a moment."""
 
     kind = Kind.EXHAUSTED

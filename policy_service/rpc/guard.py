@@ -27,6 +27,8 @@ from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimi
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.share import CHECKS, Share
+from policy_service.rpc.slowing import Slowing
+from policy_service.rpc.spending import READS, Spending, Turns
 from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
 
 _TAKEN_SECONDS: Final = 60.0
@@ -47,12 +49,17 @@ class Guard:
         rooms: tuple[Room, Room],
         lists: int,
         pace: float,
+        refusals: float,
+        part: float,
     ) -> None:
         """``threads`` answer at once, ``rooms`` hold the calls of the two planes, ``pace`` is questions a second.
 
-        ``lists`` is how many explanations and lists may be in hand on the decision plane.
+        ``lists`` is how many explanations and lists may be in hand on the decision plane, ``part`` of a core is what
+        those of one caller may take, ``refusals`` how many a second of one caller come at once.
         """
-        self._share = Share(lists)
+        self._share = Share(lists, Spending(part), tells_callers_apart=identities.tells_apart)
+        # Beside its steps on the loop a call there has threads and a database, which are not counted.
+        self._turns = Turns(Spending(part / 2))
         self._replica = replica
         self._identities = identities
         self._room, self._room_async = rooms
@@ -61,6 +68,7 @@ class Guard:
         for _ in range(threads):
             self._working.put(None)
         self._bucket = _Buckets(pace) if pace else None
+        self._slowing = Slowing(refusals)
 
     def admit(self, context: Any, method: str) -> str:
         """The caller, if it may call the method now. Raises CallerNotAllowed, and what ``Identities.of`` does."""
@@ -73,7 +81,7 @@ class Guard:
     def pace(self, caller: str, request: Any) -> None:
         """Raises RateLimited for who asks too fast."""
         if self._bucket is not None and not self._bucket.take(caller, _questions(request)):
-            raise RateLimited
+            raise RateLimited(limit="questions a second of one caller", most=self._bucket.rate)
 
     def wrap(
         self, service: str, name: str, takes: Takes, decide: Callable[[Any, str], Message]
@@ -85,6 +93,7 @@ class Guard:
             answer = self._share.within(answer)
 
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
+            caller = ""
             try:
                 caller = self.admit(context, method)
                 with self._room.enter(caller, context.peer(), context.cancel) as place:
@@ -93,6 +102,7 @@ class Guard:
                     self.pace(caller, request)
                     return answer(request, caller)
             except PolicyError as error:
+                self._slowing.hold(error, caller, context.peer(), self._room)
                 refused = refusal(error)
             except grpc.RpcError:
                 # It was ended while it was silent, by its caller or by us, and nobody is there to be told.
@@ -122,6 +132,8 @@ class Guard:
         self, service: str, name: str, takes: Takes, decide: Callable[[Any, str], Any]
     ) -> Callable[[Any, Any], Any]:
         """A handler for the asyncio server."""
+        if name in READS:
+            decide = self._turns.within(name, decide)
 
         async def answer(request: Any, caller: str) -> AsyncIterator[Message]:
             yield await decide(request, caller)
@@ -135,6 +147,7 @@ class Guard:
         method = f"{service}/{name}"
 
         async def handle(_: object, context: Any) -> None:
+            caller = ""
             try:
                 caller = self.admit(context, method)
                 async with silence_ends(self._room_async, caller, context.peer()) as place:
@@ -145,6 +158,7 @@ class Guard:
                         async for part in parts:
                             await give(context, part)
             except PolicyError as error:
+                await self._slowing.hold_async(error, caller, context.peer(), self._room_async)
                 refused = refusal(error)
                 if error.__cause__ is not None:
                     log.warning("refused", method=method, reason=error.reason, cause=repr(error.__cause__))
@@ -205,7 +219,7 @@ class _Buckets:
     """A token bucket for each caller, filled at a rate, holding one second's worth (at least one batch)."""
 
     def __init__(self, rate: float, clock: Callable[[], float] = time.monotonic) -> None:
-        self._rate = rate
+        self.rate = rate
         self._most = max(rate, 1_000.0)
         self._clock = clock
         self._lock = threading.Lock()
@@ -215,7 +229,7 @@ class _Buckets:
         with self._lock:
             now = self._clock()
             level, then = self._levels.get(caller, (self._most, now))
-            level = min(self._most, level + (now - then) * self._rate)
+            level = min(self._most, level + (now - then) * self.rate)
             enough = level >= weight
             self._levels[caller] = (level - weight if enough else level, now)
         return enough

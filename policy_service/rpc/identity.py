@@ -49,6 +49,11 @@ class Identities:
         self._tls = tls
         self._read = lru_cache(_MOST_REMEMBERED)(lambda pem: read_certificate(pem, uri_prefix))
 
+    @property
+    def tells_apart(self) -> bool:
+        """Has each caller a name of its own?"""
+        return self._tls
+
     def of(self, context: Any) -> str:
         """The caller. Raises CallerNotIdentified, and without TLS CallerNotLocal."""
         if not self._tls:

@@ -97,6 +97,8 @@ async def serving(
         rooms=rooms,
         lists=min(settings.list_threads, max(1, settings.decision_threads // 2)),
         pace=settings.max_questions_per_second,
+        refusals=settings.refusals_per_second,
+        part=settings.list_part,
     )
 
     # A call holds a thread until its message has come, so there are as many as calls. Few of them work at once.

@@ -17,6 +17,7 @@ from structlog.testing import capture_logs
 
 from policy_service.audit import Checkpointer, Verdict, verify
 from policy_service.audit.checkpointing import add_line
+from policy_service.audit.errors import CheckpointOfAnotherLog
 from policy_service.chain import START, Signer, read_signer, read_verifier
 from policy_service.decide import vetted_model
 from policy_service.errors import InvalidRequest, StartError
@@ -254,10 +255,11 @@ async def test_a_row_that_was_deleted_is_found(app, store, database, history):
     assert "that the row 'g, user:owner-of-dr-b, role:owner, physician:dr-b' began" in (await verdict(store)).fault
 
 
-async def test_a_checkpoint_of_another_database_is_not_believed(app, store, history):
+async def test_a_log_is_not_judged_by_a_checkpoint_of_another_one(app, store, history):
     head = await store.log_head()
     line = SIGNER.sign(log="another", revision=head.revision, hash=head.hash, at=now())
-    assert (await verdict(store, line)).fault == f"the checkpoint of revision {history} is of another log"
+    with pytest.raises(CheckpointOfAnotherLog, match=f"revision: {history}"):
+        await verdict(store, line)
 
 
 def test_a_checkpoint_says_nothing_under_another_key_or_when_it_was_edited():

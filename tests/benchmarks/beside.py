@@ -41,15 +41,17 @@ class Attack:
 
 
 def measure(bench: Workbench) -> Iterator[Figure]:
-    """Each attack against a fresh measure of the good caller without it."""
+    """Each attack and the good caller without it in turn, in one process, so that both meet the same machine."""
     count = bench.sizes.roles
     with bench.serving("service", bench.sizes.small) as server:
         bench.say(f"an account of {count} roles")
         prepare(server, count)
         for attack in attacks(count):
-            alone = latencies(server, attack, bench.sizes.changes * 4)
-            with flooding(server, attack):
-                disturbed = latencies(server, attack, bench.sizes.changes * 4)
+            alone, disturbed = list[float](), list[float]()
+            for _ in range(bench.sizes.rounds):
+                alone += latencies(server, attack, bench.sizes.changes * 2)
+                with flooding(server, attack):
+                    disturbed += latencies(server, attack, bench.sizes.changes * 2)
             bench.say(f"{attack.what}: p99 {p99(disturbed):.1f} ms, alone {p99(alone):.1f} ms")
             yield Figure(
                 name=f"beside_{attack.name}",

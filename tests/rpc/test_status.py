@@ -10,6 +10,7 @@ from google.rpc import error_details_pb2, status_pb2
 
 from policy_service.errors import InvalidField, InvalidRequest, PolicyError
 from policy_service.members.errors import RoleInUse
+from policy_service.rpc.errors import UnknownAction
 from policy_service.rpc.status import DETAILS_KEY, refusal
 from tests.support.refusals import every_refusal
 
@@ -90,3 +91,10 @@ def test_of_many_holders_the_first_are_named_and_the_others_counted():
     info, _ = status(RoleInUse(role="desk", physician="dr-a", held_by=tuple(f"user:u{n}" for n in range(1_000))))
     assert info.metadata["held_by"].startswith("user:u0, user:u1, ")
     assert info.metadata["held_by"].endswith("and 980 more")
+
+
+@pytest.mark.parametrize(
+    ("asked", "meant"), [("claim:veiw", "claim:view"), ("claims:submit", "claim:submit"), ("x", "")]
+)
+def test_an_unknown_action_is_answered_with_the_one_that_was_meant(asked, meant):
+    assert UnknownAction(action=asked).facts().get("did_you_mean", "") == meant

@@ -34,7 +34,7 @@ from tests.support.oracle import TABLE
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
 
-EXAMPLES = int(os.environ.get("LIFE_CYCLES", "60"))
+EXAMPLES = int(os.environ.get("LIFE_CYCLES", "30"))
 STEPS = 50
 
 _world = itertools.count()

@@ -5,6 +5,7 @@ import hashlib
 import itertools
 import re
 from collections.abc import Callable, Sequence
+from difflib import get_close_matches
 from typing import Any, Final
 
 from policy_client._pb import decision_pb2 as pb
@@ -190,7 +191,8 @@ def _read(check: pb.CheckRequest, prefix: str = "") -> None:
 
 def _refuse_unknown(state: State, action: str) -> None:
     if action not in state.built_in.actions:
-        refuse("UNKNOWN_ACTION", action=action)
+        like = get_close_matches(action, state.built_in.actions, n=1)
+        refuse("UNKNOWN_ACTION", action=action, **({"did_you_mean": like[0]} if like else {}))
 
 
 def _info(one: Told) -> pb.ActionInfo:

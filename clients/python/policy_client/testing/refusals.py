@@ -31,7 +31,10 @@ _TABLE: Final = {
     "ROLE_IN_USE": (_PRECONDITION, "The role is still held or included by others."),
     "ROLE_CHAIN_TOO_LONG": (_PRECONDITION, "Roles include each other in a circle or through too many steps."),
     "USER_EXISTS": (_PRECONDITION, "This username or address exists already; ask whether to invite the existing user."),
-    "USER_MISMATCH": (_PRECONDITION, "The username and the address belong to different people."),
+    "USER_MISMATCH": (
+        _PRECONDITION,
+        "The username and the address belong to different people; give that user's address, or another username.",
+    ),
     "NAME_RESERVED": (_PRECONDITION, "An open invitation reserves this username for whom it invites."),
     "NAME_TOO_SIMILAR": (_PRECONDITION, "This new name could be taken for one that exists; choose another."),
     "NOT_ACCEPTED_YET": (_PRECONDITION, "The invitation of this link is open; set-up comes after accepting it."),
