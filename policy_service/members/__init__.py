@@ -11,7 +11,7 @@ from policy_service.members.address_changes import AddressChanges
 from policy_service.members.addresses import parse_email, refuse_name, suggestion
 from policy_service.members.authority import Standing, standing
 from policy_service.members.carriers import carrier_for
-from policy_service.members.custom_roles import RoleDefinition, definitions_of, refuse_long_chains
+from policy_service.members.definitions import RoleDefinition, definitions_of, refuse_long_chains
 from policy_service.members.delivery import Sender, advice
 from policy_service.members.errors import RoleChainTooLong, UnknownUser
 from policy_service.members.foresight import Questions, foresee

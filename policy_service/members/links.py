@@ -9,7 +9,7 @@ from datetime import datetime
 
 from policy_service.decide import Model
 from policy_service.members.authority import standing
-from policy_service.members.custom_roles import refuse_long_chains
+from policy_service.members.definitions import refuse_long_chains
 from policy_service.members.errors import (
     InvalidToken,
     NotAcceptedYet,

@@ -8,7 +8,7 @@ from typing import Final
 from policy_service.decide import Model, shapes_of
 from policy_service.members import claims
 from policy_service.members.authority import Standing, refuse_self, standing
-from policy_service.members.custom_roles import account_rows, refuse_long_chains, refuse_unknown
+from policy_service.members.definitions import account_rows, refuse_long_chains, refuse_unknown
 from policy_service.members.errors import ActorNotAllowed, LastOwner, NotAMember, NotGranted, OwnerOnly
 from policy_service.members.holding import Holding
 from policy_service.store import InvitationState, Reading, Store, Transaction, Written, users

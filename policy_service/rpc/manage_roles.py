@@ -8,6 +8,7 @@ from policy_service.members import (
     RoleDefinition,
     Standing,
     custom_roles,
+    definitions_of,
     standing,
 )
 from policy_service.pb import manage_users_pb2 as pb
@@ -92,7 +93,7 @@ class RoleMethods(Stories):
 def _roles(at: Standing, actor: User) -> list[pb.RoleInfo]:
     """Built-in roles, then the account's own. Raises ActorNotAllowed."""
     at.require(actor, Operation.LIST_ROLES)
-    own = custom_roles.definitions_of(at.account)
+    own = definitions_of(at.account)
     holders = Counter(role for subject, role in at.account.grants if subject.startswith("user:"))
     roles = []
     for role in (*at.basis.roles, *own):

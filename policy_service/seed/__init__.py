@@ -8,20 +8,17 @@ from policy_service.seed import install
 from policy_service.seed.errors import ActionInUse, PlanMoved, WidenedCallers
 from policy_service.seed.guards import widened
 from policy_service.seed.impact import Group, Membership
+from policy_service.seed.lines import csv_lines, ordered
 from policy_service.seed.plan import (
     NAMED,
-    Plan,
-    Planned,
     SeedPlans,
-    Target,
-    csv_lines,
     in_turn,
-    ordered,
     plan_in_parts,
     propose,
 )
 from policy_service.seed.policy_tests import Result, Tested, run
 from policy_service.seed.rewrite import rewritten
+from policy_service.seed.values import Plan, Planned, Target
 
 __all__ = [
     "NAMED",

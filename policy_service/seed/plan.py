@@ -17,9 +17,11 @@ from policy_service.replicate import Replica
 from policy_service.seed import install
 from policy_service.seed.errors import BrokenSeed, PlanMoved
 from policy_service.seed.guards import actions_used, guards_of, is_allowed, names_taken, not_for
-from policy_service.seed.impact import Comparison, Impact
+from policy_service.seed.impact import Comparison
+from policy_service.seed.lines import as_csv, ordered
+from policy_service.seed.values import Plan, Planned, Target
 from policy_service.store import Store, TooManyLongReads, Transaction, UnknownRevision, Written
-from policy_service.vocabulary import ANY, PTYPES, SYSTEM_DOMAIN, Origin, Progress, Row, info_of
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Origin, Progress, Row
 
 NAMED: Final = 10
 """Members of a group that a plan names, unless asked for others."""
@@ -38,45 +40,6 @@ Answer = TypeVar("Answer")
 async def in_turn(judge: Callable[[], Answer]) -> Answer:
     """Judge a seed in the one thread for it: a hostile text takes seconds, and only one at a time does."""
     return await asyncio.get_running_loop().run_in_executor(_JUDGE, judge)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    """The seed that is wanted: a text, or the rows that held at a revision."""
-
-    csv: str = ""
-    to_revision: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Plan:
-    """What a change of the seed would do."""
-
-    revision: int
-    digest: str
-    """Stands for the rows and for everyone affected, at whatever revision."""
-    added: tuple[Row, ...]
-    removed: tuple[Row, ...]
-    impact: Impact
-    guards: tuple[PolicyError, ...]
-    """What refuses it, where nothing else is said."""
-    history: str
-    """Of which history the revision is."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Planned:
-    """What must still be true of a plan when it is applied, and what it may do nevertheless."""
-
-    revision: int
-    digest: str
-    allow_mass_removal: bool = False
-    allow_emptied_role: bool = False
-    allow_widened_callers: bool = False
-    at_any_revision: bool = False
-    """Is the same digest enough, whatever else was changed?"""
-    history: int | None = None
-    """Of which history the revision is, where that is to be looked at."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -305,33 +268,6 @@ async def whole(parts: AsyncIterator[Progress | Plan]) -> Plan:
     *_, made = [part async for part in parts]
     assert isinstance(made, Plan)  # noqa: S101 - it is the last part.
     return made
-
-
-def ordered(rows: Iterable[Row], *, among: Iterable[Row] | None = None) -> tuple[Row, ...]:
-    """Rows in the one order that they are shown in: actions, rules by domain, role and action, grants.
-
-    ``among`` are the rows that tell of the actions' places, where these do not.
-    """
-    wanted = tuple(rows)
-    places = {row.values[0]: info_of(row.values).place for row in among or wanted if row.ptype == "a"}
-
-    def place(row: Row) -> tuple[int, str, str, int, tuple[str, ...]]:
-        if row.ptype == "a":
-            return 0, row.domain, "", places[row.values[0]], row.values
-        action = row.values[2] if row.ptype == "p" else ""
-        return PTYPES.index(row.ptype) + 1, row.domain, row.values[0], places.get(action, -1), row.values
-
-    return tuple(sorted(wanted, key=place))
-
-
-def as_csv(rows: Iterable[Row]) -> str:
-    """Rows as lines of a seed.csv, in order."""
-    return "".join(f"{line}\n" for line in csv_lines(ordered(rows)))
-
-
-def csv_lines(rows: Iterable[Row]) -> list[str]:
-    """Rows as lines of a seed.csv, as they come."""
-    return [", ".join((row.ptype, *row.values)) for row in rows]
 
 
 def _fields(rows: Sequence[Row]) -> list[list[str]]:

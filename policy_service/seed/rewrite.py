@@ -4,7 +4,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 
 from policy_service.policy_text import read_rows
-from policy_service.seed.plan import csv_lines, ordered
+from policy_service.seed.lines import csv_lines, ordered
 from policy_service.vocabulary import Row
 
 

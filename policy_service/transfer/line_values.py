@@ -1,7 +1,10 @@
 """What stands in a line of a moved policy: are these its types, and is this a time?"""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any
+
+from policy_service.vocabulary import ActionInfo, Row, info_of
 
 
 def are(found: Any, wanted: tuple[Any, ...] | None) -> bool:
@@ -22,3 +25,8 @@ def is_moment(text: str) -> bool:
         return moment.tzinfo is not None and moment.astimezone(UTC) is not None
     except (ValueError, OverflowError):
         return False
+
+
+def infos_of(rows: Iterable[Row]) -> dict[str, ActionInfo]:
+    """What rows say of actions, by their ids."""
+    return {row.values[0]: info_of(row.values) for row in rows}

@@ -4,7 +4,6 @@ import hashlib
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
@@ -14,18 +13,17 @@ from policy_service.members import RoleChainTooLong, parse_email, refuse_long_ch
 from policy_service.policy_text import BrokenPolicy, Fault, seed_rows
 from policy_service.seed import csv_lines
 from policy_service.store import digested
-from policy_service.transfer.line_values import are, is_moment
+from policy_service.transfer.checked import Checked as Checked
+from policy_service.transfer.line_values import are, infos_of, is_moment
 from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
     OWNER,
     SYSTEM_DOMAIN,
-    ActionInfo,
     Effect,
     Origin,
     Physician,
     Row,
-    info_of,
     line_fault,
     parse_action,
     parse_physician,
@@ -53,21 +51,6 @@ _MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>",
 _CHUNK: Final = 2_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Checked:
-    """What a file holds, found sound: where it came from, how much, and its built-in rows."""
-
-    path: Path
-    revision: int
-    model: str
-    counts: dict[str, int]
-    lines: int
-    digest: str
-    rules_digest: str
-    """SHA-256 of the rules alone, as ``store.strays`` takes it of what an import began."""
-    seed: tuple[Row, ...]
-
-
 def check(path: Path, methods: frozenset[str], *, shipped: Iterable[Row] = ()) -> Iterator[int | Checked]:
     """Read a file and judge every line: bytes read so far, now and then, and at last what it holds.
 
@@ -87,10 +70,6 @@ def check(path: Path, methods: frozenset[str], *, shipped: Iterable[Row] = ()) -
     yield reader.checked(methods)
 
 
-def _infos(rows: Iterable[Row]) -> dict[str, ActionInfo]:
-    return {row.values[0]: info_of(row.values) for row in rows}
-
-
 class _Reader:
     """Judges the lines of a file one after the other."""
 
@@ -108,7 +87,7 @@ class _Reader:
         self._owners: dict[str, str] = {}
         self._owned: set[tuple[str, str]] = set()
         self._seed: list[Row] = []
-        self._actions = _infos(shipped)
+        self._actions = infos_of(shipped)
         """The file's own stand before all rows that name them."""
         self._built_in = {subject_of_role(role) for role in BUILT_IN_ROLES}
         """Subjects of the roles that hold in all accounts, which stand before all accounts' rows."""
@@ -198,7 +177,7 @@ class _Reader:
         if origin == Origin.SEED:
             self._seed.append(row)
             if row.ptype == "a":
-                self._actions = _infos(row for row in self._seed if row.ptype == "a")
+                self._actions = infos_of(row for row in self._seed if row.ptype == "a")
             elif row.domain == ANY:
                 self._built_in.add(row.values[0])
             return

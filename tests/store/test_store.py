@@ -23,7 +23,7 @@ from policy_service.store import Caps, PhysicianExists, StoreUnavailable, connec
 from policy_service.store import rules as statements
 from policy_service.vocabulary import OWNER, Effect, Physician, Role, Row, User, grant_row, rule_row, subject_of_user
 from tests.conftest import SHIPPED_MODEL, in_database
-from tests.support.actions import OWNER_ONLY, Action
+from tests.support.actions import Action
 
 DR = Physician("dr-a")
 BY = {"caller": "test", "actor": User("olive")}
@@ -147,10 +147,6 @@ async def test_two_registrations_of_one_account_at_once_one_wins(store, seed):
         (UnknownRole, lambda s: custom_roles.define(s, DR, Role("desk"), RoleDefinition(includes=frozenset({Role("no")})), **BY)),
         (OwnerOnly, lambda s: custom_roles.define(s, DR, Role("desk"), RoleDefinition(includes=frozenset({OWNER})), **BY)),
         (UnknownRole, lambda s: custom_roles.delete(s, DR, Role("desk"), **BY)),
-        *[
-            (OwnerOnly, lambda s, a=action: custom_roles.define(s, DR, Role("desk"), RoleDefinition(allow=frozenset({a})), **BY))
-            for action in sorted(OWNER_ONLY)
-        ],
     ],
 )  # fmt: skip
 async def test_what_is_refused_changes_nothing(account, refusal, attempt):
