@@ -100,3 +100,32 @@ def test_the_commands_of_operations_do_what_they_say(service, short_folder):
     with moved.running():
         assert moved.cli("check", "mia", "dr-osei", "claim:submit").returncode == 0
         assert moved.cli("audit", "verify").returncode == 0
+
+
+def test_an_action_is_added_as_operations_say(service, short_folder):
+    """The rows of the page are put into a copy of the shipped seed; its commands are run in their order."""
+    rows = next(block for block in blocks("docs/operations.md", "csv") if block.startswith("a, claim:resubmit"))
+    (short_folder / "more.csv").write_text((ROOT / "policies/seed.csv").read_text() + rows)
+    lines = [line for block in blocks("docs/operations.md", "bash") for line in block.splitlines()]
+    said = {}
+    with service.running():
+        for line in lines:
+            words = shlex.split(line)[1:]
+            if words[:2] in (["seed", "apply"], ["seed", "rollback"]):
+                words.append("--yes")
+            run = run_command(*words, environment=service.env, folder=short_folder)
+            assert run.returncode == 0, (line, run.stdout, run.stderr)
+            said[" ".join(words[:2])] = run.stdout
+        assert "gain claim:resubmit" in said["seed plan"]
+        assert "mia for dr-osei" in said["seed plan"]
+        assert "Resubmit claims" in said["actions list"]
+        assert said["check mia"].startswith("allowed: granted as data_entry")
+        # Rolled back: for a client that never heard of it there is no such action any more.
+        gone = service.cli("check", "mia", "dr-osei", "claim:resubmit")
+        assert gone.returncode == 1
+        assert "unknown action" in gone.stdout
+        constants = service.cli("actions", "python")
+        names: dict[str, object] = {}
+        exec(constants.stdout, names)  # noqa: S102 - what it prints is a module.
+        assert names["CLAIM_SUBMIT"] == "claim:submit"
+        assert service.cli("audit", "verify").returncode == 0
