@@ -1,4 +1,4 @@
-"""The service against two oracles, on random worlds that change.
+"""The service against two oracles, on random worlds that change, and random actions that there are in them.
 
 The oracles are a stock pycasbin enforcer loaded with every row, and a model of
 plain sets. Every way of asking must agree with both, and with each other.
@@ -20,6 +20,7 @@ from policy_service.seed import install
 from policy_service.store import Store, Written
 from policy_service.vocabulary import Held, Origin, Row
 from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
+from tests.support.actions import ACTION_ROWS
 from tests.support.oracle import ACTIONS, TABLE, Oracle, lines_of
 from tests.support.plain_casbin import plain_allows, plain_enforcer
 from tests.support.rpc import Wire, question
@@ -31,7 +32,12 @@ PHYSICIANS = ("dr-x", "dr-y", "dr-z")
 CUSTOM = ("c1", "c2", "c3")
 ROLES = ("owner", "financial_viewer", "data_entry", "administrator", *CUSTOM)
 
-ASKED = list(itertools.product((*USERS, "stranger"), (*PHYSICIANS, "dr-nobody"), (*ACTIONS, "claim:frame"), (0, 1, 2)))
+# Actions that ops add, each in a place among the shipped ones, with one mark or another.
+MORE = {"claim:resubmit": 135, "app:field": 505, "zone:count": 900}
+MARKS = ("", "owner-only", "not-mobile", "opens=mobile")
+EVERY = (*ACTIONS, *MORE)
+
+ASKED = list(itertools.product((*USERS, "stranger"), (*PHYSICIANS, "dr-nobody"), (*EVERY, "claim:frame"), (0, 1, 2)))
 
 _physician = st.sampled_from(PHYSICIANS).map("physician:{}".format)
 _grants = st.builds(
@@ -50,19 +56,31 @@ _rules = st.builds(
     lambda subject, domain, action, effect: Row(ptype="p", values=(subject, domain, action, effect)),
     st.sampled_from([f"role:{role}" for role in ROLES[1:]] + [f"user:{user}" for user in USERS]),
     _physician,
-    st.sampled_from(ACTIONS),
+    st.sampled_from(EVERY),
     st.sampled_from(["allow", "allow", "deny"]),
 )
 _built_in = st.builds(
     lambda role, action, effect: Row(ptype="p", values=(f"role:{role}", "*", action, effect)),
     st.sampled_from(ROLES[1:4]),
-    st.sampled_from(ACTIONS),
+    st.sampled_from(EVERY),
     st.sampled_from(["allow", "deny"]),
+)
+_catalogues = st.builds(
+    lambda gone, marks: (
+        gone | {added(action, mark) for action, mark in zip(MORE, marks, strict=True) if mark is not None}
+    ),
+    st.frozensets(st.sampled_from(ACTION_ROWS), max_size=2),
+    st.tuples(*[st.sampled_from((None, *MARKS))] * len(MORE)),
 )
 _changes = st.tuples(
     st.frozensets(st.one_of(_grants, _grants, _inclusions, _rules), min_size=1, max_size=14),
-    st.frozensets(_built_in, max_size=2),
+    st.builds(frozenset.union, st.frozensets(_built_in, max_size=2), _catalogues),
 )
+
+
+def added(action: str, mark: str) -> Row:
+    """An action that the shipped seed does not tell of."""
+    return Row(ptype="a", values=(action, f"{MORE[action]} more", "*", f"More | And more. | {mark}"))
 
 
 async def write(store: Store, held: set[Row], wanted: set[Row], origin: Origin) -> Written:
@@ -103,13 +121,14 @@ class World:
             asked = (user, physician, action, channel, sorted(lines))
             assert pb.Reason.Name(answer.reason) == f"REASON_{reason}", asked
             assert answer.allowed == (reason == "GRANTED"), asked
-        for user, physician, action in itertools.product((*USERS, "stranger"), PHYSICIANS, ACTIONS):
+        for user, physician, action in itertools.product((*USERS, "stranger"), PHYSICIANS, oracle.actions()):
             # An account without rows is unknown to the service; to the plain enforcer it is one like any other.
             if physician in oracle.physicians():
                 for channel in (1, 2):
                     allowed = answers[user, physician, action, channel].allowed
-                    mobile = channel == 1 or plainly(user, physician, "app:mobile")
-                    assert allowed == (plainly(user, physician, action) and mobile), (user, physician)
+                    beside = oracle.in_the_app(action) if channel == 2 else set()
+                    through = beside is not None and all(plainly(user, physician, gate) for gate in beside)
+                    assert allowed == (plainly(user, physician, action) and through), (user, physician)
         self.decisions += len(answers)
         await self._lists_agree(answers, oracle)
         await self._singles_agree(answers, revision)
@@ -120,11 +139,11 @@ class World:
                 listed = await self.wire(
                     "ListActions", pb.ListActionsRequest(user=user, physician=physician, channel=channel)
                 )
-                assert [access.action for access in listed.actions] == list(ACTIONS)
+                assert [access.action for access in listed.actions] == oracle.actions()
                 for access in listed.actions:
                     answer = answers[user, physician, access.action, channel]
                     assert (access.shown, access.reason, access.role) == (answer.allowed, answer.reason, answer.role)
-            for physician, action in itertools.product(sorted(oracle.physicians()), ACTIONS):
+            for physician, action in itertools.product(sorted(oracle.physicians()), oracle.actions()):
                 listed = await self.wire(
                     "ListUsers", pb.ListUsersRequest(physician=physician, action=action, channel=channel)
                 )
@@ -134,7 +153,9 @@ class World:
                 listed = await self.wire("ListPhysicians", pb.ListPhysiciansRequest(user=user, channel=channel))
                 found = {access.physician: list(access.actions) for access in listed.physicians}
                 wanted = {
-                    physician: [action for action in ACTIONS if answers[user, physician, action, channel].allowed]
+                    physician: [
+                        action for action in oracle.actions() if answers[user, physician, action, channel].allowed
+                    ]
                     for physician in PHYSICIANS
                 }
                 assert found == {physician: actions for physician, actions in wanted.items() if actions}

@@ -37,8 +37,22 @@ class Oracle:
     lines: set[Line]
 
     def physicians(self) -> set[str]:
-        domains = {line[2] if line[0] == "p" else line[3] for line in self.lines}
+        domains = {line[2] if line[0] == "p" else line[3] for line in self.lines if line[0] != "a"}
         return {domain.removeprefix("physician:") for domain in domains if domain.startswith("physician:")}
+
+    def actions(self) -> list[str]:
+        """Every action that there is, in the order of places."""
+        told = [line for line in self.lines if line[0] == "a"]
+        return [line[1] for line in sorted(told, key=lambda line: int(line[2].split()[0]))]
+
+    def marked(self, mark: str) -> set[str]:
+        """The actions that bear a mark."""
+        return {line[1] for line in self.lines if line[0] == "a" and mark in line[4].rpartition("|")[2].split()}
+
+    def in_the_app(self, action: str) -> set[str] | None:
+        """What must be allowed beside an action in the mobile app; None where nothing helps."""
+        gates = self.marked("opens=mobile")
+        return gates if gates and action not in self.marked("not-mobile") else None
 
     def users(self, physician: str) -> set[str]:
         return {line[1][5:] for line in self._of(physician) if line[1].startswith("user:")}
@@ -67,7 +81,7 @@ class Oracle:
         """The name of the Reason."""
         if physician not in self.physicians():
             return "UNKNOWN_PHYSICIAN"
-        if action not in ACTIONS:
+        if action not in self.actions():
             return "UNKNOWN_ACTION"
         effects = self._effects(user, physician, action)
         if "deny" in effects:
@@ -75,8 +89,10 @@ class Oracle:
         if not effects:
             member = any(line[0] == "g" and line[1] == f"user:{user}" for line in self._of(physician))
             return "NOT_GRANTED" if member else "NOT_A_MEMBER"
-        if mobile and not self.allows(user, physician, "app:mobile"):
-            return "CHANNEL_NOT_ALLOWED"
+        if mobile:
+            beside = self.in_the_app(action)
+            if beside is None or not all(self.allows(user, physician, gate) for gate in beside):
+                return "CHANNEL_NOT_ALLOWED"
         return "GRANTED"
 
 
