@@ -10,7 +10,7 @@ from collections import OrderedDict
 from collections.abc import Iterable
 from difflib import get_close_matches
 from functools import cached_property
-from typing import TYPE_CHECKING, Final
+from typing import Final, Protocol
 
 import casbin
 
@@ -36,11 +36,22 @@ from policy_service.vocabulary import (
     subject_of_service,
 )
 
-if TYPE_CHECKING:
-    from policy_service.decide.account import Account
-
 _NOBODYS: Final = Physician("?")
 """Outside the grammar, so nobody's account."""
+
+
+class Rows(Protocol):
+    """One account's rows, as far as an enforcer asks for them."""
+
+    physician: Physician
+    grants: tuple[tuple[str, str], ...]
+
+    @property
+    def domain(self) -> str:
+        """The account's Casbin domain."""
+
+    def rules_about(self, subject: str, action: str) -> list[list[str]]:
+        """The rules that can match."""
 
 
 class Basis:
@@ -62,7 +73,7 @@ class Basis:
         # One lock for all of Casbin: an enforcer's role manager is not safe to share, and asking is pure Python.
         self._asking = threading.Lock()
         self._most_enforcers = most_enforcers
-        self._enforcers: OrderedDict[Physician, tuple[Account, casbin.Enforcer]] = OrderedDict()
+        self._enforcers: OrderedDict[Physician, tuple[Rows, casbin.Enforcer]] = OrderedDict()
         self.outcomes: list[Outcome | None] = [None]
         """Every outcome there is; the first stands for "not asked yet"."""
         self._places: dict[Outcome, int] = {}
@@ -70,7 +81,7 @@ class Basis:
         self._caller_rights: dict[tuple[str, str], bool] = {}
         self._limits: dict[tuple[str, Action], bool] = {}
 
-    def ask(self, account: "Account", subject: str, action: str) -> Verdict:
+    def ask(self, account: Rows, subject: str, action: str) -> Verdict:
         """Ask Casbin, making the account's enforcer if it is not at hand.
 
         It looks at the built-in rules and at those of the account that can match:
@@ -157,7 +168,7 @@ class Basis:
         grants = (row.values for row in self.rows if row.ptype == "g" and row.domain == SYSTEM_DOMAIN)
         return tuple(Role(name_in(role)) for holder, role, _ in grants if holder == subject)
 
-    def _account_enforcer(self, account: "Account") -> casbin.Enforcer:
+    def _account_enforcer(self, account: Rows) -> casbin.Enforcer:
         grants = [[subject, role, account.domain] for subject, role in account.grants]
         return self._model.enforcer(self._rules, grants)
 
