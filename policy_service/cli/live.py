@@ -21,8 +21,12 @@ def seed_in_force(client: PolicyClient, management: str) -> tuple[Row, ...]:
 
 
 def ask(client: PolicyClient, file: ExpectationFile) -> Tested:
-    """Ask everything that a live file expects, all at one revision unless the policy keeps changing meanwhile."""
+    """Ask everything that a live file expects, all at one revision unless the policy keeps changing meanwhile.
+
+    Raises BrokenPolicy for a file that expects what is no action there.
+    """
     actions = [Action(info.action) for info in client.actions()]
+    file.refuse_unknown(actions)
     asked = [
         (line, expectation.why, question, expected)
         for line, expectation in file.expectations

@@ -76,8 +76,9 @@ def areas_of(catalogue: Iterable[ActionInfo], judged: Iterable[str]) -> list[tup
     for info in catalogue:
         areas.setdefault(info.group.replace("_", " ").capitalize(), []).append((info.action, typeset(info.title)))
         told.add(info.action)
-    if rest := [action for action in dict.fromkeys(judged) if action not in told]:
-        areas["Other"] = [(action, action) for action in rest]
+    for action in dict.fromkeys(judged):
+        if action not in told:
+            areas.setdefault(action.partition(":")[0], []).append((action, action))
     return list(areas.items())
 
 

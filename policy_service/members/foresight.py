@@ -12,7 +12,7 @@ from collections.abc import Callable
 from policy_service.decide import Model, UnknownPhysician
 from policy_service.members.authority import Standing, standing
 from policy_service.store import Store
-from policy_service.vocabulary import Physician
+from policy_service.vocabulary import Action, Physician
 
 Questions = Callable[[Standing], None]
 """Asks what a change will ask of an account, and refuses nothing: only under the lock is it known what holds."""
@@ -25,11 +25,17 @@ async def foresee(store: Store, model: Model, physician: Physician, ask: Questio
             at = await standing(look, model, physician)
     except UnknownPhysician:
         return None
-    await asyncio.to_thread(ask, at)
+    await asyncio.to_thread(_ask, ask, at)
     return at
 
 
 async def settle(at: Standing, foreseen: Standing | None, ask: Questions) -> None:
     """Under the lock: ask again, off the loop, unless the account is as it was foreseen."""
     if not at.is_as(foreseen):
-        await asyncio.to_thread(ask, at)
+        await asyncio.to_thread(_ask, ask, at)
+
+
+def _ask(ask: Questions, at: Standing) -> frozenset[Action]:
+    """What the change asks, and what every change asks: which actions are the owner's alone."""
+    ask(at)
+    return at.basis.owner_only

@@ -5,6 +5,7 @@ A file is read whole or refused whole, every fault with its line.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from itertools import product
 from pathlib import Path
 from typing import Annotated, Any, Final, TypeVar
@@ -129,14 +130,10 @@ class UserExpectation(_Strict):
         return self
 
     def questions(self, actions: Sequence[Action]) -> Iterator[tuple[UserQuestion, bool]]:
-        """Every question that this answers, with its answer, where there are these actions.
-
-        What is expected to be allowed is asked about, though there be no such action.
-        """
+        """Every question that this answers, with its answer, where there are these actions."""
         every = _EVERY in self.allowed
-        asked = dict.fromkeys([*actions, *(Action(action) for action in self.allowed if action != _EVERY)])
         users, physicians = _given(self.user, self.users), _given(self.physician, self.physicians)
-        for user, physician, channel, action in product(users, physicians, self.channels, asked):
+        for user, physician, channel, action in product(users, physicians, self.channels, actions):
             question = UserQuestion(user=User(user), physician=Physician(physician), channel=channel, action=action)
             yield question, every or action in self.allowed
 
@@ -203,6 +200,19 @@ class ExpectationFile:
     live: bool
     world: tuple[Row, ...]
     expectations: tuple[tuple[int, Expectation], ...]
+
+    def refuse_unknown(self, actions: Sequence[Action]) -> None:
+        """Raise BrokenPolicy for whatever is to be allowed and is none of these actions."""
+        faults = []
+        for line, expectation in self.expectations:
+            named = expectation.allowed if isinstance(expectation, UserExpectation) else ()
+            for action in dict.fromkeys(named):
+                if action not in (*actions, _EVERY):
+                    like = get_close_matches(action, actions, n=1)
+                    hint = f" (did you mean {like[0]!r}?)" if like else ""
+                    faults.append(Fault(line=line, text=f"allowed: {action!r} names no known action{hint}"))
+        if faults:
+            raise BrokenPolicy(str(self.path), faults)
 
 
 def read_expectations(path: Path) -> ExpectationFile:

@@ -61,11 +61,15 @@ class _Answer:
 
 
 def run(model: Model, seed: Iterable[Row], files: Iterable[ExpectationFile]) -> Report:
-    """Ask everything that the files expect, each in its own world on this seed."""
+    """Ask everything that the files expect, each in its own world on this seed.
+
+    Raises BrokenPolicy for a file that expects what is no action of it.
+    """
     basis = Basis(model, seed)
     reached: set[Row] = set()
     tested = []
     for file in files:
+        file.refuse_unknown(basis.catalogue.actions)
         results = []
         for result, rows in _results(basis, file):
             results.append(result)

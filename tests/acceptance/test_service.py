@@ -130,7 +130,7 @@ def test_a_path_too_long_for_a_socket_is_refused_with_the_setting(short_folder):
     ("name", "old", "new", "line", "word"),
     [
         ("seed.csv", "claim:submit, allow", "claim:sumbit, allow", 28, "claim:sumbit"),
-        ("seed.csv", "p, role:owner, *, *, allow", "P, role:owner, *, *, allow", 15, "neither p nor g"),
+        ("seed.csv", "p, role:owner, *, *, allow", "P, role:owner, *, *, allow", 43, "none of p, g and a"),
         ("model.conf", "g(r.sub, p.sub, r.dom)", "eval(p.sub)", 20, "eval()"),
         ("model.conf", "[matchers]", "[matcher]", 20, "matchers"),
     ],
@@ -248,7 +248,7 @@ def test_seed_test_asks_the_running_service(service, short_folder):
         expectations.write_text(expectations.read_text().replace("claim:save", "claim:keep"))
         refused = service.cli("seed", "test", str(expectations), "--live")
         assert (refused.returncode, refused.stdout) == (2, "")
-        assert f"{expectations}:6: allowed: 'claim:keep' names no known action" in refused.stderr
+        assert f"{expectations}:3: allowed: 'claim:keep' names no known action" in refused.stderr
         expectations.write_text(expectations.read_text().replace("claim:keep", "claim:save"))
     gone = service.cli("seed", "test", str(expectations), "--live", "--timeout", "1")
     assert (gone.returncode, gone.stdout) == (2, "")

@@ -106,7 +106,8 @@ async def test_one_action_is_asked_about_alone(management, story):
 WRONG = [
     ({}, grpc.StatusCode.INVALID_ARGUMENT, "physician"),
     ({"physician": "dr a"}, grpc.StatusCode.INVALID_ARGUMENT, "physician"),
-    ({"user": "dan", "action": "claim:paint"}, grpc.StatusCode.INVALID_ARGUMENT, "action"),
+    ({"user": "dan", "action": "claim paint"}, grpc.StatusCode.INVALID_ARGUMENT, "action"),
+    ({"user": "dan", "action": "claim:paint"}, grpc.StatusCode.NOT_FOUND, ""),
     ({"user": "dan", "since": stamp(BEGIN), "until": stamp(BEGIN)}, grpc.StatusCode.INVALID_ARGUMENT, "until"),
     ({"physician": "dr-no"}, grpc.StatusCode.NOT_FOUND, ""),
     ({"user": "nobody"}, grpc.StatusCode.NOT_FOUND, ""),

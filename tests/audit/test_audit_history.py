@@ -132,7 +132,7 @@ class History:
 
     async def change_built_in(self) -> None:
         """Other built-in rules; those of the owner and of the callers stay."""
-        rules = [row for row in self.seed if row.domain == "*" and row.values[0] != "role:owner"]
+        rules = [row for row in self.seed if row.ptype == "p" and row.domain == "*" and row.values[0] != "role:owner"]
         kept = [row for row in self.seed if row not in rules]
         new = [row for row in rules if self.chance.random() < 0.85]
         if self.chance.random() < 0.5:

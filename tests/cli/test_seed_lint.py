@@ -83,10 +83,10 @@ def test_the_carets_stand_below_the_place_and_nothing_reaches_the_terminal_raw(r
 
 
 def test_of_a_long_line_the_part_around_the_place_is_shown(run):
-    output = run(f"{SEED}p, role:{'x' * 300}, *, claim:vie, allow\n").stdout
+    output = run(f"{SEED}p, role:{'x' * 300}, *, claim vie, allow\n").stdout
     shown, carets = output.split("\n")[6:8]
     assert len(shown) < 150
-    assert shown[carets.index("^") :].startswith("claim:vie,")
+    assert shown[carets.index("^") :].startswith("claim vie,")
 
 
 def test_colours_are_for_terminals(capsys, monkeypatch):

@@ -55,4 +55,5 @@ def test_nothing_in_the_policy_files_is_beyond_a_stock_reader():
         path = policies_dir() / name
         enforcer = casbin.Enforcer(str(policies_dir() / "model.conf"), str(path))
         found = {("p", *row) for row in enforcer.get_policy()} | {("g", *row) for row in enforcer.get_grouping_policy()}
-        assert found == {(row.ptype, *row.values) for row in read_file(path)}
+        # It passes over rows of a type that the model does not define: what is said of actions is for people.
+        assert found == {(row.ptype, *row.values) for row in read_file(path) if row.ptype != "a"}

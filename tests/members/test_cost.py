@@ -16,11 +16,11 @@ from policy_service.store import Store
 from policy_service.vocabulary import Channel, Physician, Role, User, grant_row
 from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import grant, reached, register
-from tests.support.actions import Action
+from tests.support.actions import OWNER_ONLY, Action
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
 
-CHOICE = [action for action in Action if action not in authority.OWNER_ONLY]
+CHOICE = [action for action in Action if action not in OWNER_ONLY]
 
 
 @dataclass

@@ -27,7 +27,7 @@ def test_a_link_that_no_line_of_a_letter_holds_stops_the_start():
 
 
 def test_a_file_of_a_moved_policy_brings_no_name_and_no_address_that_poisons_a_letter():
-    reader = _Reader(Path("policy.jsonl"))
+    reader = _Reader(Path("policy.jsonl"), [])
     reader._user("ama", "ama@clinic.example", True)
     for bring in (
         lambda: reader._physician("dr-a", "ama", "=?utf-7?q?+2AA-?="),

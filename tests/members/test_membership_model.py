@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from policy_client._pb import manage_users_pb2 as client_mu
 from policy_client.testing import Refusal, letters
-from policy_client.testing.rules import SHIPPED
+from policy_client.testing.seed import SHIPPED
 from policy_client.testing.users import Users
 
 from policy_service.audit import verify

@@ -8,10 +8,14 @@ from urllib.parse import quote
 import pytest
 from google.rpc import error_details_pb2, status_pb2
 
+from policy_service.decide import Basis
+from policy_service.decide.errors import UnknownAction
 from policy_service.errors import InvalidField, InvalidRequest, PolicyError
 from policy_service.members.errors import RoleInUse
-from policy_service.rpc.errors import UnknownAction
 from policy_service.rpc.status import DETAILS_KEY, refusal
+from policy_service.vocabulary import Action
+from tests.conftest import SHIPPED_MODEL
+from tests.support.actions import ACTION_ROWS
 from tests.support.refusals import every_refusal
 
 MOST = 8 << 10  # Of all trailing metadata: what a client of gRPC takes unless told otherwise.
@@ -97,4 +101,7 @@ def test_of_many_holders_the_first_are_named_and_the_others_counted():
     ("asked", "meant"), [("claim:veiw", "claim:view"), ("claims:submit", "claim:submit"), ("x", "")]
 )
 def test_an_unknown_action_is_answered_with_the_one_that_was_meant(asked, meant):
-    assert UnknownAction(action=asked).facts().get("did_you_mean", "") == meant
+    basis = Basis(SHIPPED_MODEL, ACTION_ROWS)
+    with pytest.raises(UnknownAction) as refused:
+        basis.require_known(Action(asked))
+    assert refused.value.facts().get("did_you_mean", "") == meant

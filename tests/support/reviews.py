@@ -22,6 +22,7 @@ from policy_client.reviews import (
     ReviewedInvitation,
     ReviewedRole,
 )
+from policy_client.testing.seed import SHIPPED
 
 from policy_service.cli.report import render
 from tests.support.actions import OWNER_ONLY, Action
@@ -133,6 +134,7 @@ def review(**fields: Any) -> AccessReview:
         "access": (),
         "custom_roles": (),
         "pending": (),
+        "catalogue": tuple(told.info for told in SHIPPED.told),
     }
     return AccessReview(**(given | fields))
 
