@@ -1,6 +1,6 @@
 """``actions``: what actions there are, for people and for code."""
 
-import keyword
+from collections import Counter
 from typing import Annotated
 
 import typer
@@ -70,9 +70,11 @@ def _module(found: Actions) -> str:
         "from typing import Final",
         "",
     ]
+    names = Counter(info.action.replace(":", "_") for info in found)
     for info in found:
-        name = info.action.replace(":", "_").upper()
-        lines += [f"{name}{'_' if keyword.iskeyword(name) else ''}: Final = {info.action!r}".replace("'", '"')]
+        # Of two that would have one name, each shows where its colon is.
+        between = "_" if names[info.action.replace(":", "_")] == 1 else "__"
+        lines += [f'{info.action.replace(":", between).upper()}: Final = "{info.action}"']
         lines += [f'"""{_quoted(info.title)}: {_quoted(info.sentence)}"""']
     return "\n".join(lines) + "\n"
 
