@@ -39,6 +39,7 @@ from policy_service.rpc import (
     LogWalk,
     ManageUsersService,
     Planes,
+    Readiness,
     SeedService,
     contract_methods,
     say_readiness,
@@ -186,9 +187,10 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             AUDIT: auditing,
         }
         or_lose = settings.decision_log_full is DecisionLogFull.ANSWER
+        ready = Readiness()
         tasks, pages = Supervisor(), Cursors(key.derived("decision page tokens"))
         async with (
-            showing_metrics(settings.metrics_address),
+            showing_metrics(settings.metrics_address, ready),
             recording(store, settings.data_dir / "decisions", settings, tasks) as decisions,
             serving(
                 settings,
@@ -198,7 +200,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
-            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose)
+            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose, ready)
             watching = [
                 group.create_task(tasks.keep(FOLLOWING, partial(follower.run, replica))),
                 group.create_task(tasks.keep(SENDING, sender.run)),
@@ -215,6 +217,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             try:
                 yield App(store=store, replica=replica, planes=planes, follower=follower, tasks=tasks)
             finally:
+                ready.stop()
                 for task in watching:
                     task.cancel()
 

@@ -13,7 +13,7 @@ from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.metrics_http import showing_metrics
-from policy_service.rpc.readiness import FOLLOWING, SENDING, say_readiness
+from policy_service.rpc.readiness import FOLLOWING, SENDING, Readiness, say_readiness
 from policy_service.rpc.seeds import SeedService, parse_reason
 from policy_service.rpc.server import AUDIT, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
@@ -31,6 +31,7 @@ __all__ = [
     "LogWalk",
     "ManageUsersService",
     "Planes",
+    "Readiness",
     "SeedService",
     "contract_methods",
     "direct",

@@ -1,4 +1,7 @@
-"""The address that Prometheus reads: GET and HEAD of /metrics, and nothing else.
+"""The address that Prometheus and orchestrators read: GET and HEAD of few paths, and nothing else.
+
+``/metrics``; ``/livez``: the process goes round; ``/readyz``: checks may be sent here,
+and ``/readyz/management``: changes too.
 
 Whoever opens connections and says nothing, or says it slowly, holds nothing
 for long: a request's head must come within seconds, and when there are too
@@ -6,7 +9,7 @@ many connections the oldest goes.
 """
 
 import socket
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Any, Final
 
@@ -18,6 +21,7 @@ from tornado.web import Application, HTTPError, RequestHandler
 
 from policy_service import metrics
 from policy_service.errors import StartError
+from policy_service.rpc.readiness import Readiness
 
 _SECONDS: Final = 5.0
 _MOST_CONNECTIONS: Final = 64
@@ -25,7 +29,7 @@ _MOST_HEAD: Final = 8 << 10
 
 
 @asynccontextmanager
-async def showing_metrics(address: str) -> AsyncIterator[int]:
+async def showing_metrics(address: str, ready: Readiness) -> AsyncIterator[int]:
     """Answer on HOST:PORT until the block ends; nowhere if it is empty. Gives the port. Raises StartError."""
     if not address:
         yield 0
@@ -37,7 +41,13 @@ async def showing_metrics(address: str) -> AsyncIterator[int]:
     except OSError as fault:
         raise StartError(f"POLICY_METRICS_ADDRESS {address} cannot be listened on: {fault.strerror}") from fault
     listening.settimeout(0)
-    application = Application([("/metrics", _Metrics)], default_handler_class=_Absent, log_function=_log_nothing)
+    paths: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
+        ("/metrics", _Metrics, {}),
+        ("/livez", _Probe, {"why_not": lambda: None}),
+        ("/readyz", _Probe, {"why_not": ready.why_no_checks}),
+        ("/readyz/management", _Probe, {"why_not": ready.why_no_changes}),
+    ]
+    application = Application(list(paths), default_handler_class=_Absent, log_function=_log_nothing)
     server = _Server(
         application,
         idle_connection_timeout=_SECONDS,
@@ -106,7 +116,22 @@ class _Metrics(_Plain):
     head = get
 
 
+class _Probe(_Plain):
+    SUPPORTED_METHODS = ("GET", "HEAD")
+
+    def initialize(self, why_not: Callable[[], str | None]) -> None:
+        self._why_not = why_not
+
+    def get(self) -> None:
+        why_not = self._why_not()
+        if why_not is not None:
+            self.set_status(503)
+        self.finish(f"{why_not or 'ok'}\n")
+
+    head = get
+
+
 class _Absent(_Plain):
     def prepare(self) -> None:
         self.set_status(404)
-        self.finish("404: there is only /metrics\n")
+        self.finish("404: there are /metrics, /livez, /readyz and /readyz/management\n")

@@ -21,12 +21,40 @@ _NEEDS: Final = {SENDING: (MANAGE_USERS.full_name,)}
 _SECONDS: Final = 0.5
 
 
+class Readiness:
+    """What was said last, for whoever asks by HTTP: in the words of why this process should not be used."""
+
+    def __init__(self) -> None:
+        """Nothing is served before it was said."""
+        self._why_not: str | None = "starting"
+        self._unused: tuple[str, ...] = ()
+
+    def say(self, serving: bool, unused: tuple[str, ...]) -> None:  # noqa: FBT001 - as it is said by gRPC.
+        """Both planes, but for some services."""
+        self._why_not, self._unused = None if serving else "not serving: the replica is stale or not recorded", unused
+
+    def stop(self) -> None:
+        """From here on nobody should be sent here."""
+        self._why_not = "stopping"
+
+    def why_no_checks(self) -> str | None:
+        """Why the decision plane should not be used, if it should not."""
+        return self._why_not
+
+    def why_no_changes(self) -> str | None:
+        """Why the management plane should not be used, if it should not."""
+        if self._why_not is None and MANAGE_USERS.full_name in self._unused:
+            return "not serving: letters are not sent"
+        return self._why_not
+
+
 async def say_readiness(
     replica: Replica,
     decisions: DecisionLog,
     planes: Planes,
     tasks: Supervisor,
     or_lose: bool,  # noqa: FBT001 - as for DecisionService.
+    ready: Readiness,
     sound: Sound,
 ) -> None:
     """Tell load balancers and metrics how the replica, its record and its tasks stand."""
@@ -43,6 +71,7 @@ async def say_readiness(
         if saying != said:
             yes, but = saying
             await planes.say_serving(yes, but)
+            ready.say(yes, but)
             said = saying
         sound()
         with contextlib.suppress(TimeoutError):

@@ -7,7 +7,7 @@ from typing import Final
 import asyncpg
 
 from policy_service.errors import StartError
-from policy_service.store.errors import StoreUnavailable
+from policy_service.store.errors import StoreReadOnly, StoreUnavailable
 from policy_service.tasks import end_if_cancelled
 
 _AWAY: Final = frozenset({"08", "25", "28", "3D", "40", "53", "55", "57", "58", "XX"})
@@ -17,7 +17,7 @@ authorization, database missing, rollback, resources, not in the right state, sh
 
 @contextmanager
 def translated() -> Iterator[None]:
-    """The border: a database that is away, full, read-only or too slow becomes StoreUnavailable.
+    """The border: a database that is away, full or too slow becomes StoreUnavailable, one without writes StoreReadOnly.
 
     The driver's own words stay in ``__cause__`` for the operator's log; they
     never reach a caller, since they may name hosts and addresses.
@@ -36,6 +36,8 @@ def translated() -> Iterator[None]:
             f"The database's role lacks a right: {fault}. Its owner gives what is needed with 'policy-service migrate "
             "--service-role ROLE'."
         ) from fault
+    except asyncpg.ReadOnlySQLTransactionError as fault:
+        raise StoreReadOnly from fault
     except asyncpg.PostgresError as fault:
         end_if_cancelled(fault)
         if (fault.sqlstate or "")[:2] not in _AWAY:

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import Final
+from urllib.parse import urlsplit
 
 import asyncpg
 
@@ -25,10 +26,19 @@ _TIMEOUTS: Final = {
 _PATIENT: Final = {"statement_timeout": "0", "idle_in_transaction_session_timeout": "0"}
 
 
+def _attributes(dsn: str) -> dict[str, str]:
+    """Of several hosts, the one that takes writes: after a failover it is another."""
+    return {"target_session_attrs": "read-write"} if "," in urlsplit(dsn).netloc else {}
+
+
 async def connect(dsn: str) -> asyncpg.Connection:
     """A connection of its own, for whoever ends it."""
     return await asyncpg.connect(
-        dsn, timeout=CONNECT_SECONDS, command_timeout=_COMMAND_SECONDS, server_settings=_TIMEOUTS
+        dsn,
+        timeout=CONNECT_SECONDS,
+        command_timeout=_COMMAND_SECONDS,
+        server_settings=_TIMEOUTS,
+        **_attributes(dsn),
     )
 
 
@@ -60,6 +70,7 @@ async def pooled(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
             timeout=CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
             server_settings=_TIMEOUTS,
+            **_attributes(dsn),
         )
     try:
         yield pool

@@ -12,7 +12,7 @@ from policy_service.store import answers, decisions, log, outbox, rules
 from policy_service.store.border import translated
 from policy_service.store.caps import CAPS, Caps
 from policy_service.store.connection import CONNECT_SECONDS, connect, connected_patiently, pooled
-from policy_service.store.errors import OutcomeUnknown, StoreUnavailable, TooManyLongReads
+from policy_service.store.errors import OutcomeUnknown, StoreReadOnly, StoreUnavailable, TooManyLongReads
 from policy_service.store.invitations import DeliveryState
 from policy_service.store.listening import Listener, listening
 from policy_service.store.log import Head, LogLook
@@ -42,21 +42,32 @@ class Store:
 
         Writers follow one another: the revision's row is locked first, so what
         is read inside is current and stays so. Nothing is written if the block
-        raises, or makes no change. Raises StoreUnavailable.
+        raises, or makes no change. Raises StoreUnavailable and StoreReadOnly.
         """
         transaction: Transaction | None = None
         try:
-            with translated():
-                async with (
-                    self._pool.acquire(timeout=CONNECT_SECONDS) as connection,
-                    begin(connection, caller, actor, reason, self._caps) as transaction,
-                ):
-                    yield transaction
+            async with (
+                self._writing(),
+                self._pool.acquire(timeout=CONNECT_SECONDS) as connection,
+                begin(connection, caller, actor, reason, self._caps) as transaction,
+            ):
+                yield transaction
         except StoreUnavailable:
             if transaction is None or transaction.committing is None:
                 raise
             # The word to commit went out and no word came back: it may have happened.
             await self._settle(transaction.committing)
+
+    @asynccontextmanager
+    async def _writing(self) -> AsyncIterator[None]:
+        """The border for whoever writes: no connection on which nothing can be written is used again."""
+        try:
+            with translated():
+                yield
+        except StoreReadOnly:
+            # After a failover the primary is elsewhere, or here once more: new connections find out.
+            await self._pool.expire_connections()
+            raise
 
     async def _settle(self, committing: str) -> None:
         """Find out what became of a transaction: return if it committed, raise StoreUnavailable if it did not.
@@ -114,12 +125,12 @@ class Store:
 
     async def keep_answer(self, caller: str, kept: answers.Kept) -> None:
         """Keep an answer for the next time an idempotency key is used. Raises StoreUnavailable."""
-        with translated():
+        async with self._writing():
             await answers.keep(self._pool, caller, kept)
 
     async def claim_mail(self, now: datetime, lease_until: datetime, most: int) -> list[outbox.Claimed]:
         """Take e-mails whose time has come. Raises StoreUnavailable."""
-        with translated():
+        async with self._writing():
             return await outbox.claim(self._pool, now, lease_until, most)
 
     async def letter(self, claimed: outbox.Claimed, now: datetime) -> outbox.Letter | None:
@@ -137,7 +148,7 @@ class Store:
         our_fault: bool = False,
     ) -> None:
         """Note how an e-mail went, and whose fault it is. Raises StoreUnavailable."""
-        with translated():
+        async with self._writing():
             await outbox.record(self._pool, claimed, state, words, next_try, our_fault=our_fault)
 
     async def mail_not_done(self, now: datetime) -> dict[DeliveryState, int]:
@@ -147,7 +158,7 @@ class Store:
 
     async def tidy(self, before: datetime) -> None:
         """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""
-        with translated():
+        async with self._writing():
             await outbox.tidy(self._pool, before)
 
     @asynccontextmanager

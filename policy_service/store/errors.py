@@ -76,6 +76,13 @@ class StoreUnavailable(PolicyError):
 
 
 @dataclass(kw_only=True)
+class StoreReadOnly(StoreUnavailable):
+    """The database takes no writes: a standby, or made read-only. Nothing was changed; a primary is looked for."""
+
+    reason = "STORE_READ_ONLY"
+
+
+@dataclass(kw_only=True)
 class OutcomeUnknown(PolicyError):
     """The connection to the database was lost while it committed; look whether the change is there."""
 

@@ -7,7 +7,7 @@ import socket
 import pytest
 
 from policy_service.errors import StartError
-from policy_service.rpc import metrics_http, showing_metrics
+from policy_service.rpc import Readiness, metrics_http, showing_metrics
 from tests.support.silence import connections
 
 
@@ -35,7 +35,7 @@ async def asked(port: int, verb: str, path: str, head: str = "") -> bytes:
 
 @pytest.fixture
 async def port():
-    async with showing_metrics("127.0.0.1:0") as opened:
+    async with showing_metrics("127.0.0.1:0", Readiness()) as opened:
         yield opened
 
 
@@ -49,6 +49,31 @@ async def test_metrics_are_read_with_get_and_looked_for_with_head(port):
     assert b"policy_replica_revision" not in head
     openmetrics = await asked(port, "GET", "/metrics", "Accept: application/openmetrics-text; version=1.0.0\r\n")
     assert openmetrics.endswith(b"# EOF\n")
+
+
+async def test_orchestrators_are_told_whether_to_send_anybody_here():
+    ready = Readiness()
+    async with showing_metrics("127.0.0.1:0", ready) as port:
+
+        async def told(path: str) -> tuple[int, str]:
+            head, _, body = (await asked(port, "GET", path)).decode().partition("\r\n\r\n")
+            alone = (await asked(port, "HEAD", path)).decode()
+            assert alone.split()[1] == head.split()[1]
+            assert alone.endswith("\r\n\r\n")
+            return int(head.split()[1]), body.strip()
+
+        assert await told("/livez") == (200, "ok")
+        assert await told("/readyz") == (503, "starting")
+        ready.say(True, ())
+        assert await told("/readyz") == await told("/readyz/management") == (200, "ok")
+        ready.say(True, ("policy.v1.ManageUsersService",))
+        assert await told("/readyz") == (200, "ok")
+        assert (await told("/readyz/management"))[0] == 503
+        ready.say(False, ())
+        assert (await told("/readyz"))[0] == (await told("/readyz/management"))[0] == 503
+        ready.stop()
+        assert await told("/readyz") == (503, "stopping")
+        assert await told("/livez") == (200, "ok")
 
 
 @pytest.mark.parametrize("path", ["/", "/favicon.ico", "/metrics/", "/metrics/x", "//metrics", "/%6detrics2", "/debug"])
@@ -80,7 +105,7 @@ async def test_who_says_nothing_or_half_a_word_holds_nobody(port):
 
 async def test_a_head_that_comes_byte_by_byte_is_not_waited_for(monkeypatch):
     monkeypatch.setattr(metrics_http, "_SECONDS", 0.5)
-    async with showing_metrics("127.0.0.1:0") as port:
+    async with showing_metrics("127.0.0.1:0", Readiness()) as port:
         reader, writer = await asyncio.open_connection("127.0.0.1", port)
 
         async def trickle() -> None:
@@ -102,5 +127,5 @@ async def test_a_port_that_is_taken_is_named():
     with socket.create_server(("127.0.0.1", 0)) as taken:
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         with pytest.raises(StartError, match=f"POLICY_METRICS_ADDRESS {address}"):
-            async with showing_metrics(address):
+            async with showing_metrics(address, Readiness()):
                 pytest.fail("listening twice")
