@@ -30,7 +30,7 @@ READS: Final = frozenset({
 })  # fmt: skip
 """Methods of the management plane that can be asked again and again, as nothing changes by them."""
 LONGEST_SECONDS: Final = 1.0
-_SAVED_SECONDS: Final = 0.05
+_SAVED_SECONDS: Final = 0.015
 """So much of a core's time may be spent together after a pause."""
 _CALL_SECONDS: Final = 0.0004
 """What a call takes beside its answer: to be received, read, written and sent."""
