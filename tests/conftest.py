@@ -41,6 +41,24 @@ SHIPPED_MODEL = read_model(policies_dir() / "model.conf")
 _names = itertools.count()
 
 
+_LONG = {
+    "test_audit_history.py",
+    "test_benchmarks.py",
+    "test_differential.py",
+    "test_documents.py",
+    "test_fake.py",
+    "test_impact.py",
+    "test_life_cycle.py",
+    "test_manage_users_document.py",
+    "test_motion.py",
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Tests of a minute come first: as the last ones they would keep one process busy while the others wait."""
+    items.sort(key=lambda item: item.path.name not in _LONG)
+
+
 def pytest_configure() -> None:
     """How long an example takes says something of the machine, not of the code."""
     from hypothesis import HealthCheck
