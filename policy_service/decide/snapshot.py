@@ -171,10 +171,10 @@ class Snapshot:
 
     def users(self, physician: Physician, action: Action, channel: Channel) -> tuple[Access, ...]:
         """Everyone who may do this there, in byte order. Raises UnknownPhysician and UnknownAction."""
+        self.require_known(action)
         account = self.account(physician)
         if account is None:
             raise UnknownPhysician(physician=physician)
-        self.require_known(action)
         outcomes = ((user, account.outcome(user, action, channel)) for user in account.users())
         return tuple(Access(name=user, outcome=outcome) for user, outcome in outcomes if outcome.allowed)
 

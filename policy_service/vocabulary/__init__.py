@@ -27,6 +27,7 @@ from policy_service.vocabulary.catalogue import (
 from policy_service.vocabulary.errors import ForeignHistory
 from policy_service.vocabulary.history import MOST_REMEMBERED, History, digits, name_of, short
 from policy_service.vocabulary.identifiers import (
+    ACTION,
     BUILT_IN_ROLES,
     OWNER,
     Action,
@@ -68,6 +69,7 @@ from policy_service.vocabulary.rows import (
 )
 
 __all__ = [
+    "ACTION",
     "ANY",
     "BUILT_IN_ROLES",
     "INVITED",

@@ -265,6 +265,7 @@ def mutated(draw: st.DrawFn) -> str:
 @example("\ud800", None)
 @example("p,,,,", None)
 @example("g,role:a,role:a,system", None)
+@example("a, \u200bx:y, 1 x, *, X | X\np, role:a, *, q:r, allow", None)
 def test_any_text_is_judged_and_taken_only_without_errors(text, methods):
     hold_promises(text, methods)
 

@@ -5,7 +5,7 @@ import pytest
 
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
-from tests.support.accounts import register
+from tests.support.accounts import reached, register
 from tests.support.patience import PATIENCE
 from tests.support.rpc import METHODS, Refused, question
 from tests.vocabulary.test_vocabulary import BAD_NAMES
@@ -92,7 +92,7 @@ async def test_what_is_unknown_is_a_deny_with_its_reason(app, wire):
 
 
 async def test_lists_about_what_is_unknown_are_errors_or_plainly_empty(app, wire):
-    await register(app, "dr-a", "olive")
+    await reached(app, await register(app, "dr-a", "olive"))
     for request, reason in (
         (pb.ListUsersRequest(physician="dr-none", action="claim:view"), "UNKNOWN_PHYSICIAN"),
         (pb.ListUsersRequest(physician="dr-a", action="claim:frame"), "UNKNOWN_ACTION"),

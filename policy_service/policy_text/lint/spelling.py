@@ -10,7 +10,7 @@ from typing import Final
 
 from policy_service.policy_text.lines import Line
 from policy_service.policy_text.lint.findings import Code
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
+from policy_service.vocabulary import ACTION, ANY, SYSTEM_DOMAIN, Effect, Misfit, RowFault, row_fault
 
 _PATTERN: Final = re.compile(r"[*?\[\](){}|^$\\%]")
 _NAME: Final = re.compile(r"[a-z][a-z0-9_-]{0,63}", re.ASCII)
@@ -44,7 +44,9 @@ class Words:
         for line in lines:
             if len(line.fields) > 1 and folded(line.ptype) == "a":
                 # Though something else be wrong with its row, this is an action that is meant to be.
-                actions.append(line.values[0])
+                # What is outside the grammar goes into no hint.
+                if ACTION.fullmatch(line.values[0]):
+                    actions.append(line.values[0])
             elif line.fields and row_fault(line.ptype, line.values) is None:
                 names.update(line.values)
                 if contract is None and line.ptype == "p" and line.values[1] == SYSTEM_DOMAIN:

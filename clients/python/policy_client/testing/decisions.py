@@ -108,8 +108,8 @@ class Decisions:
             fields.channel(request.channel)
         state = self._at(request)
         mobile = request.channel == pb.CHANNEL_MOBILE
-        account = state.account(request.physician)
         _refuse_unknown(state, request.action)
+        account = state.account(request.physician)
         found = [(user, account.find(user, request.action, mobile=mobile)) for user in account.users()]
         items = [pb.UserAccess(user=user, role=one.role) for user, one in found if one.allowed]
         users, revision, token = _page(items, request, state.revision)
