@@ -29,6 +29,8 @@ _PAUSE: Final = 0.5
 _SHORT_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 5.0
 _TIDY_SECONDS: Final = 3_600.0
+_AGAIN_SECONDS: Final = 30.0
+"""Until what a killed process left, and could not be brought in, is tried again."""
 _LAST_SECONDS: Final = 5.0
 
 log = structlog.get_logger(__name__)
@@ -94,7 +96,8 @@ class Shipper:
             # Each by itself: what is wrong with one keeps nobody from the others.
             if loop.time() - tidied > _TIDY_SECONDS and await self._tried("recovery waits", self._recover):
                 await self._tried("old days of the decision log stay for another hour", self._forget_old)
-                tidied = loop.time()
+                # What a killed process left and could not be brought in does not wait for the next hour.
+                tidied = loop.time() - (_TIDY_SECONDS - _AGAIN_SECONDS if self._left else 0)
             if shipped:
                 sound()
             if shipped and self._log.is_wanted:
