@@ -40,6 +40,7 @@ _SPARE_CALLS: Final = 4_000
 """Calls of the decision plane that wait to be refused, with the words for it; gRPC turns more away by itself."""
 _SPARE_THREADS: Final = 64
 """Those that refuse them."""
+_MOST_PENDING: Final = 10_000
 
 _OPTIONS: Final = (
     # A batch of 1,000 questions with every field full is about 600 KB.
@@ -49,6 +50,11 @@ _OPTIONS: Final = (
     # Of one connection. A lower bound is no defence worth having: gRPC resets streams that a busy caller opens over it.
     ("grpc.max_concurrent_streams", 100),
     ("grpc.so_reuseport", 0),
+    # Calls that came and wait to be looked at, about 20 KB each. gRPC refuses from 1,000 on unless told otherwise: so
+    # cheaply that whoever asks again at once uses up the core, and good calls are refused with the bad. Waiting slows
+    # them down.
+    ("grpc.server.max_pending_requests", _MOST_PENDING),
+    ("grpc.server.max_pending_requests_hard_limit", _MOST_PENDING),
     # A connection that says nothing, or nothing that is TLS and HTTP/2, does not stay: it holds a file.
     ("grpc.server_handshake_timeout_ms", 5_000),
     ("grpc.max_connection_idle_ms", 60_000),

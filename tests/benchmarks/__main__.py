@@ -16,6 +16,7 @@ from tests.benchmarks import (
     follower,
     machine,
     manage,
+    overload,
     plain,
     seeds,
     startup,
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "seeds": seeds.measure,
     "beside": beside.measure,
     "attacked": attacked.measure,
+    "overload": overload.measure,
 }
 
 

@@ -56,17 +56,22 @@ def hammer(server: Server, method: str, body: bytes, seconds: float, *, connecti
         return spread(server, method, [body], seconds, in_flight=connections * in_flight, clients=clients)
 
     def run() -> tuple[int, float, None]:
-        with tempfile.NamedTemporaryFile() as file:
-            file.write(b"\0" + len(body).to_bytes(4, "big") + body)
-            file.flush()
-            url = f"http://127.0.0.1:{server.port}/policy.v1.DecisionService/{method}"
-            shape = ["-t1", f"-c{connections}", f"-m{in_flight}", f"-D{round(seconds * 1_000)}ms"]
-            headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
-            command = [str(H2LOAD), *shape, *headers, "-d", file.name, url]
-            report = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            return *_read(report, len(answer)), None
+        report = h2load(server, method, body, seconds, connections=connections, in_flight=in_flight)
+        return *_read(report, len(answer)), None
 
     return _watched(server, run)
+
+
+def h2load(server: Server, method: str, body: bytes, seconds: float, *, connections: int, in_flight: int) -> str:
+    """What it reports of the same call again and again."""
+    with tempfile.NamedTemporaryFile() as file:
+        file.write(b"\0" + len(body).to_bytes(4, "big") + body)
+        file.flush()
+        url = f"http://127.0.0.1:{server.port}/policy.v1.DecisionService/{method}"
+        shape = ["-t1", f"-c{connections}", f"-m{in_flight}", f"-D{round(seconds * 1_000)}ms"]
+        headers = ["-H", "content-type: application/grpc", "-H", "te: trailers"]
+        command = [str(H2LOAD), *shape, *headers, "-d", file.name, url]
+        return subprocess.run(command, check=True, capture_output=True, text=True).stdout
 
 
 def _read(output: str, answer_size: int) -> tuple[int, float]:

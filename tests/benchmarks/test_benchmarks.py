@@ -28,6 +28,7 @@ FIGURES = {
     *("follow", "follow_p99"),
     *("invite", "invite_check", "invite_check_p99"),
     *("beside_explain", "beside_lists", "beside_empties", "beside_roles"),
+    *("overload", "overload_refused", "overload_good", "overload_good_p99", "overload_memory", "names_memory"),
     *(f"attacked_{attack}" for attack in ("checks", "reflection", "health", "management", "connections")),
 }
 

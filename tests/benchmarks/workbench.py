@@ -34,10 +34,21 @@ class Sizes:
     changes: int = 300
     invitations: int = 1_000
     roles: int = 100
+    names: int = 1_000_000
 
 
 QUICK = Sizes(
-    small=20, large=200, plain=20, rounds=1, seconds=0.2, questions=2_000, colds=50, changes=10, invitations=20, roles=5
+    small=20,
+    large=200,
+    plain=20,
+    rounds=1,
+    seconds=0.2,
+    questions=2_000,
+    colds=50,
+    changes=10,
+    invitations=20,
+    roles=5,
+    names=10_000,
 )
 
 
@@ -57,6 +68,11 @@ class Server:
         """CPU time used so far."""
         used = self._process.cpu_times()
         return float(used.user + used.system)
+
+    def megabytes(self) -> float:
+        """Memory of its own: without the files that it maps, which are the kernel's to take back."""
+        memory = self._process.memory_info()
+        return float(memory.rss - getattr(memory, "shared", 0)) / 1e6
 
 
 class Workbench:
