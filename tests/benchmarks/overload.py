@@ -109,7 +109,11 @@ def _answers(fitting: list[float], answered: list[float], turned_away: list[floa
         at_least=1.0,
     )
     yield Figure(
-        name="overload_good_p99", what="the time they took, 99th percentile", value=p99(good.milliseconds), unit="ms"
+        name="overload_good_p99",
+        what="the time they took, 99th percentile",
+        # Of a few there is no hundredth.
+        value=p99([*good.milliseconds, max(good.milliseconds)]),
+        unit="ms",
     )
 
 
