@@ -61,6 +61,21 @@ class PolicyError(Exception):
         return {name: _listed(fact) if isinstance(fact, tuple) else _told(fact) for name, fact in found.items()}
 
 
+@dataclass(kw_only=True)
+class LimitReached(PolicyError):
+    """A limit was met."""
+
+    kind = Kind.EXHAUSTED
+    limit: str
+    """Which one, in words."""
+    most: float
+    """What it allows."""
+
+    def retry_after(self) -> timedelta | None:
+        """The next second is another, for a limit of what is in hand or of a second."""
+        return timedelta(seconds=1)
+
+
 def _listed(parts: tuple[object, ...]) -> str:
     """The first of many, and how many more there are."""
     told, room = list[str](), _LISTED_LENGTH

@@ -2,14 +2,13 @@
 
 from dataclasses import dataclass
 
-from policy_service.errors import Kind, PolicyError
+from policy_service.errors import Kind, LimitReached, PolicyError
 
 
 @dataclass(kw_only=True)
-class DecisionLogBehind(PolicyError):
+class DecisionLogBehind(LimitReached):
     """This caller's decisions come faster than they are recorded; nothing was answered, ask again more slowly."""
 
-    kind = Kind.EXHAUSTED
     reason = "DECISION_LOG_BEHIND"
 
 

@@ -40,7 +40,9 @@ class NoRoom(Exception):
     @property
     def refusal(self) -> PolicyError:
         """What the caller is told."""
-        return DecisionLogIsFull() if self.is_full else DecisionLogBehind()
+        if self.is_full:
+            return DecisionLogIsFull()
+        return DecisionLogBehind(limit="seconds of waiting for room to record decisions", most=_LONGEST_WAIT)
 
 
 class Shares:

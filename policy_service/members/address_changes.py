@@ -59,7 +59,13 @@ class AddressChanges:
         before = await table.asked_since(tx, user, now - _DAY)
         if len(before) >= MOST_A_DAY:
             again = before[-MOST_A_DAY] + _DAY
-            raise TooManyAddressChanges(user=user, again_at=again, wait=again - now)
+            raise TooManyAddressChanges(
+                limit="address changes of one person a day",
+                most=MOST_A_DAY,
+                user=user,
+                again_at=again,
+                wait=again - now,
+            )
         await self._limits.refuse_more(tx, email=email, now=now)
         wanted, expires_at = f"adr-{secrets.token_hex(12)}", now + self._valid_for
         await table.add(

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
-from policy_service.errors import Kind, PolicyError
+from policy_service.errors import Kind, LimitReached, PolicyError
 
 
 @dataclass(kw_only=True)
@@ -151,10 +151,9 @@ class NameTooSimilar(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyPrompts(PolicyError):
+class TooManyPrompts(LimitReached):
     """This account asked too often whether somebody exists; it can invite again later."""
 
-    kind = Kind.EXHAUSTED
     reason = "TOO_MANY_PROMPTS"
     physician: str
     again_at: datetime
@@ -196,10 +195,9 @@ class AddressTaken(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyAddressChanges(PolicyError):
+class TooManyAddressChanges(LimitReached):
     """The user asked for other addresses too often; they can again later."""
 
-    kind = Kind.EXHAUSTED
     reason = "TOO_MANY_ADDRESS_CHANGES"
     user: str
     again_at: datetime
@@ -274,14 +272,12 @@ class InvalidToken(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyLetters(PolicyError):
+class TooManyLetters(LimitReached):
     """As many e-mails as may be were sent lately; this one may be sent later."""
 
-    kind = Kind.EXHAUSTED
     reason = "TOO_MANY_LETTERS"
     of: str
     """What has had too many: the invitation, the address or the account."""
-    most: int
     again_at: datetime
     wait: timedelta = field(metadata={"told": False})
 

@@ -44,6 +44,8 @@ class LetterLimits:
             # The latest of all: then no other limit says no.
             if first is not None and (refused is None or first + self.within > refused.again_at):
                 again_at = first + self.within
-                refused = TooManyLetters(of=of, most=most, again_at=again_at, wait=again_at - now)
+                refused = TooManyLetters(
+                    limit=f"e-mails of one {of}", of=of, most=most, again_at=again_at, wait=again_at - now
+                )
         if refused is not None:
             raise refused

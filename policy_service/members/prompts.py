@@ -29,7 +29,13 @@ class Prompts:
         told = [moment for moment in self._told.get(physician, ()) if moment > now - _HOUR]
         if len(told) >= self._most:
             again = told[-self._most] + _HOUR
-            raise TooManyPrompts(physician=physician, again_at=again, wait=again - now)
+            raise TooManyPrompts(
+                limit="answers an hour that somebody exists",
+                most=self._most,
+                physician=physician,
+                again_at=again,
+                wait=again - now,
+            )
 
     def note(self, physician: Physician, now: datetime) -> None:
         """The account is being told."""

@@ -1,17 +1,8 @@
 """What is refused before anything is asked of the service behind."""
 
 from dataclasses import dataclass
-from datetime import timedelta
 
-from policy_service.errors import Kind, PolicyError
-
-
-class _TryAgainSoon:
-    """Too much at this moment."""
-
-    def retry_after(self) -> timedelta | None:
-        """A limit of what is in hand or of a second: the next second is another."""
-        return timedelta(seconds=1)
+from policy_service.errors import Kind, LimitReached, PolicyError
 
 
 @dataclass(kw_only=True)
@@ -23,33 +14,24 @@ class ListChanged(PolicyError):
 
 
 @dataclass(kw_only=True)
-class AnswerNotTaken(PolicyError):
+class AnswerNotTaken(LimitReached):
     """The parts of the answer were not read as they came."""
 
-    kind = Kind.EXHAUSTED
     reason = "ANSWER_NOT_TAKEN"
 
 
 @dataclass(kw_only=True)
-class TooManyQuestions(_TryAgainSoon, PolicyError):
+class TooManyQuestions(LimitReached):
     """As many explanations and lists as may are in hand, beside which checks go on; try again in a moment."""
 
-    kind = Kind.EXHAUSTED
     reason = "TOO_MANY_QUESTIONS"
-    limit: str
-    """Which bound was met."""
-    most: int
 
 
 @dataclass(kw_only=True)
-class RateLimited(_TryAgainSoon, PolicyError):
+class RateLimited(LimitReached):
     """This caller asks faster than it may."""
 
-    kind = Kind.EXHAUSTED
     reason = "RATE_LIMITED"
-    limit: str
-    """Which bound was met."""
-    most: float
 
 
 @dataclass(kw_only=True)
@@ -82,24 +64,17 @@ class CallerNotLocal(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyCalls(_TryAgainSoon, PolicyError):
+class TooManyCalls(LimitReached):
     """As many calls of this kind are in hand as may be; try again in a moment."""
 
-    kind = Kind.EXHAUSTED
     reason = "TOO_MANY_CALLS"
-    limit: str
-    """Which bound was met."""
-    most: int
 
 
 @dataclass(kw_only=True)
-class CallNotSent(PolicyError):
+class CallNotSent(LimitReached):
     """The call was opened and its message did not come; others needed the place, or the time was up."""
 
-    kind = Kind.EXHAUSTED
     reason = "CALL_NOT_SENT"
-    limit: str
-    seconds: float
 
 
 @dataclass(kw_only=True)

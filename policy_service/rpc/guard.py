@@ -200,7 +200,7 @@ async def give(context: Any, part: Message) -> None:
         async with asyncio.timeout(_TAKEN_SECONDS):
             await context.write(part)
     except TimeoutError as fault:
-        raise AnswerNotTaken from fault
+        raise AnswerNotTaken(limit="seconds for a part of an answer to be read", most=_TAKEN_SECONDS) from fault
 
 
 def _questions(request: Any) -> int:

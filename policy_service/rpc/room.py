@@ -129,7 +129,7 @@ class Room:
 
     def not_sent(self) -> CallNotSent:
         """What a call is told that was ended."""
-        return CallNotSent(limit=self.name, seconds=self._patience)
+        return CallNotSent(limit=f"seconds in which the message of {self.name} comes", most=self._patience)
 
     def _end_silent(self, before: float) -> None:
         with self._lock:

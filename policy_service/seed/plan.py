@@ -195,7 +195,7 @@ class SeedPlans:
     def _one_of_few(self) -> Iterator[None]:
         """What is found in a hundred thousand accounts takes a hundred megabytes."""
         if self._under_way == _MOST_UNDER_WAY:
-            raise TooManyLongReads(most=_MOST_UNDER_WAY)
+            raise TooManyLongReads(limit="plans under way", most=_MOST_UNDER_WAY)
         self._under_way += 1
         try:
             yield

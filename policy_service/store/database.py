@@ -110,7 +110,7 @@ class Store:
     @asynccontextmanager
     async def _patient(self) -> AsyncIterator[asyncpg.Connection]:
         if self._long_looks == _LONG_LOOKS:
-            raise TooManyLongReads(most=_LONG_LOOKS)
+            raise TooManyLongReads(limit="exports and verifications under way", most=_LONG_LOOKS)
         self._long_looks += 1
         try:
             async with connected_patiently(self._dsn) as connection:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from policy_service.errors import Kind, PolicyError
+from policy_service.errors import Kind, LimitReached, PolicyError
 
 
 @dataclass(kw_only=True)
@@ -59,12 +59,10 @@ class IdempotencyKeyReused(PolicyError):
 
 
 @dataclass(kw_only=True)
-class TooManyLongReads(PolicyError):
+class TooManyLongReads(LimitReached):
     """As many plans, or exports and verifications, as may are under way; try again when one is done."""
 
-    kind = Kind.EXHAUSTED
     reason = "TOO_MANY_LONG_READS"
-    most: int
 
 
 @dataclass(kw_only=True)

@@ -5,16 +5,18 @@ answers fewer, and none of these fails on it.
 """
 
 import asyncio
+import dataclasses
 import itertools
 import threading
 import time
 from collections.abc import Awaitable, Callable
+from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from policy_service import metrics
 from policy_service.app import open_app
-from policy_service.errors import InvalidRequest, PolicyError
+from policy_service.errors import InvalidRequest, Kind, LimitReached, PolicyError
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.replicate.errors import RevisionNotReached
@@ -31,6 +33,7 @@ from tests.support.accounts import reached, register
 from tests.support.rpc import Refused, Wire
 
 IN_FLIGHT = 16
+NOW = datetime(2026, 11, 28, tzinfo=UTC)
 GOOD_CALLS = 60
 
 
@@ -187,13 +190,20 @@ def test_of_the_places_for_lists_one_caller_leaves_some_to_the_others():
     assert not share._turns
 
 
-@pytest.mark.parametrize(
-    "error",
-    [TooManyCalls(limit="x", most=1), TooManyQuestions(limit="x", most=1), RateLimited(limit="x", most=1.0)],
-    ids=lambda error: error.reason,
-)
-def test_a_refusal_for_want_of_room_names_the_limit_and_says_when_to_come_again(error: PolicyError):
-    code, message, status = refusal(error)
+def every_refusal(of: type[PolicyError] = PolicyError) -> list[type[PolicyError]]:
+    """All kinds of them, the service's rooms having been imported."""
+    return [of, *itertools.chain.from_iterable(every_refusal(one) for one in of.__subclasses__())]
+
+
+LIMITS = [error for error in every_refusal() if error.kind is Kind.EXHAUSTED and error is not LimitReached]
+
+
+@pytest.mark.parametrize("error", LIMITS, ids=lambda error: error.reason)
+def test_a_refusal_by_a_limit_names_it_and_says_when_to_come_again(error: type[PolicyError]):
+    facts = {"physician": "dr-a", "user": "olive", "of": "address", "again_at": NOW, "wait": timedelta(hours=1)}
+    taken = {one.name for one in dataclasses.fields(error)}
+    made = error(limit="x", most=1, **{name: fact for name, fact in facts.items() if name in taken})
+    code, message, status = refusal(made)
     assert code.name == "RESOURCE_EXHAUSTED"
     assert "limit: x; most: 1" in message
     assert b"google.rpc.RetryInfo" in status

@@ -27,7 +27,8 @@ def ask(draft: State, user: str, email: str, *, now: datetime, until: datetime) 
     before = [one.asked_at for one in draft.addresses if one.user == user and one.asked_at > now - _DAY]
     if len(before) >= _MOST_A_DAY:
         again = before[-_MOST_A_DAY] + _DAY
-        refuse_until("TOO_MANY_ADDRESS_CHANGES", again, now, user=user)
+        limit = "address changes of one person a day"
+        refuse_until("TOO_MANY_ADDRESS_CHANGES", again, now, limit=limit, most=_MOST_A_DAY, user=user)
     send(draft, email=email, now=now)
     token = secrets.token_urlsafe(32)
     wish = AddressChange(user=user, email=email, is_open=True, asked_at=now, expires_at=until, token=token)

@@ -21,7 +21,8 @@ def send(draft: State, *, email: str, now: datetime, invitation: str = "", physi
             until = sorted(same)[-most] + _WITHIN
             refused = max(refused or (until, of), (until, of), key=lambda found: found[0])
     if refused is not None:
-        refuse_until("TOO_MANY_LETTERS", refused[0], now, of=refused[1], most=_MOST[refused[1]])
+        again_at, of = refused
+        refuse_until("TOO_MANY_LETTERS", again_at, now, limit=f"e-mails of one {of}", most=_MOST[of], of=of)
     draft.letters.append(letter)
 
 

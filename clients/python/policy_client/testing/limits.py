@@ -41,7 +41,8 @@ class Prompts:
         """Refuse TOO_MANY_PROMPTS, with the time from which the account may go on."""
         told = [moment for moment in self._told.get(physician, ()) if moment > now - _HOUR]
         if len(told) >= most:
-            refuse_until("TOO_MANY_PROMPTS", told[-most] + _HOUR, now, physician=physician)
+            limit = "answers an hour that somebody exists"
+            refuse_until("TOO_MANY_PROMPTS", told[-most] + _HOUR, now, limit=limit, most=most, physician=physician)
 
     def note(self, physician: str, now: datetime) -> None:
         """The account is being told."""

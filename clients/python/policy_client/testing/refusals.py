@@ -105,9 +105,10 @@ def refuse(reason: str, **facts: object) -> NoReturn:
     raise Refusal(reason, {name: str(fact) for name, fact in facts.items()}, {})
 
 
-def refuse_until(reason: str, again_at: datetime, now: datetime, **facts: object) -> NoReturn:
-    """Refuse until a time."""
-    told = {name: str(fact) for name, fact in facts.items()} | {"again_at": again_at.isoformat(timespec="seconds")}
+def refuse_until(reason: str, again_at: datetime, now: datetime, *, limit: str, most: int, **facts: object) -> NoReturn:
+    """Refuse by a limit, until a time."""
+    told = {"limit": limit, "most": str(most)} | {name: str(fact) for name, fact in facts.items()}
+    told |= {"again_at": again_at.isoformat(timespec="seconds")}
     raise Refusal(reason, told, {}, again_at - now)
 
 
