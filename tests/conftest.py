@@ -23,6 +23,7 @@ from policy_service.policy_text import read_seed
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import SERVICE_ROLE, Store, allow_service, as_role, connect_store, embedded_postgres, migrate
 from policy_service.vocabulary import Row
+from tests.support import over_tls
 from tests.support.rpc import Wire
 
 # While the embedded server's library makes, starts or stops one server, it keeps everybody waiting who has the same
@@ -66,6 +67,20 @@ def pytest_configure() -> None:
 
     examples.register_profile("suite", deadline=None, suppress_health_check=[HealthCheck.too_slow])
     examples.load_profile("suite")
+
+
+@pytest.fixture(scope="session")
+def _authority() -> over_tls.Authority:
+    return over_tls.Authority()
+
+
+@pytest.fixture(autouse=True)
+def _over_tls(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A test that is marked so has its services behind TLS, and calls them as callers with few rights."""
+    if request.node.get_closest_marker("over_tls"):
+        over_tls.authority = request.getfixturevalue("_authority")
+    yield
+    over_tls.authority = None
 
 
 @pytest.fixture(scope="session")
@@ -133,7 +148,8 @@ def settings_for(dsn: str, **more: object) -> Settings:
         "data_dir": DATA_DIR,
         "log_level": "error",
     }
-    return Settings(**{**fields, **more})
+    tls = over_tls.authority.files if over_tls.authority else {}
+    return Settings(**{**fields, **tls, **more})
 
 
 @pytest.fixture

@@ -21,6 +21,8 @@ from tests.decision_log.test_decision_log import away
 from tests.support.accounts import reached, register
 from tests.support.rpc import Refused, Wire, question
 
+pytestmark = pytest.mark.over_tls
+
 FLOOD = pb.BatchCheckRequest(
     checks=[question("olive", "dr-a", "claim:view", resource="r" * 200, correlation_id="c" * 100)] * 1_000
 )
@@ -171,10 +173,10 @@ async def test_without_room_nothing_is_answered_or_it_is_told_whose_and_when(
         assert not found.is_whole
         assert replica.last_sequence == answered
         (loss,) = found.unrecorded
-        assert (loss.replica, loss.caller, loss.lost) == (replica.replica, "local", replica.lost)
+        assert (loss.replica, loss.caller, loss.lost) == (replica.replica, "billing", replica.lost)
         assert replica.started_at < loss.first_at <= loss.last_at < replica.ended_at
         (told,) = (await told_by_verify(database)).losses
-        assert (told.caller, told.lost) == ("local", replica.lost)
+        assert (told.caller, told.lost) == ("billing", replica.lost)
 
 
 async def told_by_verify(database: str) -> audit_pb2.Verdict:

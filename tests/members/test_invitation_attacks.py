@@ -18,6 +18,8 @@ from tests.support.accounts import grant, reached, register
 from tests.support.people import MailServer, Page, token_in
 from tests.support.rpc import Refused
 
+pytestmark = pytest.mark.over_tls
+
 ROUNDS = 25
 
 

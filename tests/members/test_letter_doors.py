@@ -4,8 +4,11 @@ import grpc
 import pytest
 from policy_client import AsyncManageUsersClient, ResourceExhausted
 
+from tests.support import over_tls
 from tests.support.people import Page
 from tests.support.rpc import Refused
+
+pytestmark = pytest.mark.over_tls
 
 ENCODED = "=?utf-8?q?a?=@example.org"
 
@@ -40,9 +43,12 @@ async def test_too_many_letters_are_refused_with_the_time_when_one_more_may_go(a
     invited = await page.invite("nina", "data_entry")
     for _ in range(4):
         await page.resend(invited.invitation.id)
-    async with AsyncManageUsersClient(f"127.0.0.1:{app.planes.management_port}") as client:
+    assert over_tls.authority is not None
+    credentials = over_tls.authority.credentials("manage-users-page")
+    address = f"localhost:{app.planes.management_port}"
+    async with AsyncManageUsersClient(address, credentials=credentials) as client:
         with pytest.raises(ResourceExhausted) as refused:
             await client.resend_invitation("olive", "dr-a", invited.invitation.id)
     assert refused.value.reason == "TOO_MANY_LETTERS"
     assert 23 * 3600 < refused.value.retry_after.total_seconds() <= 24 * 3600
-    assert "of: invitation; most: 5; again_at: 20" in str(refused.value)
+    assert "most: 5; of: invitation; again_at: 20" in str(refused.value)

@@ -25,6 +25,8 @@ from tests.members.test_delivery import DR, KEY, OLIVE, office  # noqa: F401 - t
 from tests.support.people import MailServer, token_in
 from tests.support.ports import free_port
 
+pytestmark = pytest.mark.over_tls
+
 SENT, FAILED, DELAYED, BOUNCED = (
     DeliveryState.SENT, DeliveryState.FAILED, DeliveryState.DELAYED, DeliveryState.BOUNCED
 )  # fmt: skip

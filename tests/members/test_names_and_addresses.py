@@ -16,6 +16,8 @@ from tests.support.accounts import grant, register
 from tests.support.people import MailServer, Page
 from tests.support.rpc import Refused
 
+pytestmark = pytest.mark.over_tls
+
 
 @pytest.fixture
 async def mail():

@@ -16,6 +16,8 @@ from tests.members.test_names_and_addresses import (  # noqa: F401 - fixtures.
 from tests.support.people import MailServer, Page
 from tests.support.rpc import Refused
 
+pytestmark = pytest.mark.over_tls
+
 NINA = "nina@clinic.example"
 KEYED = {
     name for name, message in mu.DESCRIPTOR.message_types_by_name.items() if "idempotency_key" in message.fields_by_name

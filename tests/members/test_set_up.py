@@ -4,6 +4,7 @@ import json
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
+import pytest
 
 from policy_service.pb import manage_users_pb2 as mu
 from tests.members.test_manage_users import allowed, join, refusal
@@ -16,6 +17,8 @@ from tests.members.test_names_and_addresses import (  # noqa: F401 - fixtures.
     page,
 )
 from tests.support.people import Page
+
+pytestmark = pytest.mark.over_tls
 
 
 async def log_of(database: str) -> list[tuple[str, str, dict]]:

@@ -16,6 +16,8 @@ from tests.support.accounts import grant, register, revoke
 from tests.support.patience import patiently, until
 from tests.support.rpc import METHODS, Refused, Wire
 
+pytestmark = pytest.mark.over_tls
+
 PAST_TRIGGERS = "SET session_replication_role = replica; "
 """As a restore does: no table is append-only to it."""
 
@@ -156,8 +158,8 @@ async def says(app, state: str) -> bool:
 async def health(app) -> str:
     from grpc_health.v1 import health_pb2
 
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.planes.decision_port}") as channel:
-        call = channel.unary_unary(
+    async with Wire(app.planes.decision_port) as wire:
+        call = wire.channel.unary_unary(
             "/grpc.health.v1.Health/Check",
             request_serializer=health_pb2.HealthCheckRequest.SerializeToString,
             response_deserializer=health_pb2.HealthCheckResponse.FromString,

@@ -7,8 +7,10 @@ from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from tests.support.accounts import reached, register
 from tests.support.patience import PATIENCE
-from tests.support.rpc import METHODS, Refused, question
+from tests.support.rpc import METHODS, Refused, Wire, question
 from tests.vocabulary.test_vocabulary import BAD_NAMES
+
+pytestmark = pytest.mark.over_tls
 
 OK = {"user": "olive", "physician": "dr-a", "action": "claim:view"}
 
@@ -133,7 +135,7 @@ async def test_a_physician_registered_twice_is_refused_by_name(app, management):
 async def test_bytes_that_are_no_message_are_refused(app, method):
     service, _ = METHODS[method]
     port = app.planes.decision_port if service.name == "DecisionService" else app.planes.management_port
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{port}") as channel:
+    async with Wire(port) as wire:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(f"/{service.full_name}/{method}")(b"\xff\xff\xff\xff", timeout=PATIENCE)
-        assert refused.value.code() is not grpc.StatusCode.OK
+            await wire.channel.unary_unary(f"/{service.full_name}/{method}")(b"\xff\xff\xff\xff", timeout=PATIENCE)
+        assert refused.value.code() is grpc.StatusCode.INVALID_ARGUMENT

@@ -19,6 +19,8 @@ from policy_service.rpc.bounds import ITEMS, MOST_MESSAGE, TEXTS, reader
 from policy_service.rpc.errors import UnreadableRequest
 from tests.support.rpc import METHODS
 
+pytestmark = pytest.mark.over_tls
+
 ROOT = Path(__file__).parents[2]
 FILES = ("audit", "decision", "manage_users", "seeds")
 

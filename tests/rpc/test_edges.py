@@ -19,6 +19,8 @@ from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import reached, register
 from tests.support.rpc import METHODS, Refused, Wire, refused
 
+pytestmark = pytest.mark.over_tls
+
 HEALTH = "/grpc.health.v1.Health"
 PLANES = ("decision_port", "management_port")
 

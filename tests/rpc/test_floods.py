@@ -32,6 +32,8 @@ from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.support.accounts import reached, register
 from tests.support.rpc import Refused, Wire
 
+pytestmark = pytest.mark.over_tls
+
 IN_FLIGHT = 16
 NOW = datetime(2026, 11, 28, tzinfo=UTC)
 GOOD_CALLS = 60

@@ -12,6 +12,8 @@ from policy_service.rpc.errors import ListChanged
 from policy_service.rpc.listing import MOST_ITEMS
 from policy_service.rpc.listing import page as page_under
 
+pytestmark = pytest.mark.over_tls
+
 CURSORS = Cursors(b"k" * 32)
 
 

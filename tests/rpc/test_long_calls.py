@@ -14,6 +14,8 @@ from tests.conftest import SHIPPED_MODEL
 from tests.support.patience import patiently
 from tests.support.rpc import Refused, Wire, refused
 
+pytestmark = pytest.mark.over_tls
+
 
 def renewing(options: tuple, **more: int) -> tuple:
     """The same, with connections that are renewed every tenth of a second."""

@@ -17,6 +17,8 @@ from tests.support.accounts import reached, register
 from tests.support.rpc import Refused, Wire, refused
 from tests.support.silence import GREETING, connections, silent_calls
 
+pytestmark = pytest.mark.over_tls
+
 CHECK = "/policy.v1.DecisionService/Check"
 MEMBERS = "/policy.v1.ManageUsersService/ListMembers"
 HEALTH = "/grpc.health.v1.Health"

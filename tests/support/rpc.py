@@ -11,6 +11,7 @@ from google.rpc import error_details_pb2, status_pb2
 from policy_service.pb import audit_pb2, seeds_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from tests.support import over_tls
 from tests.support.patience import PATIENCE
 
 METHODS = {
@@ -43,9 +44,7 @@ class Wire:
     """Calls methods by name on one channel."""
 
     def __init__(self, port: int, channel: grpc.aio.Channel | None = None) -> None:
-        self.channel = channel or grpc.aio.insecure_channel(
-            f"127.0.0.1:{port}", options=(("grpc.use_local_subchannel_pool", 1),)
-        )
+        self.channel: Any = channel or over_tls.channel(port)
 
     async def __call__(
         self, method: str, request: Message, *, timeout: float = PATIENCE, patient: bool = True, **options: Any

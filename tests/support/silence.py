@@ -4,6 +4,8 @@ import contextlib
 import socket
 from collections.abc import Iterator
 
+from tests.support import over_tls
+
 _PREFACE = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 _STREAMS = 100
 """What the service lets one connection open."""
@@ -11,9 +13,11 @@ TLS_HALF_WAY = bytes.fromhex("160301020001000100")
 """The head of a client's first message and nothing of its body."""
 
 
-def connected(port: int, *, first: bytes = b"") -> socket.socket:
-    """A connection that said ``first`` and no more."""
+def connected(port: int, *, first: bytes = b"", path: str = "") -> socket.socket:
+    """A connection that said ``first`` and no more, of one who would call ``path``."""
     opened = socket.create_connection(("127.0.0.1", port), timeout=20)
+    if path and over_tls.authority is not None:
+        opened = over_tls.authority.wrapped(opened, path)
     if first:
         opened.sendall(first)
     return opened
@@ -39,7 +43,7 @@ def silent_calls(port: int, path: str, count: int, *, window: int | None = None)
             settings = b"" if window is None else _frame(4, 0, 0, b"\0\4" + window.to_bytes(4, "big"))
             head = _PREFACE + (settings or _frame(4, 0, 0, b""))
             calls = b"".join(_frame(1, 4, 2 * stream + 1, _head(path)) for stream in streams)
-            every.append(opened.enter_context(connected(port, first=head + calls)))
+            every.append(opened.enter_context(connected(port, first=head + calls, path=path)))
         yield every
 
 

@@ -12,6 +12,8 @@ from policy_service.rpc import Planes
 from tests.support.people import Page
 from tests.support.rpc import Wire
 
+pytestmark = pytest.mark.over_tls
+
 SERVING, NOT_SERVING = health_pb2.HealthCheckResponse.SERVING, health_pb2.HealthCheckResponse.NOT_SERVING
 DECISIONS, USERS, AUDIT = "policy.v1.DecisionService", "policy.v1.ManageUsersService", "policy.v1.AuditService"
 

@@ -28,6 +28,8 @@ from tests.support.actions import Action
 from tests.support.people import Page
 from tests.support.rpc import Wire
 
+pytestmark = pytest.mark.over_tls
+
 _names = itertools.count()
 Lines = list[dict[str, Any]]
 

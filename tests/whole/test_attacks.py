@@ -34,6 +34,8 @@ from tests.support.patience import PATIENCE, calls_of, patiently
 from tests.support.plain_casbin import plain_allows, plain_enforcer
 from tests.support.rpc import METHODS, Refused, Wire, question
 
+pytestmark = pytest.mark.over_tls
+
 MODEL = str(policies_dir() / "model.conf")
 
 
@@ -409,9 +411,9 @@ async def test_16_metrics_hold_no_secret_and_no_name(app, wire):
     ],
 )
 async def test_17_only_the_exact_path_is_a_method(app, path):
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.planes.decision_port}") as channel:
+    async with Wire(app.planes.decision_port) as wire:
         with pytest.raises(grpc.aio.AioRpcError) as refused:
-            await channel.unary_unary(path)(b"", timeout=PATIENCE)
+            await wire.channel.unary_unary(path)(b"", timeout=PATIENCE)
     assert refused.value.code() is grpc.StatusCode.UNIMPLEMENTED
 
 
@@ -489,11 +491,11 @@ async def test_19_too_many_calls_at_once_are_refused_and_the_rest_answered(store
         assert (await wire.check("a", "b", "claim:view")).reason == pb.REASON_UNKNOWN_PHYSICIAN
 
 
-async def test_19_calls_that_never_send_their_question_do_not_stop_the_others(app, wire):
+async def test_19_calls_that_never_send_their_question_do_not_stop_the_others(app):
     """Open calls without a message hold a thread each; there are threads for more."""
     await reached(app, await register(app, "dr-a", "olive"))
-    async with grpc.aio.insecure_channel(f"127.0.0.1:{app.planes.decision_port}") as channel:
-        stuck = [channel.stream_unary("/policy.v1.DecisionService/Check")() for _ in range(16)]
+    async with Wire(app.planes.decision_port) as wire:
+        stuck = [wire.channel.stream_unary("/policy.v1.DecisionService/Check")() for _ in range(16)]
         try:
             for _ in range(50):
                 assert (await wire.check("olive", "dr-a", "claim:view")).allowed

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 import asyncpg
+import pytest
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from hypothesis.stateful import (
@@ -33,6 +34,8 @@ from tests.support.accounts import register
 from tests.support.oracle import TABLE
 from tests.support.people import Page
 from tests.support.rpc import Refused, Wire
+
+pytestmark = pytest.mark.over_tls
 
 EXAMPLES = int(os.environ.get("LIFE_CYCLES", "30"))
 STEPS = 50

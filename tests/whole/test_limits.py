@@ -26,6 +26,8 @@ from tests.support.actions import Action
 from tests.support.people import Page
 from tests.support.rpc import METHODS, Refused, Wire
 
+pytestmark = pytest.mark.over_tls
+
 
 def overfull(kind, path=()):
     """For each text and list within a message: its path, and a way to make it hold one too many."""
@@ -200,7 +202,7 @@ async def test_checks_are_answered_while_the_others_share_is_full(database, seed
         return answer(self, *question)
 
     async with (
-        limited(database, seed, decision_threads=8, list_threads=3) as app,
+        limited(database, seed, decision_threads=8, list_threads=4) as app,
         Wire(app.planes.decision_port) as wire,
     ):
         await register(app, "dr-a", "olive")
