@@ -70,8 +70,8 @@ def pytest_configure() -> None:
 
 
 @pytest.fixture(scope="session")
-def _authority() -> over_tls.Authority:
-    return over_tls.Authority()
+def _authority(tmp_path_factory: pytest.TempPathFactory) -> over_tls.Authority:
+    return over_tls.Authority(tmp_path_factory.mktemp("authority"))
 
 
 @pytest.fixture(autouse=True)

@@ -8,7 +8,6 @@ import socket
 import ssl
 from functools import cache
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from typing import Any, Final
 
 import grpc
@@ -27,8 +26,8 @@ _LEAST: Final = "billing"
 class Authority:
     """Signs the service's certificate and its callers'."""
 
-    def __init__(self) -> None:
-        self._folder = TemporaryDirectory(prefix="policy-authority-")
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
         self._made = trustme.CA()
         server = self._made.issue_cert("localhost", "127.0.0.1")
         self._made.cert_pem.write_to_path(self._path("ca"))
@@ -37,7 +36,7 @@ class Authority:
         self._own = cache(self._made.issue_cert)
 
     def _path(self, name: str) -> Path:
-        return Path(self._folder.name) / f"{name}.pem"
+        return self._folder / f"{name}.pem"
 
     @property
     def files(self) -> dict[str, Path]:
