@@ -20,7 +20,7 @@ from policy_service.rpc.errors import UnreadableRequest
 from tests.support.rpc import METHODS
 
 ROOT = Path(__file__).parents[2]
-FILES = ("audit", "decision", "manage_users", "seeds")
+FILES = ("audit", "callers", "decision", "manage_users", "seeds")
 
 
 def request_fields():

@@ -27,6 +27,12 @@ class Authority:
         files = {f"tls_{name}_file": self._folder / f"{file}.pem" for name, file in names}
         return settings_for(dsn, **{**files, **more})
 
+    def without_certificate(self, port: int) -> Wire:
+        """A door where callers show tokens, or nothing."""
+        credentials = grpc.ssl_channel_credentials(self._made.cert_pem.bytes())
+        options = (("grpc.use_local_subchannel_pool", 1),)
+        return Wire(port, grpc.aio.secure_channel(f"localhost:{port}", credentials, options))
+
     def wire(self, port: int, caller: str) -> Wire:
         """A calling service at a door."""
         own = self._made.issue_cert(caller)
@@ -36,3 +42,8 @@ class Authority:
             b"".join(blob.bytes() for blob in own.cert_chain_pems),
         )
         return Wire(port, grpc.aio.secure_channel(f"localhost:{port}", credentials))
+
+
+def bearer(token: str) -> tuple[tuple[str, str], ...]:
+    """A token as a call's metadata has it."""
+    return (("authorization", f"Bearer {token}"),)
