@@ -1,25 +1,18 @@
 """Bearer tokens: who is known by one, until when, and that nobody else is."""
 
 import asyncio
-import contextlib
-import hmac
-from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
 
 from policy_service.app import open_app
 from policy_service.pb import callers_pb2 as pb
-from policy_service.rpc.errors import CallerNotIdentified
-from policy_service.rpc.identity import Identities
 from policy_service.seed import install
-from policy_service.vocabulary import Credentials, KnownToken, issue_token
-from policy_service.vocabulary import callers as spelling
 from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import reached, register
-from tests.support.callers import Authority, bearer
-from tests.support.rpc import Refused, Wire, question
+from tests.support.callers import bearer
 from tests.support.patience import PATIENCE
+from tests.support.rpc import Refused, Wire, question
 
 WHY = {"actor": "olga", "reason": "a test"}
 CHECK = ("Check", question("olive", "dr-a", "claim:view"))
