@@ -147,6 +147,11 @@ class Callers:
         with self._asking:
             return over(self._enforcer, rules).enforce(subject, SYSTEM_DOMAIN, right) is True
 
+    def rules_of(self, service: str) -> frozenset[tuple[str, ...]]:
+        """The rules that a caller comes to, directly or by roles: all that its rights depend on."""
+        reached = self._reached(subject_of_service(service))
+        return frozenset(tuple(rule) for one in reached for rule in self._rules.get(one, ()))
+
     def named_for(self, service: str) -> frozenset[str]:
         """The accounts that rules name for a caller, allowed or denied."""
         rules = (rule for one in self._reached(subject_of_service(service)) for rule in self._rules.get(one, ()))

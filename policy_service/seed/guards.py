@@ -30,6 +30,7 @@ from policy_service.vocabulary import (
     Row,
     in_named,
     is_in_named,
+    is_naming,
     method_in,
     name_in,
     subject_of_role,
@@ -95,13 +96,15 @@ def widened(model: Model, held: Iterable[Row], wanted: Iterable[Row], methods: f
     if before == after:
         return []
     had, has = Callers(model, before), Callers(model, after)
-    told = {row.values[2] for row in after if row.ptype == "p" and row.values[2] != ANY}
+    told = {row.values[2] for row in before | after if row.ptype == "p" and row.values[2] != ANY}
     asked = sorted(methods | {in_named(method) for method in methods} | told | {_LATER_METHOD})
     gained = [
         (caller, right)
         for caller in sorted(_callers(after))
+        # Who has the same rules by the same roles has the same rights.
+        if had.rules_of(caller) != has.rules_of(caller)
         for right in asked
-        if _has(has, caller, right) and not _has(had, caller, right)
+        if _gains(had, has, caller, right, methods)
     ]
     # Who gains a method everywhere is not told besides that it gains it in some accounts.
     wider = {(caller, in_named(right)) for caller, right in gained}
@@ -113,9 +116,16 @@ def widened(model: Model, held: Iterable[Row], wanted: Iterable[Row], methods: f
     return [WidenedCallers(gained=words, count=len(gained))] if gained else []
 
 
-def _has(callers: Callers, caller: str, right: str) -> bool:
-    """Has a caller a right, or one that is more?"""
-    return callers.asked(caller, right) or (is_in_named(right) and callers.asked(caller, method_in(right)))
+def _gains(had: Callers, has: Callers, caller: str, right: str, methods: frozenset[str]) -> bool:
+    """Has a caller a right, and had neither it nor one that is more?"""
+    if not has.asked(caller, right) or had.asked(caller, right):
+        return False
+    if is_in_named(right):
+        return not had.asked(caller, method_in(right))
+    if is_naming(right):
+        # An account is named for the methods that are limited now, and were not everywhere before.
+        return any(has.asked(caller, in_named(method)) and not had.asked(caller, method) for method in methods)
+    return True
 
 
 async def names_taken(snapshot: Snapshot, new: Set[str]) -> list[PolicyError]:
