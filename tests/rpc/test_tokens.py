@@ -6,15 +6,18 @@ from datetime import UTC, datetime, timedelta
 import grpc
 import pytest
 
+from policy_service.app import open_app
 from policy_service.pb import callers_pb2 as pb
 from policy_service.rpc.errors import CallerNotIdentified
 from policy_service.rpc.identity import Identities
+from policy_service.seed import install
 from policy_service.vocabulary import Credentials, KnownToken, issue_token
 from policy_service.vocabulary import callers as spelling
+from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import reached, register
-from tests.support.callers import added, bearer
-from tests.support.patience import patiently
-from tests.support.rpc import Refused, question
+from tests.support.callers import Authority, added, bearer
+from tests.support.patience import until
+from tests.support.rpc import Refused, Wire, question
 
 WHY = {"actor": "olga", "reason": "a test"}
 CHECK = ("Check", question("olive", "dr-a", "claim:view"))
@@ -188,10 +191,44 @@ class TestOnLoopback:
         before = datetime.now(UTC) - timedelta(seconds=1)
         for _ in range(50):
             await wire(*CHECK, metadata=bearer(token))
-        async with patiently():
-            while True:
-                got = (await management("GetCaller", pb.GetCallerRequest(caller="claims"))).caller
-                if got.tokens[0].HasField("last_used_at"):
-                    break
-        assert before <= got.tokens[0].last_used_at.ToDatetime(tzinfo=UTC) <= datetime.now(UTC)
+
+        async def seen():
+            got = (await management("GetCaller", pb.GetCallerRequest(caller="claims"))).caller.tokens[0]
+            return got.last_used_at.ToDatetime(tzinfo=UTC) if got.HasField("last_used_at") else None
+
+        assert before <= await until(seen) <= datetime.now(UTC)
         assert await store.revision() == revision
+
+
+class TestWithoutClientCertificates:
+    """TLS for tokens alone: the other addresses are this host's, and nobody from elsewhere is ``local``."""
+
+    @pytest.fixture
+    async def app(self, store, database, seed, tmp_path):
+        await install.install_first(store, seed, SHIPPED_MODEL)
+        authority = Authority(tmp_path)
+        addresses = dict.fromkeys(("decision_token_address", "management_token_address"), "127.0.0.1:0")
+        settings = authority.settings(database, **addresses, tls_client_ca_file=None)
+        async with open_app(settings) as opened:
+            opened_to = authority.without_certificate
+            yield opened, opened_to
+
+    async def test_the_address_for_tokens_takes_nobody_without_one(self, app, store):
+        opened, door = app
+        await register(opened, "dr-a", "olive")
+        token = await added(store, "claims", "check")
+        await reached(opened, await store.revision())
+        async with door(opened.planes.decision_token_port) as wire:
+            assert await wire(*CHECK, metadata=bearer(token))
+            found = await refused(wire(*CHECK))
+            assert (found.reason, found.facts["found"]) == ("CALLER_NOT_IDENTIFIED", "no token")
+        async with door(opened.planes.management_token_port) as wire:
+            assert (await refused(wire("ListCallers", pb.ListCallersRequest()))).reason == "CALLER_NOT_IDENTIFIED"
+        async with Wire(opened.planes.decision_port) as wire:
+            assert await wire(*CHECK)
+            assert await wire(*CHECK, metadata=bearer(token))
+            assert (await refused(wire(*CHECK, metadata=bearer("x")))).reason == "CALLER_NOT_IDENTIFIED"
+        # The address for tokens speaks TLS and nothing else.
+        async with Wire(opened.planes.decision_token_port) as wire:
+            found = await refused(wire(*CHECK, metadata=bearer(token)))
+            assert found.code is grpc.StatusCode.UNAVAILABLE
