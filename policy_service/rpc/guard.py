@@ -86,6 +86,10 @@ class Guard:
             raise CallerNotAllowed(caller=caller, method=method)
         return caller, reach
 
+    def refuse_stranger(self, context: Any) -> None:
+        """For what needs no right: raise CallerNotIdentified where nobody but a token would tell who connects."""
+        self._identities.refuse_stranger(context, self._replica.snapshot.callers.credentials)
+
     def pace(self, caller: str, request: Any) -> None:
         """Raises RateLimited for who asks too fast."""
         if self._bucket is not None and not self._bucket.take(caller, _questions(request)):

@@ -102,6 +102,13 @@ class Identities:
             raise CallerNotIdentified(found=found)
         return name
 
+    def refuse_stranger(self, context: Any, credentials: Credentials) -> None:
+        """Raise CallerNotIdentified for who connects where anybody can, by TLS and without a certificate or token."""
+        if self._tokens:
+            transport = context.auth_context()
+            if tuple(transport.get("transport_security_type", ())) == _TLS and "x509_pem_cert" not in transport:
+                self.of(context, credentials)
+
     def _by_token(self, shown: Sequence[Any], credentials: Credentials) -> str:
         if len(shown) != 1:
             raise CallerNotIdentified(found="several tokens")

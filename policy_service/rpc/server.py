@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
@@ -125,7 +126,8 @@ async def serving(
     most = settings.max_concurrent_calls + _SPARE_CALLS
     decision = grpc.server(threads, options=(*_OPTIONS, bound), maximum_concurrent_rpcs=most)
     decision.add_generic_rpc_handlers((_handlers(DECISION, decisions, guard.wrap),))
-    decision_beside = Beside([DECISION], RECORDING, has_reflection=settings.reflection)
+    beside = partial(Beside, has_reflection=settings.reflection, refuse_stranger=guard.refuse_stranger)
+    decision_beside = beside([DECISION], RECORDING)
     decision_beside.add_to(decision)
 
     # Without a bound of gRPC's own: it would refuse health as well, and a refusal here holds nothing.
@@ -136,12 +138,12 @@ async def serving(
             for descriptor, service in managing.items()
         )
     )
-    management_beside = Beside([*managing], RECORDING, has_reflection=settings.reflection)
+    management_beside = beside([*managing], RECORDING)
     management_beside.add_to_async(management)
 
     async def say(serving: bool, but: Collection[str] = ()) -> None:  # noqa: FBT001 - its whole meaning.
-        for beside in (decision_beside, management_beside):
-            beside.health.say(serving=serving, but=but)
+        for one in (decision_beside, management_beside):
+            one.health.say(serving=serving, but=but)
 
     decision_port = _listen(decision, settings.decision_address, credentials)
     management_port = _listen(management, settings.management_address, credentials)

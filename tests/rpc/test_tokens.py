@@ -5,6 +5,8 @@ from datetime import UTC, datetime, timedelta
 
 import grpc
 import pytest
+from grpc_health.v1 import health_pb2, health_pb2_grpc
+from grpc_reflection.v1alpha import reflection_pb2, reflection_pb2_grpc
 
 from policy_service.app import open_app
 from policy_service.pb import callers_pb2 as pb
@@ -16,7 +18,7 @@ from policy_service.vocabulary import callers as spelling
 from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import reached, register
 from tests.support.callers import Authority, added, bearer
-from tests.support.patience import until
+from tests.support.patience import PATIENCE, until
 from tests.support.rpc import Refused, Wire, question
 
 WHY = {"actor": "olga", "reason": "a test"}
@@ -232,3 +234,27 @@ class TestWithoutClientCertificates:
         async with Wire(opened.planes.decision_token_port) as wire:
             found = await refused(wire(*CHECK, metadata=bearer(token)))
             assert found.code is grpc.StatusCode.UNAVAILABLE
+
+    async def test_who_opens_a_lasting_stream_there_shows_a_token(self, app, store):
+        """Else nobody in particular would hold the places of whoever watches by certificate. One question is answered."""
+        opened, door = app
+        token = await added(store, "claims", "check")
+        await reached(opened, await store.revision())
+        for port in (opened.planes.decision_token_port, opened.planes.management_token_port):
+            async with door(port) as wire:
+                health = health_pb2_grpc.HealthStub(wire.channel)
+                serving = health_pb2.HealthCheckResponse.SERVING
+                assert (await health.Check(health_pb2.HealthCheckRequest(), timeout=PATIENCE)).status == serving
+                reflection = reflection_pb2_grpc.ServerReflectionStub(wire.channel)
+                listed = reflection_pb2.ServerReflectionRequest(list_services="")
+                for metadata, told in (((), "no token"), (bearer(token), None), (bearer("x"), "not known")):
+                    for stream in (
+                        health.Watch(health_pb2.HealthCheckRequest(), metadata=metadata),
+                        reflection.ServerReflectionInfo(iter([listed]), metadata=metadata),
+                    ):
+                        if told is None:
+                            assert await anext(aiter(stream))
+                            stream.cancel()
+                        else:
+                            with pytest.raises(grpc.aio.AioRpcError, match=told):
+                                await anext(aiter(stream))
