@@ -125,8 +125,16 @@ class Callers:
         """May it call the method somewhere?"""
         return self.reach(service, method) is not None
 
-    def grounds(self, service: str, right: str) -> tuple[Row, ...]:
-        """The rows behind an answer: the grants on the way to the rule that Casbin names, and it, if any."""
+    def grounds(self, service: str, method: str) -> tuple[Row, ...]:
+        """The rows behind ``reach``: the grants on the way to the rules that Casbin names, and these, if any."""
+        reach = self.reach(service, method)
+        if reach is None or not reach.is_limited:
+            return self._grounds(service, method)
+        names = sorted(self.named_for(service))
+        rows = [self._grounds(service, right) for right in (in_named(method), *map(named, names))]
+        return tuple(dict.fromkeys(row for found in rows for row in found))
+
+    def _grounds(self, service: str, right: str) -> tuple[Row, ...]:
         subject = subject_of_service(service)
         rules = self._rules_about(subject, right)
         if self._enforcer is None or not rules:

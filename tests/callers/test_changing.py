@@ -15,9 +15,9 @@ from policy_service.app import open_app
 from policy_service.callers.errors import CallerExists, CallerNotLimited, RotationUnderWay, TooManyCallers
 from policy_service.pb import audit_pb2 as au
 from policy_service.pb import callers_pb2 as pb
-from policy_service.policy_text import BrokenPolicy, read_seed, seed_rows
+from policy_service.policy_text import BrokenPolicy, read_expectations, read_seed, seed_rows
 from policy_service.rpc import contract_methods
-from policy_service.seed import install
+from policy_service.seed import install, run
 from policy_service.settings import policies_dir
 from policy_service.store import SERVICE_ROLE, as_role, connect_store
 from policy_service.transfer import moving, moving_check
@@ -355,3 +355,19 @@ class TestMovingHouse:
         with pytest.raises(BrokenPolicy) as found:
             list(moving_check.check(file, contract_methods()))
         assert not re.search("count or SHA", str(found.value))
+
+
+def test_expectations_of_callers_see_who_is_limited_as_who_may(tmp_path):
+    """A seed's own tests name methods; the rows that limit one are reached by it."""
+    limited = SEED.replace(
+        "g, service:billing, role:decision_caller, system\n",
+        "g, service:billing, role:clinic, system\n"
+        "p, role:clinic, system, DecisionService/Check@named, allow\n"
+        "p, role:clinic, system, physician:dr-a, allow\n",
+    )
+    rows = seed_rows(limited, "seed", methods=contract_methods())
+    file = tmp_path / "callers.yaml"
+    file.write_text("expect:\n  - {why: Of one clinic., caller: billing, allowed: [DecisionService/Check]}\n")
+    found = run(SHIPPED_MODEL, rows, [read_expectations(file)])
+    assert not found.files[0].failed
+    assert not [row for row in found.unreached if "role:clinic" in row.values]
