@@ -12,6 +12,7 @@ import structlog
 
 from policy_service import demo
 from policy_service.audit import Checkpointer, own_signer, sign_statement
+from policy_service.callers import Seen
 from policy_service.decide import Model, read_model
 from policy_service.decision_log import recording
 from policy_service.errors import PolicyError, StartError
@@ -29,16 +30,19 @@ from policy_service.policy_text import read_file, read_seed
 from policy_service.replicate import Follower, Replica
 from policy_service.rpc import (
     AUDIT,
+    CALLERS,
     FOLLOWING,
     MANAGE_USERS,
     SEEDS,
     SENDING,
     AuditService,
+    CallersService,
     Cursors,
     DecisionService,
     LogWalk,
     ManageUsersService,
     Planes,
+    Reaches,
     Readiness,
     SeedService,
     contract_methods,
@@ -71,7 +75,7 @@ log = structlog.get_logger(__name__)
 # (rpc/readiness.py). One alone may end the process: without the watch nobody is told how this replica stands, so after
 # so many failures in a row the service stops, for whoever runs it to start it again.
 _WATCH_FAILURES = 10
-_CHECKPOINTS, _WATCH = "checkpointer", "watch"
+_CHECKPOINTS, _SEEN, _WATCH = "checkpointer", "tokens seen", "watch"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -164,7 +168,9 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         prompts = Prompts(settings.max_prompts_per_hour)
         invitations = Invitations(model, key, prompts, valid_for=valid_for, limits=limits)
         addresses = AddressChanges(key, invitations, valid_for=valid_for, limits=limits)
-        users = ManageUsersService(store, model, invitations, addresses, clock=_now, written=sender.wake)
+        users = ManageUsersService(
+            store, model, invitations, addresses, clock=_now, written=sender.wake, reaches=Reaches(replica)
+        )
         signer = own_signer(settings)
         checkpointer = Checkpointer(
             store,
@@ -185,7 +191,9 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             MANAGE_USERS: users,
             SEEDS: _seed_service(settings, store, replica, model),
             AUDIT: auditing,
+            CALLERS: CallersService(store, model, clock=_now),
         }
+        seen = Seen(store)
         or_lose = settings.decision_log_full is DecisionLogFull.ANSWER
         ready = Readiness()
         tasks, pages = Supervisor(), Cursors(key.derived("decision page tokens"))
@@ -197,6 +205,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 replica,
                 DecisionService(replica, decisions, pages, or_lose=or_lose),
                 managing,
+                seen=seen.note,
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
@@ -205,6 +214,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 group.create_task(tasks.keep(FOLLOWING, partial(follower.run, replica))),
                 group.create_task(tasks.keep(SENDING, sender.run)),
                 group.create_task(tasks.keep(_CHECKPOINTS, checkpointer.run)),
+                group.create_task(tasks.keep(_SEEN, seen.run)),
                 group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
             ]
             log.info(

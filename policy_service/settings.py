@@ -16,7 +16,13 @@ from policy_service.errors import StartError
 from policy_service.vocabulary import DecisionLogFull, DecisionLogMode
 
 PREFIX = "POLICY_"
-_MAY_BE_EMPTY = ("POLICY_METRICS_ADDRESS", "POLICY_CHECKPOINT_FILE", "POLICY_TLS_CALLER_URI")
+_MAY_BE_EMPTY = (
+    "POLICY_METRICS_ADDRESS",
+    "POLICY_CHECKPOINT_FILE",
+    "POLICY_TLS_CALLER_URI",
+    "POLICY_DECISION_TOKEN_ADDRESS",
+    "POLICY_MANAGEMENT_TOKEN_ADDRESS",
+)
 
 
 def policies_dir() -> Path:
@@ -34,6 +40,12 @@ class Settings(BaseSettings):
     data_dir: Path = Field(Path(".data"), description="Where the embedded server keeps its data")
     decision_address: str = Field("127.0.0.1:50051", description="Where checks are answered")
     management_address: str = Field("127.0.0.1:50052", description="Where users and physicians are managed")
+    decision_token_address: str = Field(
+        "", description="Where checks are answered to callers with tokens, by TLS; empty: on loopback without TLS only"
+    )
+    management_token_address: str = Field(
+        "", description="Where callers with tokens manage, by TLS; empty: on loopback without TLS only"
+    )
     metrics_address: str = Field("127.0.0.1:9464", description="Where Prometheus reads; empty: nowhere")
     metrics_beyond_loopback: bool = Field(
         default=False, description="Let metrics be read from other machines, in plain text"
@@ -127,10 +139,16 @@ class Settings(BaseSettings):
     zone: str = Field("UTC", description="Zone of dates and times that the audit commands are given without one")
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 
-    @field_validator("decision_address", "management_address", "metrics_address")
+    @field_validator(
+        "decision_address",
+        "management_address",
+        "decision_token_address",
+        "management_token_address",
+        "metrics_address",
+    )
     @classmethod
     def _address(cls, text: str, info: Any) -> str:
-        if info.field_name == "metrics_address" and not text:
+        if not text and f"{PREFIX}{info.field_name.upper()}" in _MAY_BE_EMPTY:
             return text
         host, _, port = text.rpartition(":")
         if not host or not port.isdigit() or int(port) > 65_535:
@@ -150,7 +168,12 @@ class Settings(BaseSettings):
     @model_validator(mode="after")
     def _transport_security(self) -> "Settings":
         tls = (self.tls_cert_file, self.tls_key_file, self.tls_client_ca_file)
-        if any(tls) and not all(tls):
+        if self.has_token_address and not all(tls[:2]):
+            raise ValueError(
+                "tokens need TLS: with POLICY_DECISION_TOKEN_ADDRESS or POLICY_MANAGEMENT_TOKEN_ADDRESS set "
+                "POLICY_TLS_CERT_FILE and POLICY_TLS_KEY_FILE too"
+            )
+        if any(tls) and not all(tls) and not (self.has_token_address and self.tls_client_ca_file is None):
             raise ValueError("set POLICY_TLS_CERT_FILE, POLICY_TLS_KEY_FILE and POLICY_TLS_CLIENT_CA_FILE, or none")
         for name in ("decision_address", "management_address"):
             if not is_loopback(getattr(self, name)) and not all(tls):
@@ -167,8 +190,13 @@ class Settings(BaseSettings):
 
     @property
     def has_tls(self) -> bool:
-        """Do the listeners use TLS with client certificates?"""
-        return self.tls_cert_file is not None
+        """Do the main listeners use TLS with client certificates?"""
+        return self.tls_client_ca_file is not None
+
+    @property
+    def has_token_address(self) -> bool:
+        """Are there listeners for callers with tokens, by TLS?"""
+        return bool(self.decision_token_address or self.management_token_address)
 
 
 def _plain(words: str) -> str:

@@ -16,6 +16,7 @@ import typer
 from policy_client import (
     AlreadyExists,
     AuditClient,
+    CallersClient,
     DeadlineExceeded,
     ManageUsersClient,
     PlanMoved,
@@ -90,7 +91,7 @@ Actor = Annotated[
 
 _TLS = ("--tls-ca", "--tls-cert", "--tls-key")
 
-Client = PolicyClient | ManageUsersClient | AuditClient | SeedClient
+Client = PolicyClient | ManageUsersClient | AuditClient | SeedClient | CallersClient
 Command = Callable[..., None]
 
 
@@ -172,6 +173,14 @@ seeding = _seeding()
 seeding_unless_offline = _seeding(unless="against")
 seeding_unless_filed = _seeding(unless="file")
 seeding_unless_direct = _seeding(unless="direct")
+changing_callers_unless_direct = _calling(
+    CallersClient,
+    MANAGEMENT_TARGET,
+    MANAGEMENT_ADDRESS,
+    refusals=(Refused, AlreadyExists),
+    unless="direct",
+    nothing_empty=True,
+)
 auditing_unless_direct = _calling(AuditClient, MANAGEMENT_TARGET, MANAGEMENT_ADDRESS, unless="direct")
 
 

@@ -7,6 +7,7 @@ Read ``engine`` and ``account`` first, then ``snapshot``.
 """
 
 from policy_service.decide.account import Account
+from policy_service.decide.callers import EVERYWHERE, Callers, Reach
 from policy_service.decide.engine import Basis
 from policy_service.decide.errors import UnknownAction, UnknownPhysician
 from policy_service.decide.explanation import Explanation
@@ -15,11 +16,14 @@ from policy_service.decide.shapes import Outcomes, Shape, Shapes, shape_of, shap
 from policy_service.decide.snapshot import Snapshot
 
 __all__ = [
+    "EVERYWHERE",
     "Account",
     "Basis",
+    "Callers",
     "Explanation",
     "Model",
     "Outcomes",
+    "Reach",
     "Shape",
     "Shapes",
     "Snapshot",

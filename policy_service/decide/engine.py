@@ -14,13 +14,13 @@ from typing import Final, Protocol
 
 import casbin
 
+from policy_service.decide.callers import Callers
 from policy_service.decide.errors import UnknownAction
-from policy_service.decide.explanation import Verdict, way
+from policy_service.decide.explanation import Verdict
 from policy_service.decide.model import Model, over
 from policy_service.vocabulary import (
     ANY,
     INVITED,
-    SYSTEM_DOMAIN,
     Action,
     Catalogue,
     Channel,
@@ -29,11 +29,9 @@ from policy_service.vocabulary import (
     Role,
     Row,
     domain_of,
-    grant_row,
     info_of,
     limit_of,
     name_in,
-    subject_of_service,
 )
 
 _NOBODYS: Final = Physician("?")
@@ -77,8 +75,8 @@ class Basis:
         self.outcomes: list[Outcome | None] = [None]
         """Every outcome there is; the first stands for "not asked yet"."""
         self._places: dict[Outcome, int] = {}
-        self._callers = self._system_enforcer()
-        self._caller_rights: dict[tuple[str, str], bool] = {}
+        self.callers = Callers(model, self.rows)
+        """The calling services as the seed has them; a snapshot's may have more."""
         self._limits: dict[tuple[str, Action], bool] = {}
 
     def ask(self, account: Rows, subject: str, action: str) -> Verdict:
@@ -138,41 +136,13 @@ class Basis:
         return known
 
     def caller_may(self, service: str, method: str) -> bool:
-        """May this calling service call ``Service/Method``? Casbin decides, in domain system.
-
-        ``method`` must be one that exists, and ``service`` authenticated, so
-        that the remembered answers are few.
-        """
-        remembered = self._caller_rights.get((service, method))
-        if remembered is None:
-            if self._callers is None:
-                return False
-            with self._asking:
-                remembered = self._callers.enforce(subject_of_service(service), SYSTEM_DOMAIN, method) is True
-            self._caller_rights[service, method] = remembered
-        return remembered
+        """May this calling service call ``Service/Method`` anywhere, by these rows alone?"""
+        return self.callers.may(service, method)
 
     def caller_grounds(self, service: str, method: str) -> tuple[Row, ...]:
-        """The rows behind ``caller_may``: the grants on the way to the rule that Casbin names, and it, if any."""
-        if self._callers is None:
-            return ()
-        subject = subject_of_service(service)
-        with self._asking:
-            _, rule = self._callers.enforce_ex(subject, SYSTEM_DOMAIN, method)
-        if not rule:
-            return ()
-        path = way(self._held_by_caller, subject, rule[0])
-        return (*(grant_row(holder, role, SYSTEM_DOMAIN) for holder, role in path), Row(ptype="p", values=tuple(rule)))
-
-    def _held_by_caller(self, subject: str) -> tuple[Role, ...]:
-        grants = (row.values for row in self.rows if row.ptype == "g" and row.domain == SYSTEM_DOMAIN)
-        return tuple(Role(name_in(role)) for holder, role, _ in grants if holder == subject)
+        """The rows behind ``caller_may``."""
+        return self.callers.grounds(service, method)
 
     def _account_enforcer(self, account: Rows) -> casbin.Enforcer:
         grants = [[subject, role, account.domain] for subject, role in account.grants]
         return self._model.enforcer(self._rules, grants)
-
-    def _system_enforcer(self) -> casbin.Enforcer | None:
-        system = [row for row in self.rows if row.domain == SYSTEM_DOMAIN]
-        rules = [list(row.values) for row in system if row.ptype == "p"]
-        return self._model.enforcer(rules, [list(row.values) for row in system if row.ptype == "g"]) if rules else None

@@ -11,6 +11,7 @@ from itertools import groupby
 from typing import Final, Self
 
 from policy_service.decide.account import Account
+from policy_service.decide.callers import Callers
 from policy_service.decide.engine import Basis
 from policy_service.decide.errors import UnknownPhysician
 from policy_service.decide.explanation import Explanation
@@ -52,12 +53,19 @@ class Access:
 class Snapshot:
     """The policy at ``revision``."""
 
-    __slots__ = ("_accounts", "_memberships", "basis", "held", "history", "revision")
+    __slots__ = ("_accounts", "_memberships", "basis", "callers", "held", "history", "revision")
 
     def __init__(
-        self, held: Held, basis: Basis, accounts: Accounts, memberships: Memberships, history: History
+        self,
+        held: Held,
+        basis: Basis,
+        accounts: Accounts,
+        memberships: Memberships,
+        history: History,
+        callers: Callers,
     ) -> None:
         """Use ``of`` or ``after``."""
+        self.callers = callers
         self.held = held
         self.history = history
         self.revision = held.revision
@@ -66,8 +74,18 @@ class Snapshot:
         self._memberships = memberships
 
     @classmethod
-    def of(cls, held: Held, basis: Basis, accounts: Iterable[Account], history: History | None = None) -> Self:
-        """A snapshot of all accounts, each given once, with the history that led to it, if that is known."""
+    def of(
+        cls,
+        held: Held,
+        basis: Basis,
+        accounts: Iterable[Account],
+        history: History | None = None,
+        callers: Callers | None = None,
+    ) -> Self:
+        """A snapshot of all accounts, each given once, with the history that led to it, if that is known.
+
+        ``callers`` are those of the basis unless there are more.
+        """
         shards: Accounts = tuple({} for _ in range(_SHARDS))
         places: tuple[dict[str, list[Physician]], ...] = tuple({} for _ in range(_SHARDS))
         for account in accounts:
@@ -75,7 +93,7 @@ class Snapshot:
             for subject in account.subjects():
                 places[hash(subject) % _SHARDS].setdefault(subject, []).append(account.physician)
         memberships = tuple({subject: tuple(sorted(held)) for subject, held in shard.items()} for shard in places)
-        return cls(held, basis, shards, memberships, history or History.ending(held))
+        return cls(held, basis, shards, memberships, history or History.ending(held), callers or basis.callers)
 
     @classmethod
     def of_rows(cls, basis: Basis, rows: Iterable[Row]) -> Self:
@@ -108,12 +126,18 @@ class Snapshot:
                 places = {*memberships[place].pop(subject, ())} ^ {physician}
                 if places:
                     memberships[place][subject] = tuple(sorted(places))
-        return Snapshot(held, self.basis, tuple(accounts), tuple(memberships), history or History.ending(held))
+        return Snapshot(
+            held, self.basis, tuple(accounts), tuple(memberships), history or History.ending(held), self.callers
+        )
 
     def on(self, held: Held, basis: Basis, history: History | None = None) -> "Snapshot":
-        """The same accounts under other built-in rules."""
+        """The same accounts under other built-in rules, with the callers that those know."""
         accounts = tuple({name: account.on(basis) for name, account in shard.items()} for shard in self._accounts)
-        return Snapshot(held, basis, accounts, self._memberships, history or History.ending(held))
+        return Snapshot(held, basis, accounts, self._memberships, history or History.ending(held), basis.callers)
+
+    def with_callers(self, callers: Callers) -> "Snapshot":
+        """The same, asked by others: what is remembered of accounts stays."""
+        return Snapshot(self.held, self.basis, self._accounts, self._memberships, self.history, callers)
 
     def physicians(self) -> Iterator[Physician]:
         """Every registered physician, in no order."""
@@ -182,10 +206,10 @@ class Snapshot:
         """Raise UnknownAction unless there is such an action."""
         self.basis.require_known(action)
 
-    def knows(self, user: User) -> bool:
-        """Is anything granted to this user, or said of them, in any account?"""
+    def where_known(self, user: User) -> tuple[Physician, ...]:
+        """The accounts in which anything is granted to this user, or said of them."""
         subject = subject_of_user(user)
-        return subject in self._memberships[hash(subject) % _SHARDS]
+        return self._memberships[hash(subject) % _SHARDS].get(subject, ())
 
     def places(self, user: User, actions: Iterable[Action], channel: Channel) -> tuple[Access, ...]:
         """Everywhere the user may do any of these, with what they may do there, in byte order."""

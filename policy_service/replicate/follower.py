@@ -18,12 +18,24 @@ from typing import Any
 
 import structlog
 
-from policy_service.decide import Account, Basis, Model, Snapshot
+from policy_service.decide import Account, Basis, Callers, Model, Snapshot
 from policy_service.errors import StartError
 from policy_service.replicate.replica import Replica
 from policy_service.store import Listener, Reading, Store, StoreUnavailable
 from policy_service.tasks import Sound
-from policy_service.vocabulary import ANY, MOST_REMEMBERED, SYSTEM_DOMAIN, History, Physician, Row, domain_of, name_in
+from policy_service.vocabulary import (
+    ANY,
+    MOST_REMEMBERED,
+    NO_CREDENTIALS,
+    SYSTEM_DOMAIN,
+    Credentials,
+    History,
+    Physician,
+    Row,
+    domain_of,
+    is_own_right,
+    name_in,
+)
 
 _POLL_SECONDS = 1.0
 _LONGEST_PAUSE = 5.0
@@ -37,17 +49,20 @@ class EmptyPolicy(StartError):
     """The store holds no built-in rules."""
 
 
-async def load(listener: Listener, basis_of: BasisOf) -> Snapshot:
-    """Read the whole policy. Raises EmptyPolicy and StoreUnavailable."""
+async def load(listener: Listener, basis_of: BasisOf, heard: Credentials = NO_CREDENTIALS) -> Snapshot:
+    """Read the whole policy. Raises EmptyPolicy and StoreUnavailable.
+
+    A token that was ``heard`` to have ended, or to end earlier, does so whatever the database says.
+    """
     started = time.perf_counter()
     # Nothing of what is made here is garbage: the collector would look at all of it again and again.
     gc.disable()
     try:
         async with listener.reading() as look:
-            basis = await _basis(look, basis_of)
+            basis, callers = await _built_in(look, basis_of, heard)
             accounts = [account async for account in _accounts(basis, look.every_row())]
             history = History.of(look.revision, await look.marks(look.revision - MOST_REMEMBERED))
-            snapshot = Snapshot.of(look.held, basis, accounts, history)
+            snapshot = Snapshot.of(look.held, basis, accounts, history, callers)
     finally:
         gc.collect()
         # The policy stays for good: taken out of the collector's rounds, it causes no pauses.
@@ -119,14 +134,25 @@ class Follower:
                 return
         # Not a change but another history: the database was restored from a backup.
         log.warning("the database has another history, loading anew", had=before.revision, found=held.revision)
-        replica.replace(await load(listener, self._basis_of), asked)
+        # A backup has tokens that were ended since. What this process knows of that, a restore does not undo.
+        replica.replace(await load(listener, self._basis_of, before.callers.credentials), asked)
+
+    async def _with_built_in(self, look: Reading, snapshot: Snapshot) -> Snapshot:
+        """Under the built-in rules of a look; what is remembered of accounts stays where only callers are others."""
+        basis, callers = await _built_in(look, self._basis_of, snapshot.callers.credentials, snapshot.basis)
+        if basis is not snapshot.basis:
+            snapshot = snapshot.on(look.held, basis)
+        elif callers.rows == snapshot.callers.rows:
+            # What is remembered of their rights stays as well.
+            callers = snapshot.callers.knowing(callers.own, callers.credentials)
+        return snapshot.with_callers(callers)
 
     async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
         """The snapshot of a look's revision: what changed is read, the rest shared."""
         changed, snapshot = await look.changed_domains(before.revision), before
         marks = await look.marks(before.revision)
-        if changed & {ANY, SYSTEM_DOMAIN}:
-            snapshot = snapshot.on(look.held, await _basis(look, self._basis_of))
+        if changed & {ANY, SYSTEM_DOMAIN} or await look.credentials_changed(before.revision):
+            snapshot = await self._with_built_in(look, snapshot)
         physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
         rows = await look.rows([domain_of(physician) for physician in physicians])
         by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}
@@ -139,11 +165,18 @@ class Follower:
         return snapshot.after(look.held, accounts, before.history.after(look.revision, marks))
 
 
-async def _basis(look: Reading, basis_of: BasisOf) -> Basis:
-    basis = basis_of(await look.rows([ANY, SYSTEM_DOMAIN]))
+async def _built_in(
+    look: Reading, basis_of: BasisOf, heard: Credentials, before: Basis | None = None
+) -> tuple[Basis, Callers]:
+    """The seed's rows as a basis, that before if they are the same, and the callers as they are now."""
+    rows = await look.rows([ANY, SYSTEM_DOMAIN])
+    own = {row for row in rows if is_own_right(row)}
+    basis = before
+    if basis is None or {*basis.rows} != {*rows} - own:
+        basis = basis_of(row for row in rows if row not in own)
     if not basis.roles:
         raise EmptyPolicy("The policy in the database has no built-in rules: run 'policy-service migrate'.")
-    return basis
+    return basis, basis.callers.knowing(own, (await look.credentials()).after(heard))
 
 
 async def _accounts(basis: Basis, rows: AsyncIterator[Any]) -> AsyncIterator[Account]:

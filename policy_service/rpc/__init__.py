@@ -8,29 +8,34 @@ reads decode, decide, encode.
 
 from policy_service.rpc import direct
 from policy_service.rpc.audit import AuditService
+from policy_service.rpc.callers import CallersService
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
 from policy_service.rpc.methods import contract_methods
 from policy_service.rpc.metrics_http import showing_metrics
+from policy_service.rpc.reach import Reaches
 from policy_service.rpc.readiness import FOLLOWING, SENDING, Readiness, say_readiness
 from policy_service.rpc.seeds import SeedService, parse_reason
-from policy_service.rpc.server import AUDIT, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
+from policy_service.rpc.server import AUDIT, CALLERS, MANAGE_USERS, RECORDING, SEEDS, Planes, serving
 from policy_service.rpc.verify_log import LogWalk
 
 __all__ = [
     "AUDIT",
+    "CALLERS",
     "FOLLOWING",
     "MANAGE_USERS",
     "RECORDING",
     "SEEDS",
     "SENDING",
     "AuditService",
+    "CallersService",
     "Cursors",
     "DecisionService",
     "LogWalk",
     "ManageUsersService",
     "Planes",
+    "Reaches",
     "Readiness",
     "SeedService",
     "contract_methods",

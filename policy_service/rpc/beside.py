@@ -2,7 +2,9 @@
 
 These need no right, so each has a room and threads of its own: nobody who uses
 them up takes anything from a check, and no number of checks keeps a load
-balancer from learning how the replica stands.
+balancer from learning how the replica stands. Where anybody can connect, at an
+address for tokens, who opens a stream that lasts shows a token: a load balancer
+asks health one question at a time there.
 """
 
 import asyncio
@@ -24,6 +26,8 @@ from policy_service.rpc.health import HEALTH, Health
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.status import DETAILS_KEY, Refusal, refusal
 
+Refuse = Callable[[Any], None]
+
 _PATIENCE_SECONDS: Final = 5.0
 _SPARE_THREADS: Final = 8
 """Those that refuse what a room has no place for."""
@@ -35,8 +39,18 @@ _LISTED: Final = plain_reader(health_pb2.HealthListRequest)
 class Beside:
     """The rooms of one plane, and its handlers."""
 
-    def __init__(self, services: list[ServiceDescriptor], *also: str, has_reflection: bool) -> None:
-        """``services`` are the plane's own; ``also`` are names of which health has something to say."""
+    def __init__(
+        self,
+        services: list[ServiceDescriptor],
+        *also: str,
+        has_reflection: bool,
+        refuse_stranger: Refuse = lambda _context: None,
+    ) -> None:
+        """``services`` are the plane's own; ``also`` are names of which health has something to say.
+
+        ``refuse_stranger`` raises CallerNotIdentified for a connection of nobody.
+        """
+        self._refuse_stranger = refuse_stranger
         self.health = Health(*(service.full_name for service in services), *also)
         # Each connection has a share, as nobody is asked for a name here.
         self._checks = Room("health checks", most=64, most_of_one=16, patience=_PATIENCE_SECONDS)
@@ -82,7 +96,7 @@ class Beside:
         methods = {
             "Check": once(_CHECKED, self.health.check),
             "List": once(_LISTED, lambda _: self.health.list()),
-            "Watch": _threaded(self._watches, _CHECKED, watched, watches),
+            "Watch": _threaded(self._watches, _CHECKED, watched, watches, self._refuse_stranger),
         }
         server.add_generic_rpc_handlers((_serving(HEALTH.full_name, methods),))
         if self._has_reflection:
@@ -91,7 +105,8 @@ class Beside:
             def reflected(requests: Iterator[Any], context: Any, place: Place) -> Iterator[Any]:
                 yield from servicer.ServerReflectionInfo(_spoken(requests, place), context)
 
-            handler = _threaded(self._reflections, plain_reader(reflecting.REQUEST), reflected, streams)
+            takes = plain_reader(reflecting.REQUEST)
+            handler = _threaded(self._reflections, takes, reflected, streams, self._refuse_stranger)
             for name in reflecting.NAMES:
                 server.add_generic_rpc_handlers((_serving(name, {reflecting.METHOD: handler}),))
         server.add_generic_rpc_handlers((_Absent(self._refuse_absent()),))
@@ -117,7 +132,7 @@ class Beside:
         methods = {
             "Check": once(_CHECKED, self.health.check),
             "List": once(_LISTED, lambda _: self.health.list()),
-            "Watch": _looped(self._watches, _CHECKED, watched),
+            "Watch": _looped(self._watches, _CHECKED, watched, self._refuse_stranger),
         }
         server.add_generic_rpc_handlers((_serving(HEALTH.full_name, methods),))
         if self._has_reflection:
@@ -128,7 +143,8 @@ class Beside:
                     async for answer in answers:
                         yield answer
 
-            handler = _looped(self._reflections, plain_reader(reflecting.REQUEST), reflected)
+            takes = plain_reader(reflecting.REQUEST)
+            handler = _looped(self._reflections, takes, reflected, self._refuse_stranger)
             for name in reflecting.NAMES:
                 server.add_generic_rpc_handlers((_serving(name, {reflecting.METHOD: handler}),))
 
@@ -179,9 +195,11 @@ def _threaded(
     takes: Takes,
     answers: Callable[[Iterator[Any], Any, Place], Iterator[Any]],
     pool: ThreadPoolExecutor,
+    refuse: Refuse = lambda _context: None,
 ) -> Callable[[Any, Any], Any]:
     def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Iterator[Any]:
         try:
+            refuse(context)
             connection = context.peer()
             with room.enter(connection, connection, context.cancel) as place:
                 yield from answers(_parsed(takes, messages), context, place)
@@ -200,10 +218,14 @@ def _threaded(
 
 
 def _looped(
-    room: Room, takes: Takes, answers: Callable[[AsyncIterator[Any], Place], AsyncIterator[Any]]
+    room: Room,
+    takes: Takes,
+    answers: Callable[[AsyncIterator[Any], Place], AsyncIterator[Any]],
+    refuse: Refuse = lambda _context: None,
 ) -> Callable[[Any, Any], Any]:
     async def handle(_: object, context: Any) -> None:
         try:
+            refuse(context)
             connection = context.peer()
             async with (
                 silence_ends(room, connection, connection) as place,

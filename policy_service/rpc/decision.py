@@ -5,7 +5,7 @@ from collections.abc import Callable
 from typing import Any, Final, TypeVar, cast
 
 from policy_service import metrics
-from policy_service.decide import Snapshot
+from policy_service.decide import Reach, Snapshot
 from policy_service.decision_log import DecisionLog, NoRoom
 from policy_service.errors import InvalidField, InvalidRequest
 from policy_service.pb import decision_pb2 as pb
@@ -13,6 +13,7 @@ from policy_service.replicate import Replica
 from policy_service.rpc.bounds import ITEMS
 from policy_service.rpc.catalogue import encode_catalogue
 from policy_service.rpc.cursors import Cursors
+from policy_service.rpc.errors import CallerNotAllowed
 from policy_service.rpc.explanations import sentence
 from policy_service.rpc.fields import Fields, invalid
 from policy_service.rpc.listing import page
@@ -20,6 +21,7 @@ from policy_service.rpc.questions import CHANNELS, is_log_text, parse_channel, p
 from policy_service.vocabulary import (
     Outcome,
     Reason,
+    User,
     parse_action,
     parse_physician,
     parse_user,
@@ -147,7 +149,7 @@ class DecisionService:
             missing=pb.Missing(action=missing.action, roles=missing.roles) if missing else None,
         )
 
-    def list_actions(self, request: pb.ListActionsRequest, caller: str) -> pb.ListActionsResponse:  # noqa: ARG002
+    def list_actions(self, request: pb.ListActionsRequest, caller: str) -> pb.ListActionsResponse:
         """See DecisionService.ListActions in decision.proto."""
         if not request.user and not request.physician:
             return self._catalogue(request)
@@ -169,7 +171,7 @@ class DecisionService:
             revision=snapshot.revision,
             roles=snapshot.roles(user, physician),
             history=snapshot.history.name,
-            unknown_user=not snapshot.knows(user),
+            unknown_user=not _knows(snapshot, user, _reach(snapshot, caller, "ListActions")),
             catalogue=encode_catalogue(snapshot.basis),
         )
 
@@ -203,7 +205,7 @@ class DecisionService:
             history=snapshot.history.name_at(found.revision),
         )
 
-    def list_physicians(self, request: pb.ListPhysiciansRequest, caller: str) -> pb.ListPhysiciansResponse:  # noqa: ARG002
+    def list_physicians(self, request: pb.ListPhysiciansRequest, caller: str) -> pb.ListPhysiciansResponse:
         """See DecisionService.ListPhysicians in decision.proto."""
         with Fields() as fields:
             user = fields.read(parse_user, request.user)
@@ -212,8 +214,10 @@ class DecisionService:
         snapshot = self._at(request)
         if action is not None:
             snapshot.require_known(action)
+        reach = _reach(snapshot, caller, "ListPhysicians")
+        actions = [action] if action else snapshot.basis.catalogue.actions
         found = page(
-            snapshot.places(user, [action] if action else snapshot.basis.catalogue.actions, channel),
+            [place for place in snapshot.places(user, actions, channel) if reach.covers(place.name)],
             cursors=self._cursors,
             question=("physicians", user, action or "", channel),
             revision=snapshot.revision,
@@ -228,7 +232,7 @@ class DecisionService:
             ],
             revision=found.revision,
             next_page_token=found.next_token,
-            unknown_user=not snapshot.knows(user),
+            unknown_user=not _knows(snapshot, user, reach),
             history=snapshot.history.name_at(found.revision),
         )
 
@@ -270,6 +274,19 @@ class DecisionService:
             role=outcome.role,
             history=snapshot.history.name,
         )
+
+
+def _reach(snapshot: Snapshot, caller: str, name: str) -> Reach:
+    """Where a caller may ask this. Raises CallerNotAllowed for one that may nowhere by now."""
+    reach = snapshot.callers.reach(caller, f"DecisionService/{name}")
+    if reach is None:
+        raise CallerNotAllowed(caller=caller, method=f"DecisionService/{name}")
+    return reach
+
+
+def _knows(snapshot: Snapshot, user: User, reach: Reach) -> bool:
+    """Is the user known in an account that the caller may ask about?"""
+    return any(map(reach.covers, snapshot.where_known(user)))
 
 
 def _outcome(snapshot: Snapshot, check: pb.CheckRequest) -> Outcome:

@@ -5,18 +5,22 @@ refused is refused with the same errors as on the wire, except what concerns
 the rights of a caller: there is none.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
 from policy_service.chain import Verifier
-from policy_service.pb import audit_pb2, seeds_pb2
+from policy_service.pb import audit_pb2, callers_pb2, seeds_pb2
+from policy_service.rpc.bounds import reader
+from policy_service.rpc.callers import CallersService
 from policy_service.rpc.seeds import SeedService, encode_plan
 from policy_service.rpc.verify_log import LogWalk
 from policy_service.seed import Plan
 from policy_service.store import Store
 
 _CALLER: Final = "local"
+_CALLERS: Final = callers_pb2.DESCRIPTOR.services_by_name["CallersService"]
 
 Moved = Callable[[int, int], None]
 """Told how much is done, and of how much."""
@@ -36,6 +40,15 @@ async def plan_seed(service: SeedService, moved: Moved, **fields: Any) -> list[s
 async def apply_seed(service: SeedService, **fields: Any) -> int:
     """SeedService.ApplySeed, from the request's fields to the revision."""
     return (await service.apply_seed(seeds_pb2.ApplySeedRequest(**fields), _CALLER)).revision
+
+
+async def change_callers(service: CallersService, request: Any) -> Any:
+    """A method of CallersService, by its request, whoever's class that is of; the response."""
+    descriptor = request.DESCRIPTOR
+    (method,) = (method for method in _CALLERS.methods if method.input_type.full_name == descriptor.full_name)
+    # Within the bounds of the wire, as nobody else looks.
+    asked = reader(method.input_type)(request.SerializeToString())
+    return await getattr(service, re.sub(r"(?<!^)(?=[A-Z])", "_", method.name).lower())(asked, _CALLER)
 
 
 def plan_part(made: Plan, named: int | None) -> seeds_pb2.PlanSeedResponse:

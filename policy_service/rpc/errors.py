@@ -45,13 +45,25 @@ class CallerNotAllowed(PolicyError):
 
 
 @dataclass(kw_only=True)
+class CallerNotAllowedThere(PolicyError):
+    """The calling service may call this method for the physicians that it is named for, and this is none of them."""
+
+    kind = Kind.NOT_ALLOWED
+    reason = "CALLER_NOT_ALLOWED_THERE"
+    caller: str
+    method: str
+    field: str
+    """Which field of the request leads to the account; never whose that is."""
+
+
+@dataclass(kw_only=True)
 class CallerNotIdentified(PolicyError):
-    """The calling service cannot be told: its certificate names exactly one identity of an accepted kind, or nobody."""
+    """The calling service cannot be told: it shows exactly one identity, by certificate or token, or it is nobody."""
 
     kind = Kind.NOT_ALLOWED
     reason = "CALLER_NOT_IDENTIFIED"
     found: str
-    """What it names instead; never the names themselves, which nobody vouches for."""
+    """What it shows instead; never names, which nobody vouches for, and nothing of a token."""
 
 
 @dataclass(kw_only=True)

@@ -10,7 +10,7 @@ import asyncio
 import secrets
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from contextlib import aclosing, asynccontextmanager
 from queue import SimpleQueue
 from typing import Any, Final
@@ -20,11 +20,13 @@ import structlog
 from google.protobuf.message import Message
 
 from policy_service import metrics
+from policy_service.decide import Reach
 from policy_service.errors import PolicyError
 from policy_service.replicate import Replica
 from policy_service.rpc.bounds import Takes
 from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimited
 from policy_service.rpc.identity import Identities
+from policy_service.rpc.reach import Beyond, refuse_beyond
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.share import CHECKS, Share
 from policy_service.rpc.slowing import Slowing
@@ -45,6 +47,7 @@ class Guard:
         replica: Replica,
         identities: Identities,
         *,
+        limits: Mapping[str, Beyond],
         threads: int,
         rooms: tuple[Room, Room],
         lists: int,
@@ -52,7 +55,9 @@ class Guard:
         refusals: float,
         part: float,
     ) -> None:
-        """``threads`` answer at once, ``rooms`` hold the calls of the two planes, ``pace`` is questions a second.
+        """``limits`` tell of each method that can be limited to named accounts what is beyond them.
+
+        ``threads`` answer at once, ``rooms`` hold the calls of the two planes, ``pace`` is questions a second.
 
         ``lists`` is how many explanations and lists may be in hand on the decision plane, ``part`` of a core is what
         those of one caller may take, ``refusals`` how many a second of one caller come at once.
@@ -61,6 +66,7 @@ class Guard:
         # Beside its steps on the loop a call there has threads and a database, which are not counted.
         self._turns = Turns(Spending(part / 2))
         self._replica = replica
+        self._limits = limits
         self._identities = identities
         self._room, self._room_async = rooms
         # As many as work at once; a call whose message has not come holds a thread, and none of these.
@@ -70,13 +76,19 @@ class Guard:
         self._bucket = _Buckets(pace) if pace else None
         self._slowing = Slowing(refusals)
 
-    def admit(self, context: Any, method: str) -> str:
-        """The caller, if it may call the method now. Raises CallerNotAllowed, and what ``Identities.of`` does."""
-        caller = self._identities.of(context)
-        # A stale replica refuses here already: rights that were taken may not live on in it.
-        if not self._replica.at().basis.caller_may(caller, method):
+    def admit(self, context: Any, method: str) -> tuple[str, Reach]:
+        """The caller, and where it may call the method. Raises CallerNotAllowed, and what ``Identities.of`` does."""
+        # A stale replica refuses here already: tokens and rights that were taken may not live on in it.
+        callers = self._replica.at().callers
+        caller = self._identities.of(context, callers.credentials)
+        reach = callers.reach(caller, method)
+        if reach is None or (reach.is_limited and method not in self._limits):
             raise CallerNotAllowed(caller=caller, method=method)
-        return caller
+        return caller, reach
+
+    def refuse_stranger(self, context: Any) -> None:
+        """For what needs no right: raise CallerNotIdentified where nobody but a token would tell who connects."""
+        self._identities.refuse_stranger(context, self._replica.snapshot.callers.credentials)
 
     def pace(self, caller: str, request: Any) -> None:
         """Raises RateLimited for who asks too fast."""
@@ -95,11 +107,13 @@ class Guard:
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
             caller = ""
             try:
-                caller = self.admit(context, method)
+                caller, reach = self.admit(context, method)
                 with self._room.enter(caller, context.peer(), context.cancel) as place:
                     request = takes(next(messages, None))
                     place.heard()
                     self.pace(caller, request)
+                    if reach.is_limited:
+                        refuse_beyond(self._limits, caller, method, request, reach)
                     return answer(request, caller)
             except PolicyError as error:
                 self._slowing.hold(error, caller, context.peer(), self._room)
@@ -149,11 +163,13 @@ class Guard:
         async def handle(_: object, context: Any) -> None:
             caller = ""
             try:
-                caller = self.admit(context, method)
+                caller, reach = self.admit(context, method)
                 async with silence_ends(self._room_async, caller, context.peer()) as place:
                     request = takes(await context.read())
                     place.heard()
                     self.pace(caller, request)
+                    if reach.is_limited:
+                        refuse_beyond(self._limits, caller, method, request, reach)
                     async with aclosing(decide(request, caller)) as parts:
                         async for part in parts:
                             await give(context, part)

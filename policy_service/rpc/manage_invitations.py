@@ -108,6 +108,7 @@ class InvitationMethods(Stories):
 
         async def story(tx: Transaction) -> pb.AcceptInvitationResponse:
             accepted = await links.accept(tx, self._model, request.token, now=self._clock())
+            self._refuse_beyond(caller, "AcceptInvitation", accepted.physician)
             return pb.AcceptInvitationResponse(
                 username=accepted.user, physician=accepted.physician, must_set_up_credentials=accepted.is_new
             )
@@ -117,11 +118,13 @@ class InvitationMethods(Stories):
     async def look_up_invitation(
         self,
         request: pb.LookUpInvitationRequest,
-        caller: str,  # noqa: ARG002 - the guard has seen to it.
+        caller: str,
     ) -> pb.LookUpInvitationResponse:
         """See ManageUsersService.LookUpInvitation in manage_users.proto."""
         async with self._store.reading() as look:
-            return encode_looked(await links.look_up(look, self._model, request.token, now=self._clock()))
+            found = await links.look_up(look, self._model, request.token, now=self._clock())
+        self._refuse_beyond(caller, "LookUpInvitation", found.invitation.physician)
+        return encode_looked(found)
 
     async def decline_invitation(
         self, request: pb.DeclineInvitationRequest, caller: str
@@ -130,6 +133,7 @@ class InvitationMethods(Stories):
 
         async def story(tx: Transaction) -> pb.DeclineInvitationResponse:
             declined = await links.decline(tx, request.token, now=self._clock())
+            self._refuse_beyond(caller, "DeclineInvitation", declined.physician)
             return pb.DeclineInvitationResponse(username=declined.user, physician=declined.physician)
 
         return await self._write(request, caller, "", story)
@@ -139,6 +143,7 @@ class InvitationMethods(Stories):
 
         async def story(tx: Transaction) -> pb.CompleteSetupResponse:
             done = await links.complete_setup(tx, request.token)
+            self._refuse_beyond(caller, "CompleteSetup", done.physician)
             return pb.CompleteSetupResponse(username=done.user, physician=done.physician)
 
         return await self._write(request, caller, "", story)

@@ -14,7 +14,7 @@ from policy_service.rpc.fields import Fields, invalid, parse_text, parse_title
 from policy_service.seed import NAMED, Group, Membership, Plan, Planned, SeedPlans, Target, csv_lines, in_turn, ordered
 from policy_service.store import Store
 from policy_service.transfer import moving
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, digits, parse_user
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Progress, digits, is_own_right, parse_user
 
 MOST_NAMED: Final = 100
 MOST_REASON: Final = TEXTS["reason"]
@@ -100,7 +100,8 @@ class SeedService:
                     progress = pb.Progress(done=part.done, total=part.total)
                     yield pb.ExportPolicyResponse(revision=look.revision, text=part.text, progress=progress)
                 return
-            lines = csv_lines(ordered(await look.rows([ANY, SYSTEM_DOMAIN])))
+            rows = [row for row in await look.rows([ANY, SYSTEM_DOMAIN]) if not is_own_right(row)]
+            lines = csv_lines(ordered(rows))
             text = "".join(f"{line}\n" for line in lines)
             progress = pb.Progress(done=len(lines), total=len(lines))
             yield pb.ExportPolicyResponse(revision=look.revision, text=text, progress=progress)

@@ -6,6 +6,9 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
+from functools import partial
+from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -14,7 +17,7 @@ from google.protobuf.descriptor import ServiceDescriptor
 
 from policy_service.decision_log import SEGMENT_BYTES
 from policy_service.errors import StartError
-from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_pb2
+from policy_service.pb import audit_pb2, callers_pb2, decision_pb2, manage_users_pb2, seeds_pb2
 from policy_service.replicate import Replica
 from policy_service.rpc.beside import Beside, ending_silence
 from policy_service.rpc.bounds import MOST_MESSAGE, reader
@@ -22,6 +25,7 @@ from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.open_files import connections_within
+from policy_service.rpc.reach import limits_of
 from policy_service.rpc.room import Room
 from policy_service.settings import Settings
 
@@ -29,6 +33,7 @@ DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
 MANAGE_USERS: Final = manage_users_pb2.DESCRIPTOR.services_by_name["ManageUsersService"]
 SEEDS: Final = seeds_pb2.DESCRIPTOR.services_by_name["SeedService"]
 AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
+CALLERS: Final = callers_pb2.DESCRIPTOR.services_by_name["CallersService"]
 
 RECORDING: Final = "policy.v1.DecisionLog"
 """Name under which health says whether decisions can be recorded; no service of the contract."""
@@ -76,21 +81,30 @@ class Planes:
 
     decision_port: int
     management_port: int
+    decision_token_port: int | None
+    """Where callers show a token instead of a certificate, if anywhere."""
+    management_token_port: int | None
     say_serving: Callable[..., Any]
     """Told whether the planes should be used, and the names of services that should not be even so (``but``)."""
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, replica: Replica, decisions: DecisionService, managing: Mapping[ServiceDescriptor, object]
+    settings: Settings,
+    replica: Replica,
+    decisions: DecisionService,
+    managing: Mapping[ServiceDescriptor, object],
+    *,
+    seen: Callable[[str, datetime], None],
 ) -> AsyncIterator[Planes]:
     """Listen on both planes until the block ends, then let the calls in hand finish.
 
-    ``managing`` are the services of the management plane.
+    ``managing`` are the services of the management plane; ``seen`` is told of each token that identified a caller.
 
     Raises StartError if an address cannot be had or a certificate not be read.
     """
     credentials = await asyncio.to_thread(_credentials, settings)
+    token_credentials = await asyncio.to_thread(_token_credentials, settings)
     # This process's own part of the decision log, and as much of one that was killed.
     segments = 2 * settings.decision_log_spool_mb // _SEGMENT_MB
     most_connections = connections_within(settings.max_connections, segments=segments)
@@ -98,7 +112,13 @@ async def serving(
     rooms = _room(settings), _room(settings)
     guard = Guard(
         replica,
-        Identities(tls=settings.has_tls, uri_prefix=settings.tls_caller_uri),
+        Identities(
+            certificates=settings.has_tls,
+            tokens=settings.has_token_address,
+            uri_prefix=settings.tls_caller_uri,
+            seen=seen,
+        ),
+        limits=limits_of([DECISION, *managing]),
         threads=settings.decision_threads,
         rooms=rooms,
         lists=min(settings.list_threads, max(1, settings.decision_threads // 2)),
@@ -112,7 +132,8 @@ async def serving(
     most = settings.max_concurrent_calls + _SPARE_CALLS
     decision = grpc.server(threads, options=(*_OPTIONS, bound), maximum_concurrent_rpcs=most)
     decision.add_generic_rpc_handlers((_handlers(DECISION, decisions, guard.wrap),))
-    decision_beside = Beside([DECISION], RECORDING, has_reflection=settings.reflection)
+    beside = partial(Beside, has_reflection=settings.reflection, refuse_stranger=guard.refuse_stranger)
+    decision_beside = beside([DECISION], RECORDING)
     decision_beside.add_to(decision)
 
     # Without a bound of gRPC's own: it would refuse health as well, and a refusal here holds nothing.
@@ -123,21 +144,30 @@ async def serving(
             for descriptor, service in managing.items()
         )
     )
-    management_beside = Beside([*managing], RECORDING, has_reflection=settings.reflection)
+    management_beside = beside([*managing], RECORDING)
     management_beside.add_to_async(management)
 
     async def say(serving: bool, but: Collection[str] = ()) -> None:  # noqa: FBT001 - its whole meaning.
-        for beside in (decision_beside, management_beside):
-            beside.health.say(serving=serving, but=but)
+        for one in (decision_beside, management_beside):
+            one.health.say(serving=serving, but=but)
 
     decision_port = _listen(decision, settings.decision_address, credentials)
     management_port = _listen(management, settings.management_address, credentials)
+    # grpcio asks every client of an address for a certificate, or none: tokens have addresses of their own.
+    decision_token_port = _listen_for_tokens(decision, settings.decision_token_address, token_credentials)
+    management_token_port = _listen_for_tokens(management, settings.management_token_address, token_credentials)
     await say(True)  # noqa: FBT003
     decision.start()
     await management.start()
     ending = asyncio.create_task(ending_silence((*rooms, *decision_beside.rooms, *management_beside.rooms)))
     try:
-        yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
+        yield Planes(
+            decision_port=decision_port,
+            management_port=management_port,
+            decision_token_port=decision_token_port,
+            management_token_port=management_token_port,
+            say_serving=say,
+        )
     finally:
         await say(False)  # noqa: FBT003
         stopped = decision.stop(_GRACE_SECONDS)
@@ -157,8 +187,8 @@ async def serving(
 
 def _room(settings: Settings) -> Room:
     most = settings.max_concurrent_calls
-    # Without TLS all callers are one.
-    of_one = settings.max_calls_per_caller if settings.has_tls else most
+    # Without TLS nearly all callers are one.
+    of_one = settings.max_calls_per_caller if settings.has_tls or settings.has_token_address else most
     return Room("calls", most=most, most_of_one=of_one, patience=_PATIENCE_SECONDS)
 
 
@@ -186,18 +216,32 @@ def _handlers(
 
 
 def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    files = (settings.tls_key_file, settings.tls_cert_file, settings.tls_client_ca_file)
-    if settings.tls_key_file is None:
+    """For callers with certificates."""
+    if not settings.has_tls:
         return None
-    contents = []
-    for file in files:
-        assert file is not None  # noqa: S101 - Settings takes all three or none.
-        try:
-            contents.append(file.read_bytes())
-        except OSError as fault:
-            raise StartError(f"{file} cannot be read: {fault.strerror}") from fault
-    key, certificate, authority = contents
+    files = (settings.tls_key_file, settings.tls_cert_file, settings.tls_client_ca_file)
+    key, certificate, authority = map(_read, files)
     return grpc.ssl_server_credentials([(key, certificate)], root_certificates=authority, require_client_auth=True)
+
+
+def _token_credentials(settings: Settings) -> grpc.ServerCredentials | None:
+    """For callers with tokens, who are asked for no certificate."""
+    if not settings.has_token_address:
+        return None
+    key, certificate = map(_read, (settings.tls_key_file, settings.tls_cert_file))
+    return grpc.ssl_server_credentials([(key, certificate)])
+
+
+def _read(file: Path | None) -> bytes:
+    assert file is not None  # noqa: S101 - Settings sees to it.
+    try:
+        return file.read_bytes()
+    except OSError as fault:
+        raise StartError(f"{file} cannot be read: {fault.strerror}") from fault
+
+
+def _listen_for_tokens(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int | None:
+    return _listen(server, address, credentials) if address and credentials is not None else None
 
 
 def _listen(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int:

@@ -23,6 +23,7 @@ from policy_service import metrics
 from policy_service.errors import InvalidRequest, PolicyError
 from policy_service.rpc.errors import (
     CallerNotAllowed,
+    CallerNotAllowedThere,
     CallerNotIdentified,
     CallerNotLocal,
     RateLimited,
@@ -37,6 +38,7 @@ LONGEST_SECONDS: Final = 1.0
 _TOGETHER_SECONDS: Final = 0.25
 _HELD: Final = (
     CallerNotAllowed,
+    CallerNotAllowedThere,
     CallerNotIdentified,
     CallerNotLocal,
     InvalidRequest,

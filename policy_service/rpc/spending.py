@@ -19,7 +19,9 @@ Decide = Callable[[Any, str], Coroutine[Any, Any, Message]]
 
 READS: Final = frozenset({
     "DiffAccess",
+    "GetCaller",
     "GetPermissions",
+    "ListCallers",
     "ListChanges",
     "ListDecisions",
     "ListInvitations",

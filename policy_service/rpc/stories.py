@@ -22,6 +22,7 @@ from policy_service.rpc.manage_values import (
     response_type,
     what_to_keep,
 )
+from policy_service.rpc.reach import Reaches
 from policy_service.store import Store, Transaction
 from policy_service.vocabulary import (
     BUILT_IN_ROLES,
@@ -46,14 +47,23 @@ class Stories:
         *,
         clock: Callable[[], datetime],
         written: Callable[[], None],
+        reaches: Reaches,
     ) -> None:
-        """``written`` is called after each write, since there may be an e-mail to send."""
+        """``written`` is called after each write, since there may be an e-mail to send.
+
+        ``reaches`` tell for whom a caller may call, where only a link says which account it is about.
+        """
+        self._reaches = reaches
         self._store = store
         self._model = model
         self._invitations = invitations
         self._addresses = addresses
         self._clock = clock
         self._written = written
+
+    def _refuse_beyond(self, caller: str, name: str, physician: Physician) -> None:
+        """Raise CallerNotAllowedThere for the account of a link that is none of the caller's; nothing is done then."""
+        self._reaches.refuse_beyond(caller, f"ManageUsersService/{name}", physician, "token")
 
     async def _foresee(self, physician: Physician, ask: Questions) -> Standing | None:
         return await foresee(self._store, self._model, physician, ask)

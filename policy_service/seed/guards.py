@@ -11,7 +11,7 @@ import asyncio
 from collections.abc import Iterable, Iterator, Set
 from typing import Final
 
-from policy_service.decide import Basis, Model, Snapshot
+from policy_service.decide import Callers, Model, Snapshot
 from policy_service.errors import PolicyError
 from policy_service.seed.errors import (
     ActionInUse,
@@ -22,7 +22,19 @@ from policy_service.seed.errors import (
     RoleNameTaken,
     WidenedCallers,
 )
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Action, Effect, Row, name_in, subject_of_role
+from policy_service.vocabulary import (
+    ANY,
+    SYSTEM_DOMAIN,
+    Action,
+    Effect,
+    Row,
+    in_named,
+    is_in_named,
+    is_naming,
+    method_in,
+    name_in,
+    subject_of_role,
+)
 
 _APPLY: Final = "SeedService/ApplySeed"
 _CHANGE_CALLERS: Final = "SeedService/ChangeCallers"
@@ -34,11 +46,18 @@ _ACCOUNTS: Final = 1_000
 
 
 def guards_of(
-    model: Model, held: Set[Row], wanted: Set[Row], *, most_removed: float, methods: frozenset[str]
+    model: Model,
+    held: Set[Row],
+    wanted: Set[Row],
+    *,
+    most_removed: float,
+    methods: frozenset[str],
+    own: Set[Row] = frozenset(),
 ) -> Iterator[PolicyError]:
     """What the rows themselves give cause for, whatever the accounts are.
 
-    ``most_removed`` is the share of rows that may go; ``methods`` are the contract's.
+    ``most_removed`` is the share of rows that may go; ``methods`` are the contract's, ``own`` the rights of single
+    callers, which no seed changes.
     """
     removed = len(held - wanted)
     if removed > most_removed * len(held):
@@ -50,8 +69,9 @@ def guards_of(
     )
     if emptied := sorted({role for role, _ in had - has}):
         yield EmptiedRole(roles=tuple(name_in(role) for role in emptied))
-    yield from _locked_out(model, held, wanted, methods)
-    yield from widened(model, held, wanted, methods)
+    # With them: what a seed no longer denies, a caller may by its own right.
+    yield from _locked_out(model, held | own, wanted | own, methods)
+    yield from widened(model, held | own, wanted | own, methods)
 
 
 def is_allowed(guard: PolicyError, *, mass_removal: bool, emptied_role: bool, widened_callers: bool) -> bool:
@@ -63,9 +83,9 @@ def is_allowed(guard: PolicyError, *, mass_removal: bool, emptied_role: bool, wi
     return isinstance(guard, EmptiedRole | CallersLockedOut) and emptied_role
 
 
-def not_for(caller: str, basis: Basis, wanted: Set[Row]) -> list[MayNotChangeCallers]:
+def not_for(caller: str, snapshot: Snapshot, wanted: Set[Row]) -> list[MayNotChangeCallers]:
     """Does a plan change callers' rights, all of which stand in domain system, without its caller having that right?"""
-    if _of_callers(basis.rows) == _of_callers(wanted) or basis.caller_may(caller, _CHANGE_CALLERS):
+    if _of_callers(snapshot.basis.rows) == _of_callers(wanted) or snapshot.callers.may(caller, _CHANGE_CALLERS):
         return []
     return [MayNotChangeCallers(caller=caller, right=_CHANGE_CALLERS)]
 
@@ -75,20 +95,37 @@ def widened(model: Model, held: Iterable[Row], wanted: Iterable[Row], methods: f
     before, after = _of_callers(held), _of_callers(wanted)
     if before == after:
         return []
-    had, has = Basis(model, before), Basis(model, after)
-    named = {row.values[2] for row in after if row.ptype == "p" and row.values[2] != ANY}
-    asked = sorted(methods | named | {_LATER_METHOD})
+    had, has = Callers(model, before), Callers(model, after)
+    told = {row.values[2] for row in before | after if row.ptype == "p" and row.values[2] != ANY}
+    asked = sorted(methods | {in_named(method) for method in methods} | told | {_LATER_METHOD})
     gained = [
         (caller, right)
         for caller in sorted(_callers(after))
+        # Who has the same rules by the same roles has the same rights.
+        if had.rules_of(caller) != has.rules_of(caller)
         for right in asked
-        if has.caller_may(caller, right) and not had.caller_may(caller, right)
+        if _gains(had, has, caller, right, methods)
     ]
+    # Who gains a method everywhere is not told besides that it gains it in some accounts.
+    wider = {(caller, in_named(right)) for caller, right in gained}
+    gained = [pair for pair in gained if pair not in wider]
     words = tuple(
         f"{caller} {'every method, later ones too' if right == _LATER_METHOD else right}"
         for caller, right in gained[:_MOST_NAMED]
     )
     return [WidenedCallers(gained=words, count=len(gained))] if gained else []
+
+
+def _gains(had: Callers, has: Callers, caller: str, right: str, methods: frozenset[str]) -> bool:
+    """Has a caller a right, and had neither it nor one that is more?"""
+    if not has.asked(caller, right) or had.asked(caller, right):
+        return False
+    if is_in_named(right):
+        return not had.asked(caller, method_in(right))
+    if is_naming(right):
+        # An account is named for the methods that are limited now, and were not everywhere before.
+        return any(has.asked(caller, in_named(method)) and not had.asked(caller, method) for method in methods)
+    return True
 
 
 async def names_taken(snapshot: Snapshot, new: Set[str]) -> list[PolicyError]:
@@ -129,17 +166,17 @@ def _locked_out(model: Model, held: Set[Row], wanted: Set[Row], methods: frozens
     before, after = _of_callers(held), _of_callers(wanted)
     if before == after:
         return
-    had, has = Basis(model, before), Basis(model, after)
+    had, has = Callers(model, before), Callers(model, after)
     callers = [_callers(rows) for rows in (before, after)]
 
-    def may_nothing(basis: Basis, caller: str) -> bool:
-        return not any(basis.caller_may(caller, method) for method in methods)
+    def may_nothing(known: Callers, caller: str) -> bool:
+        return not any(known.may(caller, method) for method in methods)
 
     left = tuple(
         name for name in sorted(callers[0] & callers[1]) if may_nothing(has, name) and not may_nothing(had, name)
     )
     could, can = (
-        sum(basis.caller_may(name, _APPLY) for name in names) for basis, names in zip((had, has), callers, strict=True)
+        sum(known.may(name, _APPLY) for name in names) for known, names in zip((had, has), callers, strict=True)
     )
     if left or (could and not can):
         yield CallersLockedOut(callers=left, appliers=can)
@@ -150,4 +187,4 @@ def _of_callers(rows: Iterable[Row]) -> frozenset[Row]:
 
 
 def _callers(rows: Iterable[Row]) -> set[str]:
-    return {name_in(row.values[0]) for row in rows if row.ptype == "g" and row.values[0].startswith("service:")}
+    return {name_in(row.values[0]) for row in rows if row.values[0].startswith("service:")}

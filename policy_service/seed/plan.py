@@ -48,6 +48,8 @@ class Proposal:
 
     comparison: Comparison
     guards: tuple[PolicyError, ...]
+    own: frozenset[Row]
+    """The rights of single callers, under which it was judged."""
 
     @property
     def rows(self) -> tuple[frozenset[Row], frozenset[Row]]:
@@ -136,6 +138,7 @@ class SeedPlans:
                 return (
                     await transaction.has_passed(snapshot.held)
                     and set(snapshot.basis.rows) == proposal.comparison.before
+                    and snapshot.callers.own == proposal.own
                     and await proposal.comparison.is_same(judged, snapshot)
                 )
         except TimeoutError:
@@ -145,7 +148,7 @@ class SeedPlans:
         """The plan with what its caller may not do."""
         if not self._asks_rights:
             return made
-        return replace(made, guards=(*not_for(caller, snapshot.basis, proposal.comparison.after), *made.guards))
+        return replace(made, guards=(*not_for(caller, snapshot, proposal.comparison.after), *made.guards))
 
     async def _judge(self, snapshot: Snapshot, proposal: Proposal, planned: Planned, caller: str) -> None:
         """Raise whatever keeps a plan from being applied to a snapshot."""
@@ -180,8 +183,9 @@ class SeedPlans:
     async def _propose(self, snapshot: Snapshot, wanted: Iterable[Row]) -> Proposal:
         """The last one if it is of the same rows: to look again takes little time then."""
         kept, rows = self._kept, (frozenset(snapshot.basis.rows), frozenset(wanted))
-        if kept is None or kept.rows != rows:
-            kept = await propose(self._model, *rows, most_removed=self._most_removed, methods=self._methods)
+        own = snapshot.callers.own
+        if kept is None or kept.rows != rows or kept.own != own:
+            kept = await propose(self._model, *rows, most_removed=self._most_removed, methods=self._methods, own=own)
         self._kept = kept
         if self._forgetting:
             self._forgetting.cancel()
@@ -225,16 +229,22 @@ class SeedPlans:
 
 
 async def propose(
-    model: Model, before: Iterable[Row], after: Iterable[Row], *, most_removed: float, methods: frozenset[str]
+    model: Model,
+    before: Iterable[Row],
+    after: Iterable[Row],
+    *,
+    most_removed: float,
+    methods: frozenset[str],
+    own: frozenset[Row] = frozenset(),
 ) -> Proposal:
     """Rows to be looked at by ``plan``."""
     comparison = Comparison(model, before, after)
 
     def judge() -> tuple[PolicyError, ...]:
         held, wanted = comparison.before, comparison.after
-        return tuple(guards_of(model, held, wanted, most_removed=most_removed, methods=methods))
+        return tuple(guards_of(model, held, wanted, most_removed=most_removed, methods=methods, own=own))
 
-    return Proposal(comparison=comparison, guards=await in_turn(judge))
+    return Proposal(comparison=comparison, guards=await in_turn(judge), own=own)
 
 
 async def plan_in_parts(snapshot: Snapshot, proposal: Proposal, *, most: int | None) -> AsyncIterator[Progress | Plan]:

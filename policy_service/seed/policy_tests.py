@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 from policy_service.decide import Basis, Model, Snapshot
 from policy_service.policy_text import CallerQuestion, ExpectationFile, UserExpectation, UserQuestion
-from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Reason, Row
+from policy_service.vocabulary import ANY, SYSTEM_DOMAIN, Reason, Row, is_naming, method_in
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -125,7 +125,8 @@ def _ask_caller(basis: Basis, question: CallerQuestion) -> _Answer:
 
 def _methods(basis: Basis, file: ExpectationFile) -> list[str]:
     """Every method that the seed or the file names, so that one which left the seed is asked about as well."""
-    named = [row.values[2] for row in basis.rows if row.ptype == "p" and row.domain == SYSTEM_DOMAIN]
+    rights = [row.values[2] for row in basis.rows if row.ptype == "p" and row.domain == SYSTEM_DOMAIN]
+    named = [method_in(right) for right in rights if not is_naming(right)]
     for _, expectation in file.expectations:
         if not isinstance(expectation, UserExpectation):
             named += expectation.allowed

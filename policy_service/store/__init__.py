@@ -6,7 +6,18 @@ was acknowledged is never lost, and no driver's error gets past ``border``. Read
 ``database`` first, then ``transaction``.
 """
 
-from policy_service.store import address_changes, audit, invitations, log_pages, moving, periods, rules, spans, users
+from policy_service.store import (
+    address_changes,
+    audit,
+    callers,
+    invitations,
+    log_pages,
+    moving,
+    periods,
+    rules,
+    spans,
+    users,
+)
 from policy_service.store.answers import Kept
 from policy_service.store.arrivals import BEGINNING, Place, arrived
 from policy_service.store.audit import Pending, Point, Since
@@ -69,6 +80,7 @@ __all__ = [
     "arrived",
     "as_role",
     "audit",
+    "callers",
     "connect_store",
     "digested",
     "embedded_postgres",

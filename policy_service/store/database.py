@@ -1,14 +1,14 @@
 """The database as the rest of the service sees it: stories, looks, and what is kept beside the policy."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, datetime
 from typing import Final
 
 import asyncpg
 
-from policy_service.store import answers, decisions, log, outbox, rules
+from policy_service.store import answers, callers, decisions, log, outbox, rules
 from policy_service.store.border import translated
 from policy_service.store.caps import CAPS, Caps
 from policy_service.store.connection import CONNECT_SECONDS, connect, connected_patiently, pooled
@@ -219,6 +219,11 @@ class Store:
             async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection, connection.transaction():
                 await decisions.note_losses(connection, replica, losses)
                 await decisions.note(connection, replica, decisions.ReplicaEvent.LOST, sequence, lost)
+
+    async def note_tokens_seen(self, seen: Mapping[str, datetime]) -> None:
+        """Note when callers' tokens were last seen. Raises StoreUnavailable."""
+        async with self._writing():
+            await callers.note_seen(self._pool, seen)
 
     async def rows_at(self, revision: int, domain: str | None = None) -> rules.Rows:
         """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""

@@ -30,6 +30,8 @@ GRANT SELECT, INSERT, UPDATE (until_revision) ON rules TO {role};
 GRANT SELECT, INSERT ON changes, decisions, decision_replicas, decision_losses, physicians TO {role};
 GRANT SELECT ON decision_arrivals TO {role};
 GRANT SELECT, INSERT, UPDATE ON invitations, outbox, address_changes TO {role};
+GRANT SELECT, INSERT, UPDATE (expires_at, changed_at_revision, ended_at_revision) ON caller_tokens TO {role};
+GRANT SELECT, INSERT, UPDATE ON caller_token_uses TO {role};
 GRANT SELECT, INSERT, UPDATE, DELETE ON users TO {role};
 GRANT SELECT, INSERT, DELETE ON idempotency TO {role};
 GRANT EXECUTE ON FUNCTION decisions_make_day(date), decisions_drop_before(date) TO {role};

@@ -6,8 +6,11 @@ from typing import Any
 from uuid import UUID
 
 from policy_service.store import rules
-from policy_service.vocabulary import Held, Physician, Row
+from policy_service.vocabulary import Credentials, Held, KnownToken, Physician, Row
 
+# Every token that was ever ended too: the follower of another history must know them.
+_TOKENS = "SELECT id, caller, token_hash, expires_at, ended_at_revision IS NOT NULL AS is_ended FROM caller_tokens"
+_TOKENS_CHANGED = "SELECT EXISTS (SELECT FROM caller_tokens WHERE changed_at_revision > $1)"
 _TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
 
 
@@ -47,6 +50,24 @@ class Reading:
     async def changed_domains(self, since: int) -> set[str]:
         """Every domain of which a row began or ended after ``since``."""
         return await rules.changed_domains(self.connection, since)
+
+    async def credentials(self) -> Credentials:
+        """The tokens by which callers are known."""
+        found = await self.connection.fetch(_TOKENS)
+        return Credentials(
+            {
+                record["id"]: KnownToken(
+                    caller=record["caller"], digest=record["token_hash"], expires_at=record["expires_at"]
+                )
+                for record in found
+                if not record["is_ended"]
+            },
+            (record["id"] for record in found if record["is_ended"]),
+        )
+
+    async def credentials_changed(self, since: int) -> bool:
+        """Was a token made, shortened or ended after ``since``?"""
+        return bool(await self.connection.fetchval(_TOKENS_CHANGED, since))
 
     async def title_of(self, physician: Physician) -> str:
         """How the account is called in texts for people."""

@@ -1,6 +1,6 @@
-"""Users, physicians, invitations and changes of address as the change log vouches for them: by digests of each row.
+"""Users, physicians, invitations, changes of address and callers' tokens, as the change log vouches for them.
 
-Their rows change in place, so an entry names every row that its change touched
+By digests of each row. Their rows change in place, so an entry names every row that its change touched
 with two SHA-256 digests. What an import brought, and what was there before entries
 did so, is vouched for by one digest over all of it (docs/audit.md has the encoding).
 """
@@ -36,6 +36,13 @@ TABLES: Final = {
         columns=(
             *("id", "username", "email", "before", "state", "asked_at", "expires_at", "token_hash"),
             *("asked_at_revision", "closed_at_revision"),
+        ),
+    ),
+    "caller_tokens": Table(
+        key="id",
+        columns=(
+            *("id", "caller", "token_hash", "made_at", "expires_at"),
+            *("made_at_revision", "changed_at_revision", "ended_at_revision"),
         ),
     ),
     "invitations": Table(

@@ -183,7 +183,7 @@ class Transaction:
             return
         for row in after:
             # Whatever way a row came: what a policy file may not say, the service may not write.
-            if fault := row_fault(row.ptype, row.values):
+            if fault := row_fault(row.ptype, row.values, or_own_right=origin is Origin.API):
                 raise ValueError(f"not a row of policy: {fault}")
         self.user = str((detail or {}).get("user", ""))
         had = await caps.count(self.connection, physician) if physician and after else None

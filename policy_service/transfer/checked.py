@@ -19,3 +19,5 @@ class Checked:
     rules_digest: str
     """SHA-256 of the rules alone, as ``store.strays`` takes it of what an import began."""
     seed: tuple[Row, ...]
+    own_rights: tuple[Row, ...]
+    """Those of single callers."""

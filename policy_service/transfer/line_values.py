@@ -1,10 +1,23 @@
 """What stands in a line of a moved policy: are these its types, and is this a time?"""
 
+import re
 from collections.abc import Iterable
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, Final
 
 from policy_service.vocabulary import ActionInfo, Row, info_of
+
+HEADER: Final = {"format": str, "revision": int, "counts": dict, "model": str}
+# In the order in which they stand in the file: each refers only to what came before.
+FIELDS: Final[dict[str, tuple[Any, ...]]] = {
+    "user": (str, str | None, bool),
+    "physician": (str,) * 3,
+    "rule": (str,) * 6,
+    "invitation": (str, str, str, str, list, list, str, str, str, int, str, str, str),
+}
+MAIL: Final = ("queued", "delayed", "sent", "bounced", "dropped", "failed")
+# As it goes into a header, where it must not begin another one.
+MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>", re.ASCII)
 
 
 def are(found: Any, wanted: tuple[Any, ...] | None) -> bool:

@@ -4,7 +4,8 @@ The file has a header, a line for each user, physician, row and open
 invitation, and a last line with the count and SHA-256 of all before it: a file
 that was cut or edited is refused whole (moving_check.py). The past does not
 move: history, change log and decisions stay with the old database
-(docs/operations.md).
+(docs/operations.md). Nor do callers' tokens: one that was removed after the file
+was written would be valid again.
 """
 
 import hashlib
@@ -63,7 +64,7 @@ async def callers_gained(
     """
     async with store.reading() as look:
         held = await look.rows([SYSTEM_DOMAIN])
-    return widened(model, held or shipped, found.seed, methods)
+    return widened(model, held or shipped, (*found.seed, *found.own_rights), methods)
 
 
 async def install(

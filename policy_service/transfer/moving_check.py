@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any, Final, NoReturn
@@ -14,7 +13,7 @@ from policy_service.policy_text import BrokenPolicy, Fault, seed_rows
 from policy_service.seed import csv_lines
 from policy_service.store import digested
 from policy_service.transfer.checked import Checked as Checked
-from policy_service.transfer.line_values import are, infos_of, is_moment
+from policy_service.transfer.line_values import FIELDS, HEADER, MAIL, MESSAGE_ID, are, infos_of, is_moment
 from policy_service.vocabulary import (
     ANY,
     BUILT_IN_ROLES,
@@ -24,7 +23,10 @@ from policy_service.vocabulary import (
     Origin,
     Physician,
     Row,
+    is_naming,
+    is_own_right,
     line_fault,
+    method_in,
     parse_action,
     parse_physician,
     parse_role,
@@ -35,19 +37,8 @@ from policy_service.vocabulary import (
 )
 
 FORMAT: Final = "policy-service policy 1"
-_HEADER: Final = {"format": str, "revision": int, "counts": dict, "model": str}
-# In the order in which they stand in the file: each refers only to what came before.
-_FIELDS: Final[dict[str, tuple[Any, ...]]] = {
-    "user": (str, str | None, bool),
-    "physician": (str,) * 3,
-    "rule": (str,) * 6,
-    "invitation": (str, str, str, str, list, list, str, str, str, int, str, str, str),
-}
-_KINDS: Final = tuple(_FIELDS)
+_KINDS: Final = tuple(FIELDS)
 _SEED_DOMAINS: Final = (ANY, SYSTEM_DOMAIN)
-_MAIL: Final = ("queued", "delayed", "sent", "bounced", "dropped", "failed")
-# As it goes into a header, where it must not begin another one.
-_MESSAGE_ID: Final = re.compile(r"<[A-Za-z0-9._-]{1,200}@[A-Za-z0-9.-]{1,200}>", re.ASCII)
 _CHUNK: Final = 2_000
 
 
@@ -87,6 +78,7 @@ class _Reader:
         self._owners: dict[str, str] = {}
         self._owned: set[tuple[str, str]] = set()
         self._seed: list[Row] = []
+        self._own_rights: list[Row] = []
         self._actions = infos_of(shipped)
         """The file's own stand before all rows that name them."""
         self._built_in = {subject_of_role(role) for role in BUILT_IN_ROLES}
@@ -110,7 +102,7 @@ class _Reader:
         if self._header is None:
             self._header = self._first(kind, fields)
             return
-        if not are(fields, _FIELDS.get(kind)):
+        if not are(fields, FIELDS.get(kind)):
             self._refuse("not a user, physician, rule or invitation with all of its fields")
         if _KINDS.index(kind) < _KINDS.index(self._kind):
             self._refuse(f"a {kind} after a {self._kind}")
@@ -136,7 +128,7 @@ class _Reader:
     def _first(self, kind: str, fields: Any) -> dict[str, Any]:
         if kind != "policy" or not isinstance(fields, dict) or fields.get("format") != FORMAT:
             self._refuse(f"not the first line of a file of {FORMAT!r}")
-        if not are([fields.get(name) for name in _HEADER], tuple(_HEADER.values())) or len(fields) != len(_HEADER):
+        if not are([fields.get(name) for name in HEADER], tuple(HEADER.values())) or len(fields) != len(HEADER):
             self._refuse("the header is not one of revision, counts and model")
         if not 0 < fields["revision"] < 1 << 63:
             self._refuse("the header's revision is none")
@@ -167,10 +159,11 @@ class _Reader:
             *values, last = values  # type: ignore[assignment]
             if last:
                 self._refuse("a g row with four fields")
-        if fault := row_fault(ptype, tuple(values)):
+        if fault := row_fault(ptype, tuple(values), or_own_right=True):
             self._refuse(str(fault))
         row = Row(ptype=ptype_of(ptype), values=tuple(values))
-        if origin != (Origin.SEED if row.domain in _SEED_DOMAINS else Origin.API):
+        is_seeds = row.domain in _SEED_DOMAINS and not is_own_right(row)
+        if origin != (Origin.SEED if is_seeds else Origin.API):
             self._refuse(f"a row of domain {row.domain} is not of origin {origin}")
         self._after(row.domain, ptype, *values)
         self._rules_digest.update(digested(ptype, values))
@@ -180,6 +173,9 @@ class _Reader:
                 self._actions = infos_of(row for row in self._seed if row.ptype == "a")
             elif row.domain == ANY:
                 self._built_in.add(row.values[0])
+            return
+        if row.domain == SYSTEM_DOMAIN:
+            self._own_rights.append(row)
             return
         physician = row.domain.partition(":")[2]
         if physician not in self._owners:
@@ -237,9 +233,9 @@ class _Reader:
         if OWNER in roles or any(map(self._is_owners, actions)):
             self._refuse("an invitation gives what is the owner's alone")
         self._address(email)
-        if not name.isprintable() or not _MESSAGE_ID.fullmatch(message):
+        if not name.isprintable() or not MESSAGE_ID.fullmatch(message):
             self._refuse("an invitation without its id, or without its e-mail's Message-ID")
-        if not all(map(is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in _MAIL:
+        if not all(map(is_moment, (invited_at, expires_at))) or not 0 < generation < 1 << 31 or mail not in MAIL:
             self._refuse("an invitation without its times, its count of links or the state of its e-mail")
         if len(token_hash) != 64 or not set(token_hash) <= set("0123456789abcdef"):
             self._refuse("an invitation without its token's hash")
@@ -282,6 +278,9 @@ class _Reader:
         for physician, owner in self._owners.items():
             if (physician, f"user:{owner}") not in self._owned:
                 self._refuse(f"{physician}'s owner {owner} has no grant of owner")
+        for row in self._own_rights:
+            if not is_naming(row.values[2]) and method_in(row.values[2]) not in methods:
+                self._refuse(f"{row.values[0]} may {row.values[2]}, which is no method")
         told = [] if any(row.ptype == "a" for row in self._seed) else self._shipped
         seed_rows("\n".join(csv_lines([*told, *self._seed])), f"{self._path} (built-in rows)", methods=methods)
         return Checked(
@@ -293,6 +292,7 @@ class _Reader:
             digest=self._digest.hexdigest(),
             rules_digest=self._rules_digest.hexdigest(),
             seed=tuple(self._seed),
+            own_rights=tuple(self._own_rights),
         )
 
     def _refuse(self, words: str) -> NoReturn:

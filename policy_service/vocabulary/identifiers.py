@@ -31,6 +31,8 @@ SERVICE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 _KEY = re.compile(r"[A-Za-z0-9_-]{0,64}", re.ASCII)
 ACTION = re.compile(r"(?=.{3,64}\Z)[a-z][a-z0-9_]*:[a-z][a-z0-9_]*", re.ASCII)
 METHOD = re.compile(r"[A-Za-z]{1,64}/[A-Za-z]{1,64}", re.ASCII)
+# A method, in every account or in those named; or one that is named so.
+RIGHT = re.compile(rf"{METHOD.pattern}(@named)?|physician:{PHYSICIAN.pattern}", re.ASCII)
 
 
 def _parse(grammar: re.Pattern[str], text: str, field: str, wanted: str) -> str:

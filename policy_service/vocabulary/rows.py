@@ -12,8 +12,8 @@ from policy_service.vocabulary.catalogue import info_faults
 from policy_service.vocabulary.identifiers import (
     ACTION,
     ANY_ROLE,
-    METHOD,
     PHYSICIAN,
+    RIGHT,
     SERVICE,
     USER,
     Physician,
@@ -80,6 +80,11 @@ def subject_of_service(service: str) -> str:
     return f"service:{service}"
 
 
+def is_own_right(row: Row) -> bool:
+    """Is it a right of one calling service by itself, as ``callers add`` gives it? The seed's are roles' and grants."""
+    return row.ptype == "p" and row.values[0].startswith("service:")
+
+
 def domain_of(physician: Physician) -> str:
     """Casbin's domain of a physician's account."""
     return f"physician:{physician}"
@@ -120,19 +125,19 @@ class RowFault:
         return self.text
 
 
-def row_fault(ptype: str, values: tuple[str, ...]) -> RowFault | None:
+def row_fault(ptype: str, values: tuple[str, ...], *, or_own_right: bool = False) -> RowFault | None:
     """The first thing wrong with a row of policy, or None.
 
     The same rule guards every way into the store: seed files, demo data and
-    the service's own writes.
+    the service's own writes. ``or_own_right``: where a caller's own right may come in.
     """
-    return next(row_faults(ptype, values), None)
+    return next(row_faults(ptype, values, or_own_right=or_own_right), None)
 
 
-def row_faults(ptype: str, values: tuple[str, ...]) -> Iterator[RowFault]:
+def row_faults(ptype: str, values: tuple[str, ...], *, or_own_right: bool = False) -> Iterator[RowFault]:
     """Everything wrong with a row; what hangs on a field that is wrong itself is not judged."""
     if ptype == "p":
-        yield from _rule_faults(values)
+        yield from _rule_faults(values, or_own_right=or_own_right)
     elif ptype == "g":
         yield from _grant_faults(values)
     elif ptype == "a":
@@ -141,7 +146,7 @@ def row_faults(ptype: str, values: tuple[str, ...]) -> Iterator[RowFault]:
         yield RowFault(misfit=Misfit.ROW_TYPE, field=0, text=f"row type {ptype!r} is none of p, g and a")
 
 
-def _rule_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
+def _rule_faults(values: tuple[str, ...], *, or_own_right: bool) -> Iterator[RowFault]:
     if len(values) != 4:
         text = f"a p row has 4 fields after the p (subject, domain, action, effect), this one has {len(values)}"
         yield RowFault(misfit=Misfit.FIELD_COUNT, field=min(len(values), 5), text=text)
@@ -151,6 +156,13 @@ def _rule_faults(values: tuple[str, ...]) -> Iterator[RowFault]:
         yield RowFault(misfit=Misfit.DOMAIN, field=2, text=wrong)
     # A built-in rule is a role's: a user named in the seed would be somebody in every account at once.
     kinds = ("role",) if domain in (ANY, SYSTEM_DOMAIN) else ("user", "role")
+    if or_own_right and domain == SYSTEM_DOMAIN and subject.startswith("service:"):
+        # It only ever allows, and what it names: a row that is missing takes away and never gives.
+        kinds = ("service",)
+        if effect == Effect.DENY:
+            yield RowFault(misfit=Misfit.EFFECT, field=4, text="a caller's own right is an allow")
+        if action == ANY:
+            yield RowFault(misfit=Misfit.ACTION, field=3, text="a caller's own right names what it is to")
     if fault := _subject_fault(subject, allowed=kinds):
         yield RowFault(misfit=Misfit.SUBJECT, field=1, text=fault)
     if effect not in (Effect.ALLOW, Effect.DENY):
@@ -208,7 +220,7 @@ def _domain_fault(text: str) -> str | None:
 
 def _action_fault(text: str, domain: str) -> str | None:
     if domain == SYSTEM_DOMAIN:
-        return None if text == ANY or METHOD.fullmatch(text) else f"{text!r} is not * or Service/Method"
+        return None if text == ANY or RIGHT.fullmatch(text) else f"{text!r} is not * or Service/Method"
     if ACTION.fullmatch(text) or (text == ANY and domain == ANY):
         return None
     return f"{text!r} is not an action" + ("" if domain == ANY else " (and * is for built-in rules only)")

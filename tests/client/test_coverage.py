@@ -41,6 +41,7 @@ NOT_IN_THE_COMMAND = {
 }
 NOT_IN_THE_FAKE = {
     "SeedService": "ops' own tools ask it, not the programs that the fake is for; 'seed plan --against' needs no service",
+    "CallersService": "administrators' own tools ask it; the fake answers whoever asks, as a service on loopback does",
     "AuditService": "what it tells is the store's history, hash chained and signed: a fake one would prove nothing",
 }
 

@@ -132,6 +132,10 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
                 "test_a_method_that_is_not_here_says_what_is",
             ),
             "tests/rpc/test_metrics_port.py": ("test_there_is_no_other_path",),
+            "tests/rpc/test_tokens.py": ("test_who_opens_a_lasting_stream_there_shows_a_token",),
+            "tests/rpc/test_caller_kinds.py": (
+                "test_every_method_that_can_be_limited_is_one_whose_request_leads_to_an_account",
+            ),
         },
     ),
     41: (
@@ -155,6 +159,11 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
                 "test_whoever_holds_the_database_says_it_too",
                 "test_a_moved_policy_brings_no_caller_more_unless_it_is_said",
             ),
+            "tests/callers/test_changing.py": (
+                "test_a_deny_that_goes_gives_what_a_caller_was_given_by_itself",
+                "test_a_limit_that_goes_is_told_as_more",
+                "test_who_may_not_change_callers_opens_no_door",
+            ),
         },
     ),
     43: (
@@ -163,6 +172,11 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
             "tests/rpc/test_identity.py": (
                 "test_any_other_certificate_is_nobodys",
                 "test_an_identity_named_by_a_header_is_not_believed",
+            ),
+            "tests/rpc/test_caller_kinds.py": ("test_nobody_without_one_valid_identity_calls_anything",),
+            "tests/rpc/test_tokens.py": (
+                "test_a_wrong_token_is_never_taken_for_none",
+                "test_what_a_proxy_passes_on_is_refused_with_a_token_too",
             ),
         },
     ),
@@ -174,6 +188,10 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
                 "test_a_plan_of_a_lost_history_is_not_applied_to_the_new_one",
                 "test_pages_and_points_of_a_lost_history_are_refused",
             ),
+            "tests/callers/test_other_history.py": (
+                "test_a_restore_revives_no_token_that_a_living_replica_knew_to_have_ended",
+            ),
+            "tests/callers/test_changing.py": ("test_a_callers_rights_move_and_its_tokens_do_not",),
             "tests/decision_log/test_decision_arrivals.py": (
                 "test_a_place_of_another_history_is_refused_and_not_gone_on_from",
             ),

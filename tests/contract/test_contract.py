@@ -9,7 +9,7 @@ import pytest
 from policy_client._pb import decision_pb2 as client_pb
 from policy_client.environment import CALLERS_OWN
 
-from policy_service.pb import audit_pb2, seeds_pb2
+from policy_service.pb import audit_pb2, callers_pb2, seeds_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from policy_service.settings import PREFIX, Settings
@@ -92,8 +92,8 @@ def test_the_seed_lists_every_method_of_the_contract(seed):
     rights = {row.values[2] for row in seed if row.ptype == "p" and row.domain == "system"}
     methods = {
         f"{service.name}/{method.name}"
-        for file in (pb.DESCRIPTOR, mu.DESCRIPTOR, seeds_pb2.DESCRIPTOR, audit_pb2.DESCRIPTOR)
-        for service in file.services_by_name.values()
+        for file in (pb, mu, seeds_pb2, audit_pb2, callers_pb2)
+        for service in file.DESCRIPTOR.services_by_name.values()
         for method in service.methods
     }
     # The one right that is no method.

@@ -22,7 +22,7 @@ from tests.support.rpc import METHODS
 pytestmark = pytest.mark.over_tls
 
 ROOT = Path(__file__).parents[2]
-FILES = ("audit", "decision", "manage_users", "seeds")
+FILES = ("audit", "callers", "decision", "manage_users", "seeds")
 
 
 def request_fields():

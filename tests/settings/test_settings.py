@@ -39,6 +39,9 @@ def test_defaults_stay_on_this_machine():
         ("POLICY_MAX_STALENESS_SECONDS", "0", "POLICY_MAX_STALENESS_SECONDS"),
         ("POLICY_MAX_STALENESS_SECONDS", "soon", "POLICY_MAX_STALENESS_SECONDS"),
         ("POLICY_TLS_CERT_FILE", "cert.pem", "or none"),
+        ("POLICY_DECISION_TOKEN_ADDRESS", "127.0.0.1:50061", "tokens need TLS"),
+        ("POLICY_MANAGEMENT_TOKEN_ADDRESS", "0.0.0.0:50062", "tokens need TLS"),
+        ("POLICY_MANAGEMENT_TOKEN_ADDRESS", "50062", "HOST:PORT"),
         ("POLICY_LOG_LEVEL", "loud", "POLICY_LOG_LEVEL"),
     ],
 )
@@ -58,3 +61,15 @@ def test_metrics_are_read_beyond_loopback_if_that_is_said(monkeypatch):
     monkeypatch.setenv("POLICY_METRICS_ADDRESS", "0.0.0.0:9464")
     monkeypatch.setenv("POLICY_METRICS_BEYOND_LOOPBACK", "true")
     assert read_settings().metrics_address == "0.0.0.0:9464"
+
+
+def test_with_addresses_for_tokens_nobody_need_have_a_certificate_and_the_others_stay_on_loopback(monkeypatch):
+    monkeypatch.setenv("POLICY_DECISION_TOKEN_ADDRESS", "0.0.0.0:50061")
+    monkeypatch.setenv("POLICY_TLS_CERT_FILE", "cert.pem")
+    monkeypatch.setenv("POLICY_TLS_KEY_FILE", "key.pem")
+    settings = read_settings()
+    assert settings.has_token_address
+    assert not settings.has_tls
+    monkeypatch.setenv("POLICY_DECISION_ADDRESS", "0.0.0.0:50051")
+    with pytest.raises(StartError, match="needs transport security"):
+        read_settings()

@@ -8,7 +8,7 @@ import grpc
 from google.protobuf.message import Message
 from google.rpc import error_details_pb2, status_pb2
 
-from policy_service.pb import audit_pb2, seeds_pb2
+from policy_service.pb import audit_pb2, callers_pb2, seeds_pb2
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
 from tests.support import over_tls
@@ -21,6 +21,7 @@ METHODS = {
         mu.DESCRIPTOR.services_by_name["ManageUsersService"],
         audit_pb2.DESCRIPTOR.services_by_name["AuditService"],
         seeds_pb2.DESCRIPTOR.services_by_name["SeedService"],
+        callers_pb2.DESCRIPTOR.services_by_name["CallersService"],
     )
     for method in service.methods
 }

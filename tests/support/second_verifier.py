@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 RECORDS = {
     "address_changes": "id",
+    "caller_tokens": "id",
     "invitations": "id",
     "physicians": "physician",
     "users": "username",

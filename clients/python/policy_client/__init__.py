@@ -1,6 +1,7 @@
 """Client of the policy service: may this user do this, for this physician?"""
 
 from policy_client._asyncio.audit import AsyncAuditClient
+from policy_client._asyncio.callers import AsyncCallersClient
 from policy_client._asyncio.decision import AsyncPolicyClient
 from policy_client._asyncio.manage_users import AsyncManageUsersClient
 from policy_client._asyncio.seeds import AsyncSeedClient
@@ -23,6 +24,7 @@ from policy_client.answers import (
     Rule,
     Users,
 )
+from policy_client.callers import CallerInfo, CallerRemoved, CallerRight, CallerToken, NewToken
 from policy_client.errors import (
     ActorNotAllowed,
     AlreadyExists,
@@ -85,6 +87,7 @@ from policy_client.reviews import (
 from policy_client.revisions import Revision
 from policy_client.seeds import Finding, ImpactGroup, Membership, SeedPlan, SeedTarget
 from policy_client.services.audit import AuditClient
+from policy_client.services.callers import CallersClient
 from policy_client.services.decision import PolicyClient
 from policy_client.services.manage_users import ManageUsersClient
 from policy_client.services.seeds import SeedClient
@@ -108,11 +111,17 @@ __all__ = [
     "Answered",
     "Arrivals",
     "AsyncAuditClient",
+    "AsyncCallersClient",
     "AsyncManageUsersClient",
     "AsyncPolicyClient",
     "AsyncSeedClient",
     "AuditClient",
+    "CallerInfo",
     "CallerNotAllowed",
+    "CallerRemoved",
+    "CallerRight",
+    "CallerToken",
+    "CallersClient",
     "Change",
     "Channel",
     "ClientNotUsable",
@@ -142,6 +151,7 @@ __all__ = [
     "Members",
     "Membership",
     "Missing",
+    "NewToken",
     "NotFound",
     "Permission",
     "Permissions",

@@ -20,7 +20,18 @@ from policy_service.policy_text.lint.spelling import (
     mend,
     method_hint,
 )
-from policy_service.vocabulary import ANY, PTYPES, SYSTEM_DOMAIN, Effect, Row, ptype_of, row_fault, row_faults
+from policy_service.vocabulary import (
+    ANY,
+    PTYPES,
+    SYSTEM_DOMAIN,
+    Effect,
+    Row,
+    is_naming,
+    method_in,
+    ptype_of,
+    row_fault,
+    row_faults,
+)
 
 MOST_IN_A_ROW: Final = 1_000
 MOST_FINDINGS: Final = 1_000
@@ -109,8 +120,8 @@ def _own_faults(row: Row, line: Line, words: Words) -> Iterator[Finding]:
             text = f"{value!r} is the role of one user alone, whose rules belong to an account"
             yield at(line, Code.OWN_ROLE, text, "name a role that many can hold", field=place)
     if row.ptype == "p" and row.domain == SYSTEM_DOMAIN and words.contract is not None:
-        method = row.values[2]
-        if method != ANY and method not in words.contract:
+        method = method_in(row.values[2])
+        if method != ANY and not is_naming(method) and method not in words.contract:
             yield at(line, Code.METHOD, f"{method!r} is not a method", method_hint(method, words), field=3)
 
 
