@@ -31,6 +31,7 @@ from policy_service.rpc import (
     AUDIT,
     FOLLOWING,
     MANAGE_USERS,
+    RELOADING,
     SEEDS,
     SENDING,
     AuditService,
@@ -197,6 +198,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 replica,
                 DecisionService(replica, decisions, pages, or_lose=or_lose),
                 managing,
+                _now,
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
@@ -207,6 +209,8 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 group.create_task(tasks.keep(_CHECKPOINTS, checkpointer.run)),
                 group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
             ]
+            if planes.certificates is not None:
+                watching.append(group.create_task(tasks.keep(RELOADING, planes.certificates.watch)))
             log.info(
                 "serving",
                 decision_port=planes.decision_port,

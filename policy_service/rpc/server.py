@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any, Final
 
 import grpc
@@ -18,11 +19,13 @@ from policy_service.pb import audit_pb2, decision_pb2, manage_users_pb2, seeds_p
 from policy_service.replicate import Replica
 from policy_service.rpc.beside import Beside, ending_silence
 from policy_service.rpc.bounds import MOST_MESSAGE, reader
+from policy_service.rpc.certificates import Certificates
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.open_files import connections_within
 from policy_service.rpc.room import Room
+from policy_service.rpc.tls_files import TlsFiles
 from policy_service.settings import Settings
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
@@ -72,19 +75,26 @@ class Planes:
     management_port: int
     say_serving: Callable[..., Any]
     """Told whether the planes should be used, and the names of services that should not be even so (``but``)."""
+    certificates: Certificates | None
+    """With TLS: what is to be watched for new files."""
 
 
 @asynccontextmanager
 async def serving(
-    settings: Settings, replica: Replica, decisions: DecisionService, managing: Mapping[ServiceDescriptor, object]
+    settings: Settings,
+    replica: Replica,
+    decisions: DecisionService,
+    managing: Mapping[ServiceDescriptor, object],
+    clock: Callable[[], datetime],
 ) -> AsyncIterator[Planes]:
     """Listen on both planes until the block ends, then let the calls in hand finish.
 
     ``managing`` are the services of the management plane.
 
-    Raises StartError if an address cannot be had or a certificate not be read.
+    Raises StartError if an address cannot be had or a certificate not be used.
     """
-    credentials = await asyncio.to_thread(_credentials, settings)
+    files = TlsFiles.of(settings)
+    certificates = None if files is None else await asyncio.to_thread(Certificates, files, clock)
     # This process's own part of the decision log, and as much of one that was killed.
     segments = 2 * settings.decision_log_spool_mb // _SEGMENT_MB
     most_connections = connections_within(settings.max_connections, segments=segments)
@@ -124,14 +134,19 @@ async def serving(
         for beside in (decision_beside, management_beside):
             beside.health.say(serving=serving, but=but)
 
-    decision_port = _listen(decision, settings.decision_address, credentials)
-    management_port = _listen(management, settings.management_address, credentials)
+    decision_port = _listen(decision, settings.decision_address, certificates)
+    management_port = _listen(management, settings.management_address, certificates)
     await say(True)  # noqa: FBT003
     decision.start()
     await management.start()
     ending = asyncio.create_task(ending_silence((*rooms, *decision_beside.rooms, *management_beside.rooms)))
     try:
-        yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
+        yield Planes(
+            decision_port=decision_port,
+            management_port=management_port,
+            say_serving=say,
+            certificates=certificates,
+        )
     finally:
         await say(False)  # noqa: FBT003
         stopped = decision.stop(_GRACE_SECONDS)
@@ -179,25 +194,10 @@ def _handlers(
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    files = (settings.tls_key_file, settings.tls_cert_file, settings.tls_client_ca_file)
-    if settings.tls_key_file is None:
-        return None
-    contents = []
-    for file in files:
-        assert file is not None  # noqa: S101 - Settings takes all three or none.
-        try:
-            contents.append(file.read_bytes())
-        except OSError as fault:
-            raise StartError(f"{file} cannot be read: {fault.strerror}") from fault
-    key, certificate, authority = contents
-    return grpc.ssl_server_credentials([(key, certificate)], root_certificates=authority, require_client_auth=True)
-
-
-def _listen(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int:
+def _listen(server: Any, address: str, certificates: Certificates | None) -> int:
     try:
-        if credentials is None:
+        if certificates is None:
             return int(server.add_insecure_port(address))
-        return int(server.add_secure_port(address, credentials))
+        return int(server.add_secure_port(address, certificates.credentials()))
     except RuntimeError as fault:
         raise StartError(f"Cannot listen on {address}: is another service there?") from fault
