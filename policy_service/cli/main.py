@@ -13,7 +13,7 @@ import typer
 from policy_client.environment import CALLERS_OWN
 
 from policy_service import __version__
-from policy_service.cli import actions, audit, questions, roles, seeds, users
+from policy_service.cli import actions, audit, certificates, questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
 from policy_service.errors import StartError
@@ -33,6 +33,7 @@ app.add_typer(seeds.app, name="seed")
 app.add_typer(users.app, name="users")
 app.add_typer(roles.app, name="roles")
 app.add_typer(audit.app, name="audit")
+app.add_typer(certificates.app, name="certificates")
 questions.add_to(app)
 actions.add_to(app)
 
