@@ -43,6 +43,7 @@ from policy_client.errors import (
     UserExists,
     WrongAddress,
 )
+from policy_client.identity import Identity
 from policy_client.members import (
     Accepted,
     AddressAsked,
@@ -88,6 +89,7 @@ from policy_client.services.audit import AuditClient
 from policy_client.services.decision import PolicyClient
 from policy_client.services.manage_users import ManageUsersClient
 from policy_client.services.seeds import SeedClient
+from policy_client.tokens import Token
 from policy_client.transport import credentials_from_files
 
 __all__ = [
@@ -126,6 +128,7 @@ __all__ = [
     "Grant",
     "HeldRole",
     "Holding",
+    "Identity",
     "ImpactGroup",
     "InvalidRequest",
     "Invitation",
@@ -171,6 +174,7 @@ __all__ = [
     "SeedTarget",
     "ServiceUnavailable",
     "Superseded",
+    "Token",
     "UserExists",
     "Users",
     "Verdict",
