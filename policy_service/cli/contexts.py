@@ -74,13 +74,20 @@ def show(
 
 
 @app.command()
-def use(name: Annotated[str, typer.Argument(metavar="NAME", help="A context; none: no context.")]) -> None:
+def use(
+    name: Annotated[str, typer.Argument(metavar="NAME", help="A context; none: no context.")],
+    *,
+    as_json: AsJson = False,
+) -> None:
     """Make a context the current one: it counts for this command where nothing else is said, never for programs."""
     from policy_service.cli import context_file
 
     with _told():
         context_file.use(None if name == NO_CONTEXT else name)
-    out.print(f"The current context is {escape(name)}.")
+    if as_json:
+        print_json({"current": None if name == NO_CONTEXT else name})
+    else:
+        out.print(f"The current context is {escape(name)}.")
 
 
 @app.command()
@@ -98,6 +105,7 @@ def add(
     ] = None,
     timeout_seconds: Annotated[float | None, typer.Option("--timeout", min=0.001, help="Seconds for a call.")] = None,
     replace: Annotated[bool, typer.Option("--replace", help="In place of one of that name.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Add a context to the callers' file, which is yours alone."""
     from policy_service.cli import context_file
@@ -121,18 +129,24 @@ def add(
         told = {key: value for key, value in said.items() if value is not None}
         if not told:
             raise ValueError("a context that says nothing is of no use: give an address, or who you are")
-        context_file.add(name, told, replace=replace)
+        file = context_file.add(name, told, replace=replace)
+    if as_json:
+        print_json({"context": name, "file": str(file)})
+        return
 
     out.print(f"Added {escape(name)}; 'policy-service contexts use {escape(name)}' makes it the current one.")
 
 
 @app.command()
-def remove(name: Name) -> None:
+def remove(name: Name, *, as_json: AsJson = False) -> None:
     """Remove a context from the callers' file; the files that it names stay."""
     from policy_service.cli import context_file
 
     with _told():
         was_current = context_file.remove(name)
+    if as_json:
+        print_json({"context": name, "was_current": was_current})
+        return
     out.print(f"Removed {escape(name)}{'; no context is the current one' if was_current else ''}.")
 
 

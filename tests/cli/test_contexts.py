@@ -77,6 +77,10 @@ def test_a_context_is_added_used_shown_and_removed(file, server):
     assert told["contexts"]["staging"] == {"decision_address": address, "token": "**********"}
     assert "no context is the current one" in done("contexts", "remove", "staging")
     assert sorted(json.loads(done("contexts", "list", "--json"))["contexts"]) == ["away"]
+    added = json.loads(done("contexts", "add", "more", "--timeout", "2", "--json"))
+    assert added == {"context": "more", "file": str(file)}
+    assert json.loads(done("contexts", "use", "more", "--json")) == {"current": "more"}
+    assert json.loads(done("contexts", "remove", "more", "--json")) == {"context": "more", "was_current": True}
     assert run("contexts", "remove", "staging").exit_code == 2
 
 
