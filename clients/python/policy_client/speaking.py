@@ -1,8 +1,8 @@
 """A channel that shows an identity: its token with every call, and its newest certificate with every new connection.
 
 The token is put beside a call by this alone, and only on channels of TLS files or of
-this machine (see ``surroundings``). gRPC's own call credentials do the same by a thread
-for each call, which takes three times as long as a whole check.
+this machine (``targets.refuse_plain_text_abroad``). gRPC's own call credentials do the same
+by starting a thread for each call, which makes a check half as long again or worse.
 """
 
 import asyncio
