@@ -45,7 +45,10 @@ class Certificates:
         self._show()
 
     def credentials(self, *, require_client: bool = True) -> grpc.ServerCredentials:
-        """For one listener: gRPC asks at every new connection whether there is something new."""
+        """For one listener: gRPC asks at every new connection whether there is something new.
+
+        Without ``require_client`` nobody is asked for a certificate.
+        """
         handed = self._in_force
 
         def renewed() -> grpc.ServerCertificateConfiguration | None:
@@ -123,7 +126,8 @@ class Certificates:
     def _show(self) -> None:
         metrics.tls_files_unusable.set(0)
         metrics.tls_until.labels("certificate").set(self._until.certificate.timestamp())
-        metrics.tls_until.labels("authorities").set(self._until.authorities.timestamp())
+        if self._until.authorities is not None:
+            metrics.tls_until.labels("authorities").set(self._until.authorities.timestamp())
 
 
 def _configuration(pems: Pems) -> grpc.ServerCertificateConfiguration:

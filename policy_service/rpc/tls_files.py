@@ -44,7 +44,7 @@ class Pems:
 
     certificate: bytes
     key: bytes = field(repr=False)
-    authorities: bytes
+    authorities: bytes | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -52,22 +52,22 @@ class Until:
     """When they end: the first of the service's chain, and the first of the authorities that are not over yet."""
 
     certificate: datetime
-    authorities: datetime
+    authorities: datetime | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TlsFiles:
-    """Where they are."""
+    """Where they are; without authorities for listeners that ask nobody for a certificate."""
 
     certificate: Path
     key: Path
-    authorities: Path
+    authorities: Path | None
 
     @classmethod
     def of(cls, settings: Settings) -> "TlsFiles | None":
         """As set; None without TLS."""
         certificate, key = settings.tls_cert_file, settings.tls_key_file
-        if certificate is None or key is None or settings.tls_client_ca_file is None:
+        if certificate is None or key is None:
             return None
         return cls(certificate=certificate, key=key, authorities=settings.tls_client_ca_file)
 
@@ -76,24 +76,29 @@ class TlsFiles:
         return Pems(
             certificate=_read(CERTIFICATE, self.certificate),
             key=_read(KEY, self.key),
-            authorities=_read(AUTHORITIES, self.authorities),
+            authorities=None if self.authorities is None else _read(AUTHORITIES, self.authorities),
         )
 
     def judge(self, pems: Pems, now: datetime) -> Until:
         """Until when this can be used. Raises Unusable."""
         chain = _certificates(pems.certificate, CERTIFICATE, self.certificate)
         self._refuse_key(pems, chain[0])
-        authorities = _certificates(pems.authorities, AUTHORITIES, self.authorities)
         for one in chain:
             _refuse_dates(one, now, CERTIFICATE, self.certificate)
-        # A list keeps those that are over beside those that follow them.
-        open_ones = [one for one in authorities if one.not_valid_after_utc > now]
-        if not open_ones:
-            _refuse_dates(authorities[0], now, AUTHORITIES, self.authorities)
         return Until(
             certificate=min(one.not_valid_after_utc for one in chain),
-            authorities=min(one.not_valid_after_utc for one in open_ones),
+            authorities=self._authorities_until(pems.authorities, now),
         )
+
+    def _authorities_until(self, pem: bytes | None, now: datetime) -> datetime | None:
+        if pem is None or self.authorities is None:
+            return None
+        found = _certificates(pem, AUTHORITIES, self.authorities)
+        # A list keeps those that are over beside those that follow them.
+        ends = [one.not_valid_after_utc for one in found if one.not_valid_after_utc > now]
+        if not ends:
+            _refuse_dates(found[0], now, AUTHORITIES, self.authorities)
+        return min(ends)
 
     def _refuse_key(self, pems: Pems, certificate: x509.Certificate) -> None:
         try:

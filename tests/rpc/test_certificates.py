@@ -19,7 +19,7 @@ from policy_service.errors import StartError
 from policy_service.metrics import registry
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
-from policy_service.rpc import certificates, server
+from policy_service.rpc import certificates, server, tls_files
 from policy_service.seed import install
 from tests.conftest import SHIPPED_MODEL, settings_for
 from tests.support.accounts import reached, register
@@ -316,6 +316,21 @@ async def test_when_what_is_in_force_ends_is_a_metric(app, mounted):
     assert metric("policy_tls_expiry_timestamp_seconds", of="certificate") == ends.timestamp()
     authority = x509.load_pem_x509_certificate(mounted.authority.cert_pem.bytes())
     assert metric("policy_tls_expiry_timestamp_seconds", of="authorities") == authority.not_valid_after_utc.timestamp()
+
+
+async def test_a_listener_that_asks_nobody_for_a_certificate_is_renewed_too(tmp_path, mounted):
+    """As one for callers with tokens: it knows no authorities."""
+    files = tls_files.TlsFiles(certificate=tmp_path / "cert.pem", key=tmp_path / "key.pem", authorities=None)
+    watched = certificates.Certificates(files, lambda: datetime.now(UTC))
+    listening = grpc.aio.server()
+    port = listening.add_secure_port("127.0.0.1:0", watched.credentials(require_client=False))
+    await listening.start()
+    before = await shown_at(port)
+    mounted.swap(*mounted.made(mounted.authority))
+    for _ in range(2):
+        watched.look(files.read(), None)
+    assert await shown_at(port) != before
+    await listening.stop(None)
 
 
 async def test_files_written_one_after_the_other_are_no_fault(app, mounted):
