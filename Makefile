@@ -49,9 +49,6 @@ lint: $(STAMP) ## Check style, types, imports and generated code
 	@$(BIN)/python clients/python/generate.py --check
 	@$(BIN)/policy-service seed lint --strict
 	@$(BIN)/policy-service seed test --require-coverage
-	@$(BIN)/hadolint deploy/Dockerfile
-	@$(BIN)/check-jsonschema --quiet --builtin-schema vendor.compose-spec deploy/compose.yaml
-	@! command -v systemd-analyze >/dev/null || systemd-analyze security --no-pager --offline=true --threshold=15 deploy/systemd/policy-service.service >/dev/null
 
 format: $(STAMP) ## Format the code
 	@$(BIN)/ruff format .
