@@ -33,6 +33,7 @@ from policy_service.rpc import (
     CALLERS,
     FOLLOWING,
     MANAGE_USERS,
+    RELOADING,
     SEEDS,
     SENDING,
     AuditService,
@@ -205,6 +206,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 replica,
                 DecisionService(replica, decisions, pages, or_lose=or_lose),
                 managing,
+                clock=_now,
                 seen=seen.note,
             ) as planes,
             asyncio.TaskGroup() as group,
@@ -217,6 +219,8 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 group.create_task(tasks.keep(_SEEN, seen.run)),
                 group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
             ]
+            if planes.certificates is not None:
+                watching.append(group.create_task(tasks.keep(RELOADING, planes.certificates.watch)))
             log.info(
                 "serving",
                 decision_port=planes.decision_port,

@@ -34,6 +34,21 @@ task_failures = Counter(
 tasks_down = Gauge(
     "policy_tasks_down", "1 from a background task's failure until it works again.", ["task"], registry=registry
 )
+tls_until = Gauge(
+    "policy_tls_expiry_timestamp_seconds",
+    "When what is in force ends, in seconds since 1970: the service's certificate, its callers' authorities.",
+    ["of"],
+    registry=registry,
+)
+tls_files_unusable = Gauge(
+    "policy_tls_files_unusable", "1: the TLS files cannot be used, those before are in force.", registry=registry
+)
+tls_reloads = Counter(
+    "policy_tls_reloads",
+    "Changes of the TLS files, by whether they were taken or refused.",
+    ["result"],
+    registry=registry,
+)
 
 by_reason = {reason: decisions.labels(reason.name.lower()) for reason in Reason}
 

@@ -31,6 +31,8 @@ from tests.support.rpc import Wire
 _RUNTIME = Path(tempfile.mkdtemp(prefix="policy-run-"))
 (_RUNTIME / "python_PostgresServer").mkdir()
 os.environ["XDG_RUNTIME_DIR"] = str(_RUNTIME)
+# Nor does a developer's own file of contexts say whom tests ask.
+os.environ["XDG_CONFIG_HOME"] = str(_RUNTIME / "config")
 atexit.register(shutil.rmtree, _RUNTIME, ignore_errors=True)
 # What a process compiled, the next one that a test starts need not compile again.
 os.environ.pop("PYTHONDONTWRITEBYTECODE", None)

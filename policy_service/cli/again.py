@@ -5,7 +5,7 @@ from typing import Final
 
 import typer
 
-_CARRIED: Final = ("actor", "address", "timeout", "tls_ca", "tls_cert", "tls_key")
+_CARRIED: Final = ("actor", "address", "timeout", "tls_ca", "tls_cert", "tls_key", "token_file", "context_name")
 """For whom, and how the service is reached: as it was said to the command that prints the hint."""
 
 
@@ -20,4 +20,8 @@ def command_again(context: typer.Context, *words: str) -> str:
         source = context.get_parameter_source(name)
         if source is not None and source.name == "COMMANDLINE":
             carried += (options[name], str(context.params[name]))
+    root = context.find_root()
+    before = root.get_parameter_source("context_name")
+    if before is not None and before.name == "COMMANDLINE" and "--context" not in carried:
+        carried += ("--context", str(root.params["context_name"]))
     return shlex.join(["policy-service", *words, *carried])

@@ -5,17 +5,17 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 from enum import Enum
 from functools import partial, wraps
-from pathlib import Path
 from typing import Annotated, Any, Final
 
 import typer
 from policy_client import (
     AlreadyExists,
     AuditClient,
+    CallerNotAllowed,
     CallersClient,
     DeadlineExceeded,
     ManageUsersClient,
@@ -28,34 +28,25 @@ from policy_client import (
     ServiceUnavailable,
 )
 from policy_client.channel import DECISION_TARGET, MANAGEMENT_TARGET
-from policy_client.environment import (
-    CALLER_CERT_FILE,
-    CALLER_KEY_FILE,
-    CALLER_TIMEOUT_SECONDS,
-    DECISION_ADDRESS,
-    MANAGEMENT_ADDRESS,
-    SERVER_CA_FILE,
-    given,
-)
-from policy_client.targets import read_target, stays_here
-from policy_client.transport import credentials_from_files
+from policy_client.environment import DECISION_ADDRESS, MANAGEMENT_ADDRESS
 from policy_client.unreached import NOBODY
 
 from policy_service.cli.output import Exit, print_error
+from policy_service.cli.reaching import Reached, reach, reach_options
 from policy_service.errors import StartError
-from policy_service.settings import refuse_unknown
 
 User = Annotated[str, typer.Argument(metavar="USER", help="A username.")]
 Physician = Annotated[str, typer.Argument(metavar="PHYSICIAN", help="A physician account.")]
 
 
-def complete_action(incomplete: str) -> list[tuple[str, str]]:
+def complete_action(context: typer.Context, incomplete: str) -> list[tuple[str, str]]:
     """For the shell: the actions that begin like this, with their titles; none where the service does not answer."""
-    address = os.environ.get(DECISION_ADDRESS) or DECISION_TARGET
+    here = {name: context.params.get(name) or default for name, (default, _) in _COMPLETING.items()}
     try:
-        with PolicyClient(address, timeout=_COMPLETING_SECONDS) as client:
+        reached = reach(here, DECISION_ADDRESS, context)
+        with PolicyClient(reached.address, timeout=_COMPLETING_SECONDS, credentials=reached.identity) as client:
             found = client.actions()
-    except (PolicyError, ValueError):
+    except (PolicyError, ValueError, StartError):
         # There is no place for words while somebody types: the command itself will say what is wrong.
         return []
     return [(info.action, info.title) for info in found if info.action.startswith(incomplete)]
@@ -67,29 +58,12 @@ Action = Annotated[
         metavar="ACTION", help="An action; 'actions list' tells which there are.", autocompletion=complete_action
     ),
 ]
+_COMPLETING: Final = reach_options(DECISION_TARGET, DECISION_ADDRESS)
 _COMPLETING_SECONDS: Final = 1.0
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-Timeout = Annotated[
-    float,
-    typer.Option(
-        min=0.001,
-        envvar=CALLER_TIMEOUT_SECONDS,
-        help="Seconds to wait for an answer; lists, plans and verifications take theirs.",
-    ),
-]
-CaFile = Annotated[
-    Path | None, typer.Option(envvar=SERVER_CA_FILE, help="With TLS: who signed the service's certificate, PEM.")
-]
-CertFile = Annotated[
-    Path | None, typer.Option(envvar=CALLER_CERT_FILE, help="With TLS: this caller's certificate, PEM.")
-]
-KeyFile = Annotated[Path | None, typer.Option(envvar=CALLER_KEY_FILE, help="With TLS: its key, PEM.")]
-
 Actor = Annotated[
     str, typer.Option("--as", envvar="MANAGE_USERS_ACTOR", help="The acting person: a username.", show_default=False)
 ]
-
-_TLS = ("--tls-ca", "--tls-cert", "--tls-key")
 
 Client = PolicyClient | ManageUsersClient | AuditClient | SeedClient | CallersClient
 Command = Callable[..., None]
@@ -113,51 +87,38 @@ def _calling(
     With ``nothing_empty`` a value that is given and empty is refused: it would
     be another question.
     """
-    added = {
-        "address": (address, Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]),
-        "timeout": (5.0, Timeout),
-        "tls_ca": (None, CaFile),
-        "tls_cert": (None, CertFile),
-        "tls_key": (None, KeyFile),
-    }
+    added = reach_options(address, variable)
     options = [
         inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
         for name, (default, annotation) in added.items()
     ]
 
-    if nothing_empty:
-        options.append(inspect.Parameter("context", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context))
-
     def with_client(command: Command) -> Command:
         own = list(inspect.signature(command).parameters.values())[1:]
+        # Typer fills one such parameter; a command may have it for itself.
+        typed_as = next((one.name for one in own if one.annotation is typer.Context), None)
+        typed = inspect.Parameter("typed", inspect.Parameter.KEYWORD_ONLY, annotation=typer.Context)
+        parameters = [*own, *options, *([] if typed_as else [typed])]
 
         @wraps(command)
         def run(**values: Any) -> None:
-            reach = {name: values.pop(name) for name in added}
-            if nothing_empty:
-                with _told(reach["address"], refusals):
-                    _refuse_empty(values.pop("context"), values)
-            if (only_if and not values[only_if]) or (unless and values[unless]):
-                with _told(reach["address"], refusals):
+            context = values[typed_as] if typed_as else values.pop("typed")
+            here = {name: values.pop(name) for name in added}
+            with _told(refusals) as told:
+                if nothing_empty:
+                    _refuse_empty(context, values)
+                if (only_if and not values[only_if]) or (unless and values[unless]):
                     command(None, **values)
-                return
-            with _told(reach["address"], refusals):
-                refuse_unknown()
-                _refuse_empty_variables(variable)
-                read_target(reach["address"], variable if os.environ.get(variable) == reach["address"] else "--address")
-                files = (reach["tls_ca"], reach["tls_cert"], reach["tls_key"])
-                credentials = credentials_from_files(*files, names=_TLS) if any(files) else None
-                if credentials is None and not stays_here(reach["address"]):
-                    raise ValueError(
-                        f"{reach['address']} is not on this machine, so it needs TLS: give --tls-ca, --tls-cert and "
-                        f"--tls-key, or set {SERVER_CA_FILE}, {CALLER_CERT_FILE} and {CALLER_KEY_FILE}"
-                    )
-                with client(reach["address"], timeout=reach["timeout"], credentials=credentials) as opened:
+                    return
+                told.reached = reached = reach(here, variable, context)
+                if "management" in values and reached.management is not None:
+                    values["management"] = reached.management
+                with client(reached.address, timeout=reached.timeout, credentials=reached.identity) as opened:
                     command(opened, **values)
 
         # What typer reads: the command's own parameters, then these.
-        run.__signature__ = inspect.Signature([*own, *options])  # type: ignore[attr-defined]
-        run.__annotations__ = {parameter.name: parameter.annotation for parameter in [*own, *options]}
+        run.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        run.__annotations__ = {parameter.name: parameter.annotation for parameter in parameters}
         return run
 
     return with_client
@@ -184,16 +145,22 @@ changing_callers_unless_direct = _calling(
 auditing_unless_direct = _calling(AuditClient, MANAGEMENT_TARGET, MANAGEMENT_ADDRESS, unless="direct")
 
 
+@dataclass(slots=True)
+class _Told:
+    """What is known of the service when an error is told."""
+
+    reached: Reached | None = None
+
+
 @contextmanager
-def _told(address: str, refusals: tuple[type[PolicyError], ...]) -> Iterator[None]:
+def _told(refusals: tuple[type[PolicyError], ...]) -> Iterator[_Told]:
+    known = _Told()
     try:
-        yield
+        yield known
     except PolicyError as fault:
         print_error(str(fault))
-        if isinstance(fault, ServiceUnavailable) and str(fault).startswith(NOBODY):
-            print_error(f"Is the service running at {address}? 'make run' starts one here.")
-        elif isinstance(fault, DeadlineExceeded):
-            print_error(f"{address} did not answer in time; --timeout gives it longer.")
+        if known.reached is not None:
+            _hint(fault, known.reached)
         raise typer.Exit(Exit.DENIED if isinstance(fault, refusals) else Exit.ERROR) from fault
     except BrokenPipeError as fault:
         # Whoever read has seen enough, as 'head' has; what is left in the buffer has nowhere to go.
@@ -215,10 +182,14 @@ def _refuse_empty(context: typer.Context, values: Mapping[str, object]) -> None:
             raise ValueError(f"{parameter.opts[0]} is empty")
 
 
-def _refuse_empty_variables(*names: str) -> None:
-    """An empty one would count as none; that it is empty is most often a slip."""
-    for name in (*names, SERVER_CA_FILE, CALLER_CERT_FILE, CALLER_KEY_FILE, CALLER_TIMEOUT_SECONDS):
-        given(name)
+def _hint(fault: PolicyError, reached: Reached) -> None:
+    if isinstance(fault, ServiceUnavailable) and str(fault).startswith(NOBODY):
+        print_error(f"Is the service running at {reached.address}? 'make run' starts one here.")
+    elif isinstance(fault, DeadlineExceeded):
+        print_error(f"{reached.address} did not answer in time; --timeout gives it longer.")
+    if reached.context is not None and isinstance(fault, ServiceUnavailable | CallerNotAllowed):
+        name, file = reached.context.name, reached.context.file
+        print_error(f"What was not said came from the context {name} of {file}; --context none leaves it out.")
 
 
 def plain(answer: Any) -> Any:

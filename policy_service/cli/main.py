@@ -10,12 +10,13 @@ from typing import Annotated, Any
 
 import structlog
 import typer
-from policy_client.environment import CALLERS_OWN
+from policy_client.environment import CALLERS_OWN, SECRET
 
 from policy_service import __version__
-from policy_service.cli import actions, audit, callers, questions, roles, seeds, users
+from policy_service.cli import actions, audit, callers, certificates, contexts, questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
+from policy_service.cli.reaching import ContextName
 from policy_service.errors import StartError
 from policy_service.settings import PREFIX, Settings, read_settings
 
@@ -34,6 +35,8 @@ app.add_typer(users.app, name="users")
 app.add_typer(roles.app, name="roles")
 app.add_typer(audit.app, name="audit")
 app.add_typer(callers.app, name="callers")
+app.add_typer(certificates.app, name="certificates")
+app.add_typer(contexts.app, name="contexts")
 questions.add_to(app)
 actions.add_to(app)
 
@@ -42,6 +45,7 @@ actions.add_to(app)
 def _root(
     *,
     version: Annotated[bool, typer.Option("--version", help="Print the version and stop.", is_eager=True)] = False,
+    context_name: ContextName = None,  # noqa: ARG001 - for the commands that ask a service (see reaching).
 ) -> None:
     if version:
         out.print(__version__)
@@ -98,14 +102,18 @@ def show_settings(*, as_json: AsJson = False) -> None:
         for name, field in Settings.model_fields.items()
     ]
     rows += [
-        (name, os.environ.get(name, ""), meaning + "; the command's and clients'")
-        for name, meaning in CALLERS_OWN.items()
+        (name, _shown(name) or "", meaning + "; the command's and clients'") for name, meaning in CALLERS_OWN.items()
     ]
     if as_json:
         own = {PREFIX + name.upper(): value for name, value in settings.model_dump(mode="json").items()}
-        print_json({**own, **{name: os.environ.get(name) for name in CALLERS_OWN}})
+        print_json({**own, **{name: _shown(name) for name in CALLERS_OWN}})
     else:
         print_table(["setting", "value", "meaning"], rows, caption="Set them in the environment.")
+
+
+def _shown(name: str) -> str | None:
+    value = os.environ.get(name)
+    return "**********" if value and name in SECRET else value
 
 
 async def _serve(settings: Settings, *, demo: bool) -> None:

@@ -9,6 +9,7 @@ reads decode, decide, encode.
 from policy_service.rpc import direct
 from policy_service.rpc.audit import AuditService
 from policy_service.rpc.callers import CallersService
+from policy_service.rpc.certificates import RELOADING
 from policy_service.rpc.cursors import Cursors
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.manage_users import ManageUsersService
@@ -26,6 +27,7 @@ __all__ = [
     "FOLLOWING",
     "MANAGE_USERS",
     "RECORDING",
+    "RELOADING",
     "SEEDS",
     "SENDING",
     "AuditService",

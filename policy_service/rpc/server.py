@@ -8,7 +8,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import grpc
@@ -21,12 +20,14 @@ from policy_service.pb import audit_pb2, callers_pb2, decision_pb2, manage_users
 from policy_service.replicate import Replica
 from policy_service.rpc.beside import Beside, ending_silence
 from policy_service.rpc.bounds import MOST_MESSAGE, reader
+from policy_service.rpc.certificates import Certificates
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.rpc.identity import Identities
 from policy_service.rpc.open_files import connections_within
 from policy_service.rpc.reach import limits_of
 from policy_service.rpc.room import Room
+from policy_service.rpc.tls_files import TlsFiles
 from policy_service.settings import Settings
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
@@ -86,6 +87,8 @@ class Planes:
     management_token_port: int | None
     say_serving: Callable[..., Any]
     """Told whether the planes should be used, and the names of services that should not be even so (``but``)."""
+    certificates: Certificates | None
+    """With TLS: what is to be watched for new files."""
 
 
 @asynccontextmanager
@@ -95,16 +98,17 @@ async def serving(
     decisions: DecisionService,
     managing: Mapping[ServiceDescriptor, object],
     *,
+    clock: Callable[[], datetime],
     seen: Callable[[str, datetime], None],
 ) -> AsyncIterator[Planes]:
     """Listen on both planes until the block ends, then let the calls in hand finish.
 
     ``managing`` are the services of the management plane; ``seen`` is told of each token that identified a caller.
 
-    Raises StartError if an address cannot be had or a certificate not be read.
+    Raises StartError if an address cannot be had or a certificate not be used.
     """
-    credentials = await asyncio.to_thread(_credentials, settings)
-    token_credentials = await asyncio.to_thread(_token_credentials, settings)
+    files = TlsFiles.of(settings)
+    certificates = None if files is None else await asyncio.to_thread(Certificates, files, clock)
     # This process's own part of the decision log, and as much of one that was killed.
     segments = 2 * settings.decision_log_spool_mb // _SEGMENT_MB
     most_connections = connections_within(settings.max_connections, segments=segments)
@@ -151,11 +155,12 @@ async def serving(
         for one in (decision_beside, management_beside):
             one.health.say(serving=serving, but=but)
 
-    decision_port = _listen(decision, settings.decision_address, credentials)
-    management_port = _listen(management, settings.management_address, credentials)
+    for_certificates = certificates if settings.has_tls else None
+    decision_port = _listen(decision, settings.decision_address, for_certificates)
+    management_port = _listen(management, settings.management_address, for_certificates)
     # grpcio asks every client of an address for a certificate, or none: tokens have addresses of their own.
-    decision_token_port = _listen_for_tokens(decision, settings.decision_token_address, token_credentials)
-    management_token_port = _listen_for_tokens(management, settings.management_token_address, token_credentials)
+    decision_token_port = _listen_for_tokens(decision, settings.decision_token_address, certificates)
+    management_token_port = _listen_for_tokens(management, settings.management_token_address, certificates)
     await say(True)  # noqa: FBT003
     decision.start()
     await management.start()
@@ -167,6 +172,7 @@ async def serving(
             decision_token_port=decision_token_port,
             management_token_port=management_token_port,
             say_serving=say,
+            certificates=certificates,
         )
     finally:
         await say(False)  # noqa: FBT003
@@ -215,39 +221,18 @@ def _handlers(
     return grpc.method_handlers_generic_handler(descriptor.full_name, handlers)
 
 
-def _credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """For callers with certificates."""
-    if not settings.has_tls:
+def _listen_for_tokens(server: Any, address: str, certificates: Certificates | None) -> int | None:
+    if not address:
         return None
-    files = (settings.tls_key_file, settings.tls_cert_file, settings.tls_client_ca_file)
-    key, certificate, authority = map(_read, files)
-    return grpc.ssl_server_credentials([(key, certificate)], root_certificates=authority, require_client_auth=True)
+    if certificates is None:
+        raise StartError(f"Tokens are not taken at {address} in plain text.")
+    return _listen(server, address, certificates, require_client=False)
 
 
-def _token_credentials(settings: Settings) -> grpc.ServerCredentials | None:
-    """For callers with tokens, who are asked for no certificate."""
-    if not settings.has_token_address:
-        return None
-    key, certificate = map(_read, (settings.tls_key_file, settings.tls_cert_file))
-    return grpc.ssl_server_credentials([(key, certificate)])
-
-
-def _read(file: Path | None) -> bytes:
-    assert file is not None  # noqa: S101 - Settings sees to it.
+def _listen(server: Any, address: str, certificates: Certificates | None, *, require_client: bool = True) -> int:
     try:
-        return file.read_bytes()
-    except OSError as fault:
-        raise StartError(f"{file} cannot be read: {fault.strerror}") from fault
-
-
-def _listen_for_tokens(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int | None:
-    return _listen(server, address, credentials) if address and credentials is not None else None
-
-
-def _listen(server: Any, address: str, credentials: grpc.ServerCredentials | None) -> int:
-    try:
-        if credentials is None:
+        if certificates is None:
             return int(server.add_insecure_port(address))
-        return int(server.add_secure_port(address, credentials))
+        return int(server.add_secure_port(address, certificates.credentials(require_client=require_client)))
     except RuntimeError as fault:
         raise StartError(f"Cannot listen on {address}: is another service there?") from fault

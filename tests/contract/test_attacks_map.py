@@ -248,5 +248,5 @@ def test_every_kind_has_its_tests():
 def test_the_tests_of_a_kind_are_there(number):
     for file, names in MAP[number][1].items():
         tree = ast.parse((ROOT / file).read_text())
-        found = {node.name for node in tree.body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+        found = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
         assert set(names) <= found, file

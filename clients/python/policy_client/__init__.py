@@ -45,6 +45,7 @@ from policy_client.errors import (
     UserExists,
     WrongAddress,
 )
+from policy_client.identity import Identity
 from policy_client.members import (
     Accepted,
     AddressAsked,
@@ -91,6 +92,7 @@ from policy_client.services.callers import CallersClient
 from policy_client.services.decision import PolicyClient
 from policy_client.services.manage_users import ManageUsersClient
 from policy_client.services.seeds import SeedClient
+from policy_client.tokens import Token
 from policy_client.transport import credentials_from_files
 
 __all__ = [
@@ -135,6 +137,7 @@ __all__ = [
     "Grant",
     "HeldRole",
     "Holding",
+    "Identity",
     "ImpactGroup",
     "InvalidRequest",
     "Invitation",
@@ -181,6 +184,7 @@ __all__ = [
     "SeedTarget",
     "ServiceUnavailable",
     "Superseded",
+    "Token",
     "UserExists",
     "Users",
     "Verdict",

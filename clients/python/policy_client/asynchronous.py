@@ -10,10 +10,11 @@ import grpc
 from google.protobuf.message import Message
 
 from policy_client.calls import LIST_ATTEMPTS, as_it_is, keyed, method_of, page_of
-from policy_client.channel import LIST_TIMEOUT, channel_options, read_timeout
+from policy_client.channel import LIST_TIMEOUT, read_timeout
 from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
+from policy_client.opening import open_asyncio_channel
 from policy_client.usable import closed, of_another_loop, refuse_cut_off
 
 Answer = TypeVar("Answer")
@@ -49,11 +50,7 @@ class AsyncioClient(Client):
             elif not before.loop.is_closed():
                 raise of_another_loop()
         forks.opened_to_stay()
-        reach, options = self._reach, channel_options(self._reach.options)
-        if reach.credentials is None:
-            channel = grpc.aio.insecure_channel(reach.target, options)
-        else:
-            channel = grpc.aio.secure_channel(reach.target, reach.credentials, options)
+        channel = open_asyncio_channel(self._reach)
         self._opened = _Opened(generation=forks.generation, loop=loop, channel=channel)
         return channel
 

@@ -8,9 +8,9 @@ from typing import Any, Final, Literal
 
 import grpc
 
-from policy_client.environment import CALLER_TIMEOUT_SECONDS, given
+from policy_client.identity import Identity, channel_credentials
+from policy_client.surroundings import surroundings
 from policy_client.targets import read_target, refuse_plain_text_abroad
-from policy_client.transport import credentials_from_environment
 
 DECISION_TARGET: Final = "127.0.0.1:50051"
 MANAGEMENT_TARGET: Final = "127.0.0.1:50052"
@@ -44,8 +44,8 @@ SEED_TIMEOUT: Final = 300.0
 """The same for a seed: applying looks at every account again, and lint at every line of a hostile text."""
 
 Options = Sequence[tuple[str, Any]]
-Credentials = grpc.ChannelCredentials | Literal["environment"] | None
-"""As a client takes them: from the environment's files unless given; None is plain text, for this machine alone."""
+Credentials = grpc.ChannelCredentials | Identity | Literal["environment"] | None
+"""As a client takes them: from the environment unless given; None is plain text and nobody, for this machine alone."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +54,7 @@ class Reach:
 
     target: str
     timeout: float
-    credentials: grpc.ChannelCredentials | None
+    credentials: grpc.ChannelCredentials | Identity | None
     options: tuple[tuple[str, Any], ...]
 
 
@@ -66,23 +66,23 @@ def read_reach(
     *,
     variable: str,
     default_target: str,
+    context: str | None = None,
 ) -> Reach:
-    """What is given, else what the environment says, else the default.
+    """What is given, else what the environment says, else the context, else the default.
 
     Raises ValueError, naming what is at fault, also for plain text beyond this machine.
     """
-    if target is not None:
-        address = read_target(target, "target")
-    else:
-        address = read_target(given(variable) or default_target, variable)
+    around = surroundings(context)
+    found = around.address(target, variable, default_target)
+    address = read_target(found.text, found.name)
     if credentials == "environment":
-        credentials = credentials_from_environment()
-    elif credentials is not None and not isinstance(credentials, grpc.ChannelCredentials):
-        raise TypeError(f"credentials is {type(credentials).__name__}; see credentials_from_files")
-    refuse_plain_text_abroad(address, credentials)
+        credentials = around.identity(found)
+    elif credentials is not None and not isinstance(credentials, grpc.ChannelCredentials | Identity):
+        raise TypeError(f"credentials is {type(credentials).__name__}; see Identity and credentials_from_files")
+    refuse_plain_text_abroad(address, channel_credentials(credentials))
     return Reach(
         target=address,
-        timeout=_timeout_from_environment() if timeout is None else read_timeout(timeout),
+        timeout=read_timeout(*(around.timeout() or (TIMEOUT,))) if timeout is None else read_timeout(timeout),
         credentials=credentials,
         options=tuple(options),
     )
@@ -95,17 +95,6 @@ def read_timeout(seconds: object, name: str = "timeout") -> float:
     if not (seconds > 0 and math.isfinite(seconds)):
         raise ValueError(f"{name} is {seconds}; give a number of seconds above 0")
     return float(seconds)
-
-
-def _timeout_from_environment() -> float:
-    text = given(CALLER_TIMEOUT_SECONDS)
-    if text is None:
-        return TIMEOUT
-    try:
-        seconds = float(text)
-    except ValueError:
-        raise ValueError(f"{CALLER_TIMEOUT_SECONDS} {text!r} is not a number of seconds") from None
-    return read_timeout(seconds, CALLER_TIMEOUT_SECONDS)
 
 
 def channel_options(more: Options) -> list[tuple[str, Any]]:

@@ -19,16 +19,24 @@ class Client:
         *,
         timeout: float | None = None,
         credentials: Credentials = "environment",
+        context: str | None = None,
         options: Options = (),
     ) -> None:
         """``timeout`` is seconds for a whole call, retries included; each method can set its own.
 
         What is left out comes from the environment, ``POLICY_*``, else from
-        the defaults. Raises ValueError for what cannot be, such as an address
+        the ``context`` of the callers' file, which ``POLICY_CONTEXT`` can
+        name too, else from the defaults. Raises ValueError for what cannot be, such as an address
         without a port, or plain text beyond this machine.
         """
         self._reach = read_reach(
-            target, timeout, credentials, options, variable=self.variable, default_target=self.default_target
+            target,
+            timeout,
+            credentials,
+            options,
+            variable=self.variable,
+            default_target=self.default_target,
+            context=context,
         )
         self._begin()
 

@@ -1,11 +1,15 @@
-"""A blocking channel that is opened when first asked for, and once in each process that asks."""
+"""Opens channels; a blocking one when first asked for, and once in each process that asks."""
 
 import threading
+from collections.abc import Callable
+from typing import Any, cast
 
 import grpc
 
 from policy_client.channel import Reach, channel_options
 from policy_client.forking import forks
+from policy_client.identity import Identity
+from policy_client.speaking import Speaking
 from policy_client.usable import closed, refuse_cut_off
 
 
@@ -51,7 +55,25 @@ class LazyChannel:
         if before is not None:
             forks.leave(before[1])
         forks.opened(self)
-        reach, options = self._reach, channel_options(self._reach.options)
-        if reach.credentials is None:
-            return forks.generation, grpc.insecure_channel(reach.target, options)
-        return forks.generation, grpc.secure_channel(reach.target, reach.credentials, options)
+        return forks.generation, open_channel(self._reach)
+
+
+def open_channel(reach: Reach) -> grpc.Channel:
+    """A blocking channel."""
+    return cast(grpc.Channel, _open(reach, grpc.insecure_channel, grpc.secure_channel))
+
+
+def open_asyncio_channel(reach: Reach) -> grpc.aio.Channel:
+    """A channel of the running event loop."""
+    return cast(grpc.aio.Channel, _open(reach, grpc.aio.insecure_channel, grpc.aio.secure_channel))
+
+
+def _open(reach: Reach, insecure: Callable[..., Any], secure: Callable[..., Any]) -> Any:
+    def with_credentials(credentials: grpc.ChannelCredentials | None) -> Any:
+        options = channel_options(reach.options)
+        if credentials is None:
+            return insecure(reach.target, options)
+        return secure(reach.target, credentials, options)
+
+    given = reach.credentials
+    return Speaking(given, with_credentials) if isinstance(given, Identity) else with_credentials(given)

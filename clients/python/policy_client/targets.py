@@ -69,8 +69,7 @@ def refuse_plain_text_abroad(target: str, credentials: grpc.ChannelCredentials |
     if credentials is None and not stays_here(target):
         raise ValueError(
             f"{target} is not on this machine, so it needs TLS: set POLICY_SERVER_CA_FILE, POLICY_CALLER_CERT_FILE and "
-            "POLICY_CALLER_KEY_FILE, or give credentials=credentials_from_files(...), with this service's certificate "
-            "and key"
+            "POLICY_CALLER_KEY_FILE, or give credentials=Identity(...), with this service's certificate and key"
         )
 
 

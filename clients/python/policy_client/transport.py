@@ -2,13 +2,8 @@
 
 import ssl
 from pathlib import Path
-from typing import Final
 
 import grpc
-
-from policy_client.environment import CALLER_CERT_FILE, CALLER_KEY_FILE, SERVER_CA_FILE, given
-
-NAMES: Final = (SERVER_CA_FILE, CALLER_CERT_FILE, CALLER_KEY_FILE)
 
 
 def credentials_from_files(
@@ -24,18 +19,14 @@ def credentials_from_files(
     what it should be, or does not fit the others; ``names`` is what errors
     call them.
     """
-    made = _credentials(names, (ca_file, cert_file, key_file))
+    made = credentials_or_none(names, (ca_file, cert_file, key_file))
     if made is None:
         raise ValueError("give ca_file, cert_file and key_file: what the service's certificate and yours are in")
     return made
 
 
-def credentials_from_environment() -> grpc.ChannelCredentials | None:
-    """The same from the files that the environment names; None if it names none. Raises ValueError."""
-    return _credentials(NAMES, tuple(given(name) for name in NAMES))
-
-
-def _credentials(names: tuple[str, ...], files: tuple[str | Path | None, ...]) -> grpc.ChannelCredentials | None:
+def credentials_or_none(names: tuple[str, ...], files: tuple[str | Path | None, ...]) -> grpc.ChannelCredentials | None:
+    """The same; None where no file is given, which is plain text. Raises ValueError."""
     if not any(files):
         return None
     ca_file, cert_file, key_file = files

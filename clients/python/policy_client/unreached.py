@@ -6,6 +6,7 @@ import grpc
 
 from policy_client.channel import Reach
 from policy_client.environment import CALLER_CERT_FILE, DECISION_ADDRESS, MANAGEMENT_ADDRESS, SERVER_CA_FILE
+from policy_client.identity import channel_credentials
 
 NOBODY: Final = "nothing listens"
 """How the words begin where no program is at the address."""
@@ -50,7 +51,7 @@ def _cause(details: str, reach: Reach) -> str | None:
     if "Connection refused" in details or "No such file" in details:
         return f"{NOBODY} at {target}"
     if "Socket closed" in details or "Connection reset" in details:
-        if reach.credentials is None:
+        if channel_credentials(reach.credentials) is None:
             return f"{target} closed the connection at once: does it speak TLS? Then set {SERVER_CA_FILE} and the like"
         return (
             f"{target} closed the connection: it may not take this client's certificate, or want one "
