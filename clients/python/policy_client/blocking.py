@@ -1,5 +1,6 @@
 """The blocking driver: carries calls to the service and back. It knows no method; ``services`` says what they are."""
 
+import time
 from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -13,31 +14,61 @@ from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
 from policy_client.opening import LazyChannel
+from policy_client.turns import Asking
+from policy_client.usable import closed
 
 Answer = TypeVar("Answer")
 
 
 class BlockingClient(Client):
-    """A blocking channel, opened when first asked; safe to share between threads, and to carry over a fork."""
+    """Blocking channels, opened when first asked; safe to share between threads, and to carry over a fork."""
 
     def _begin(self) -> None:
-        self._channel = LazyChannel(self._reach)
+        self._channels = [LazyChannel(reach) for reach in self._reaches]
+        self._is_closed = False
 
     def _ask(
-        self, request: Message, read: Callable[[Any], Answer], timeout: float | None, *, at_least: float = 0.0
+        self,
+        request: Message,
+        read: Callable[[Any], Answer],
+        timeout: float | None,
+        *,
+        at_least: float = 0.0,
+        shared: bool = False,
     ) -> Answer:
-        """One request, one reply."""
-        seconds = self._seconds(timeout, at_least)
-        path, write, parse = method_of(request)
+        """One request, one reply. With ``shared`` no address takes all the time while there is another."""
+        asking = self._turns.begin(self._seconds(timeout, at_least), shared=shared)
         began = forks.call_begins()
         try:
-            method = self._channel.get().unary_unary(path, request_serializer=write, response_deserializer=parse)
-            reply = method(request, timeout=seconds)
-        except grpc.RpcError as failed:
-            raise error_from(failed, path, self._reach) from failed
+            while True:
+                try:
+                    reply = self._attempt(request, asking)
+                    break
+                except grpc.RpcError as failed:
+                    self._pause_or_raise(failed, request, asking)
         finally:
             forks.call_ends(began)
+        self._heard(reply)
         return read(reply)
+
+    def _attempt(self, request: Message, asking: Asking) -> Any:
+        """Ask whose turn it is."""
+        path, write, parse = method_of(request)
+        channel = self._channels[asking.at].get()
+        method = channel.unary_unary(path, request_serializer=write, response_deserializer=parse)
+        reply = method(request, timeout=asking.left)
+        asking.answered()
+        return reply
+
+    def _pause_or_raise(self, failed: grpc.RpcError, request: Message, asking: Asking) -> None:
+        """Wait for the next attempt, if there is one."""
+        if self._is_closed:
+            raise closed() from failed
+        at = asking.at
+        pause = asking.again(failed)
+        if pause is None:
+            raise error_from(failed, method_of(request).path, self._reaches[at]) from failed
+        time.sleep(pause)
 
     def _write(
         self, request: Message, read: Callable[[Any], Answer], idempotency_key: str | None, timeout: float | None
@@ -71,21 +102,32 @@ class BlockingClient(Client):
 
     def _stream(self, request: Message, read: Callable[[Any], Answer], timeout: float | None) -> Iterator[Answer]:
         """The parts of a reply as they come; there is no limit of time unless one is given."""
-        seconds = None if timeout is None else read_timeout(timeout)
+        asking = self._turns.begin(None if timeout is None else read_timeout(timeout))
         path, write, parse = method_of(request)
-        began = forks.call_begins(may_last=True)
+        began, is_answered = forks.call_begins(may_last=True), False
         try:
-            method = self._channel.get().unary_stream(path, request_serializer=write, response_deserializer=parse)
-            for part in method(request, timeout=seconds):
-                yield read(part)
-        except grpc.RpcError as failed:
-            raise error_from(failed, path, self._reach) from failed
+            while True:
+                try:
+                    channel = self._channels[asking.at].get()
+                    method = channel.unary_stream(path, request_serializer=write, response_deserializer=parse)
+                    for part in method(request, timeout=asking.left):
+                        is_answered = True
+                        yield read(part)
+                    asking.answered()
+                    return
+                except grpc.RpcError as failed:
+                    if is_answered:
+                        # What came cannot be taken back, so nothing begins anew.
+                        raise error_from(failed, path, self._reaches[asking.at]) from failed
+                    self._pause_or_raise(failed, request, asking)
         finally:
             forks.call_ends(began, may_last=True)
 
     def close(self) -> None:
-        """Close the channel for good; calls in hand are cancelled."""
-        self._channel.close()
+        """Close the channels for good; calls in hand are cancelled."""
+        self._is_closed = True
+        for channel in self._channels:
+            channel.close()
 
     def __enter__(self) -> Self:
         return self
