@@ -33,6 +33,8 @@ AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 RECORDING: Final = "policy.v1.DecisionLog"
 """Name under which health says whether decisions can be recorded; no service of the contract."""
 _GRACE_SECONDS: Final = 5.0
+_LEAVING_SECONDS: Final = 0.25
+"""For those who watch health to hear that this replica stops."""
 _SEGMENT_MB: Final = SEGMENT_BYTES >> 20
 _PATIENCE_SECONDS: Final = 5.0
 """For how long a call that was opened may say nothing."""
@@ -134,6 +136,9 @@ async def serving(
         yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
     finally:
         await say(False)  # noqa: FBT003
+        if decision_beside.health.is_watched or management_beside.health.is_watched:
+            # Who watches goes elsewhere now. A call that comes once a server of gRPC's has begun to stop is cancelled.
+            await asyncio.sleep(_LEAVING_SECONDS)
         stopped = decision.stop(_GRACE_SECONDS)
         stopping = asyncio.create_task(management.stop(_GRACE_SECONDS))
         # Once both have begun to stop, no call is new; what says nothing or only listens does not hold the stop.

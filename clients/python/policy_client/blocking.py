@@ -113,13 +113,14 @@ class BlockingClient(Client):
                     for part in method(request, timeout=asking.left):
                         is_answered = True
                         yield read(part)
-                    asking.answered()
-                    return
                 except grpc.RpcError as failed:
                     if is_answered:
                         # What came cannot be taken back, so nothing begins anew.
                         raise error_from(failed, path, self._reaches[asking.at]) from failed
                     self._pause_or_raise(failed, request, asking)
+                else:
+                    asking.answered()
+                    return
         finally:
             forks.call_ends(began, may_last=True)
 
