@@ -103,11 +103,10 @@ def test_silence_is_ended_after_the_rooms_patience_and_speaking_begins_it_anew()
 
 
 def test_a_room_that_closes_ends_silence_but_for_what_has_just_come():
-    world = World()
+    world = World(most=8, most_of_one=8)
     world.enter("heard").heard()
     world.enter("silent")
     world.now += 0.2
-    world.enter("just came, and heard soon after").heard()
     just_came = world.enter("just came")
     world.now += 0.2
     world.room.close()
