@@ -57,6 +57,8 @@ _OPTIONS: Final = (
     # Nor does one that went silent, or holds a call open for ever.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Callers ask once a minute whether this side is there; gRPC would end their connection for less than five.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
     ("grpc.max_connection_age_ms", 120_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
 )

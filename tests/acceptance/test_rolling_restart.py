@@ -19,8 +19,8 @@ from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
 
 REPLICAS = 3
-ASKING = 3
-PAUSE = 0.004
+ASKING = 2
+PAUSE = 0.008
 """Between two checks of one who asks: a service that starts needs the processor too."""
 
 

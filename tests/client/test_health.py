@@ -7,6 +7,7 @@ import grpc
 import pytest
 from grpc_health.v1 import health_pb2
 from policy_client import AsyncPolicyClient, Decision, PolicyClient, ServiceUnavailable
+from policy_client.channel import channel_options
 
 from policy_service.app import open_app
 from policy_service.rpc import server
@@ -48,7 +49,8 @@ async def test_who_says_of_itself_that_it_is_not_serving_is_not_asked(app, kind)
         await app.planes.say_serving(False)
 
         async def is_left() -> bool:
-            return isinstance(await asked(), ServiceUnavailable)
+            found = await asked()
+            return isinstance(found, ServiceUnavailable) and "says that it is not serving now" in str(found)
 
         async def is_used() -> bool:
             return isinstance(await asked(), Decision)
@@ -69,6 +71,15 @@ async def test_more_clients_than_may_watch_are_answered_all_the_same(app):
         for client in clients:
             for _ in range(2):
                 assert await client.check(*QUESTION)
+
+
+def test_the_client_asks_whether_the_service_is_there_no_more_often_than_it_allows():
+    """GRPC's own bound is five minutes, and a connection with more of it is ended with all its calls."""
+    asked, allowed = dict(channel_options(())), dict(server._OPTIONS)
+    assert asked["grpc.keepalive_time_ms"] > allowed["grpc.http2.min_recv_ping_interval_without_data_ms"]
+    assert dict(server._MANAGEMENT_OPTIONS).items() >= {
+        (name, value) for name, value in server._OPTIONS if "keepalive" in name or "ping" in name
+    }
 
 
 @pytest.mark.parametrize("watched", [True, False])

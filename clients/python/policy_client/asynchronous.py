@@ -14,7 +14,7 @@ from policy_client.channel import LIST_TIMEOUT, Reach, channel_options, read_tim
 from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
-from policy_client.turns import Asking
+from policy_client.turns import Asking, Stay
 from policy_client.usable import closed, of_another_loop, refuse_cut_off
 
 Answer = TypeVar("Answer")
@@ -62,9 +62,10 @@ class AsyncioClient(Client):
         *,
         at_least: float = 0.0,
         shared: bool = False,
+        stay: Stay | None = None,
     ) -> Answer:
         """One request, one reply. With ``shared`` no address takes all the time while there is another."""
-        asking = self._turns.begin(self._seconds(timeout, at_least), shared=shared)
+        asking = self._turns.begin(self._seconds(timeout, at_least), shared=shared, stay=stay)
         while True:
             try:
                 reply = await self._attempt(request, asking)
@@ -104,10 +105,11 @@ class AsyncioClient(Client):
     async def _list(self, request: Message, read: Callable[[list[Any]], Answer], timeout: float | None) -> Answer:
         """All pages of a list, read as one; begun again if it changes meanwhile."""
         for attempt in range(1, LIST_ATTEMPTS + 1):
+            stay = Stay()
             try:
-                pages = [await self._ask(request, as_it_is, timeout, at_least=LIST_TIMEOUT)]
+                pages = [await self._page(request, timeout, stay)]
                 while token := pages[-1].next_page_token:
-                    pages.append(await self._ask(page_of(request, token), as_it_is, timeout, at_least=LIST_TIMEOUT))
+                    pages.append(await self._page(page_of(request, token), timeout, stay))
             except ListChanged:
                 if attempt == LIST_ATTEMPTS:
                     raise
@@ -115,15 +117,19 @@ class AsyncioClient(Client):
                 return read(pages)
         raise AssertionError("the last attempt returns or raises")
 
+    async def _page(self, request: Message, timeout: float | None, stay: Stay) -> Any:
+        return await self._ask(request, as_it_is, timeout, at_least=LIST_TIMEOUT, stay=stay)
+
     async def _items(
         self, request: Message, read: Callable[[Any], Iterable[Answer]], timeout: float | None
     ) -> AsyncIterator[Answer]:
         """What is on the pages of a list, each asked for when the one before is used up."""
-        page = await self._ask(request, as_it_is, timeout, at_least=LIST_TIMEOUT)
+        stay = Stay()
+        page = await self._page(request, timeout, stay)
         for item in read(page):
             yield item
         while token := page.next_page_token:
-            page = await self._ask(page_of(request, token), as_it_is, timeout, at_least=LIST_TIMEOUT)
+            page = await self._page(page_of(request, token), timeout, stay)
             for item in read(page):
                 yield item
 

@@ -14,7 +14,7 @@ from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
 from policy_client.opening import LazyChannel
-from policy_client.turns import Asking
+from policy_client.turns import Asking, Stay
 from policy_client.usable import closed
 
 Answer = TypeVar("Answer")
@@ -35,9 +35,10 @@ class BlockingClient(Client):
         *,
         at_least: float = 0.0,
         shared: bool = False,
+        stay: Stay | None = None,
     ) -> Answer:
         """One request, one reply. With ``shared`` no address takes all the time while there is another."""
-        asking = self._turns.begin(self._seconds(timeout, at_least), shared=shared)
+        asking = self._turns.begin(self._seconds(timeout, at_least), shared=shared, stay=stay)
         began = forks.call_begins()
         try:
             while True:
@@ -79,10 +80,11 @@ class BlockingClient(Client):
     def _list(self, request: Message, read: Callable[[list[Any]], Answer], timeout: float | None) -> Answer:
         """All pages of a list, read as one; begun again if it changes meanwhile."""
         for attempt in range(1, LIST_ATTEMPTS + 1):
+            stay = Stay()
             try:
-                pages = [self._ask(request, as_it_is, timeout, at_least=LIST_TIMEOUT)]
+                pages = [self._page(request, timeout, stay)]
                 while token := pages[-1].next_page_token:
-                    pages.append(self._ask(page_of(request, token), as_it_is, timeout, at_least=LIST_TIMEOUT))
+                    pages.append(self._page(page_of(request, token), timeout, stay))
             except ListChanged:
                 if attempt == LIST_ATTEMPTS:
                     raise
@@ -90,14 +92,18 @@ class BlockingClient(Client):
                 return read(pages)
         raise AssertionError("the last attempt returns or raises")
 
+    def _page(self, request: Message, timeout: float | None, stay: Stay) -> Any:
+        return self._ask(request, as_it_is, timeout, at_least=LIST_TIMEOUT, stay=stay)
+
     def _items(
         self, request: Message, read: Callable[[Any], Iterable[Answer]], timeout: float | None
     ) -> Iterator[Answer]:
         """What is on the pages of a list, each asked for when the one before is used up."""
-        page = self._ask(request, as_it_is, timeout, at_least=LIST_TIMEOUT)
+        stay = Stay()
+        page = self._page(request, timeout, stay)
         yield from read(page)
         while token := page.next_page_token:
-            page = self._ask(page_of(request, token), as_it_is, timeout, at_least=LIST_TIMEOUT)
+            page = self._page(page_of(request, token), timeout, stay)
             yield from read(page)
 
     def _stream(self, request: Message, read: Callable[[Any], Answer], timeout: float | None) -> Iterator[Answer]:

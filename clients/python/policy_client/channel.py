@@ -140,6 +140,9 @@ def channel_options(more: Options) -> list[tuple[str, Any]]:
         # This one is also how long a connection may take to be made.
         ("grpc.min_reconnect_backoff_ms", 1_000),
         ("grpc.max_reconnect_backoff_ms", 1_000),
+        # And servers that took others' place under one name: gRPC asks for it again after half a minute at the soonest.
+        ("grpc.dns_min_time_between_resolutions_ms", 1_000),
+        # While a call or a watch of health is open; not more often than the service allows (rpc/server.py).
         ("grpc.keepalive_time_ms", 60_000),
         ("grpc.keepalive_timeout_ms", 10_000),
         # What is wrong with many fields comes in the trailers; gRPC's 8 KB would make another error of it.

@@ -28,6 +28,14 @@ _LAST_SECONDS: Final = 1.0
 """For so long an address that failed is asked after all others; then one call finds out."""
 
 
+class Stay:
+    """Keeps calls that belong together, as pages of a list, at the address that answered first, while it answers."""
+
+    def __init__(self) -> None:
+        """Nobody has answered yet."""
+        self.at: int | None = None
+
+
 class Turns:
     """What one client knows of its addresses. Threads share it; what they may lose to each other does not matter."""
 
@@ -38,16 +46,16 @@ class Turns:
         self._failed_until = [0.0] * addresses
         self._tokens = float(MOST_TOKENS)
 
-    def begin(self, seconds: float | None, *, shared: bool = False) -> "Asking":
+    def begin(self, seconds: float | None, *, shared: bool = False, stay: Stay | None = None) -> "Asking":
         """A call's own; its time is ``shared`` among addresses where a lost attempt does no harm."""
         now, total = self.clock(), len(self._failed_until)
-        first = next(self._next)
+        first = next(self._next) if stay is None or stay.at is None else stay.at
         turn = [(first + more) % total for more in range(total)]
         order = sorted(turn, key=lambda at: self._failed_until[at] > now)
         if self._failed_until[order[0]]:
             # Nobody else finds out meanwhile.
             self._failed_until[order[0]] = now + _LAST_SECONDS
-        return Asking(self, order, None if seconds is None else now + seconds, shared=shared)
+        return Asking(self, order, None if seconds is None else now + seconds, shared=shared, stay=stay)
 
     def answered(self, at: int) -> None:
         """The address is well."""
@@ -64,9 +72,9 @@ class Turns:
 class Asking:
     """One call: whom to ask now, and for how long."""
 
-    def __init__(self, turns: Turns, order: list[int], until: float | None, *, shared: bool) -> None:
+    def __init__(self, turns: Turns, order: list[int], until: float | None, *, shared: bool, stay: Stay | None) -> None:
         """Use ``Turns.begin``."""
-        self._turns, self._order, self._until, self._shared = turns, order, until, shared
+        self._turns, self._order, self._until, self._shared, self._stay = turns, order, until, shared, stay
         self._attempt = 0
 
     @property
@@ -93,7 +101,10 @@ class Asking:
 
     def answered(self, at: int | None = None) -> None:
         """An answer came, whatever it says."""
-        self._turns.answered(self.at if at is None else at)
+        at = self.at if at is None else at
+        self._turns.answered(at)
+        if self._stay is not None:
+            self._stay.at = at
 
     def again(self, failed: Any) -> float | None:
         """How long to wait before the next attempt; None: there is none, and what failed is the answer."""

@@ -224,6 +224,26 @@ async def test_a_write_is_asked_elsewhere_with_its_own_key(two, driver):
     assert (len(keys), len({*keys})) == (3, 1)
 
 
+async def test_the_pages_of_a_list_are_asked_of_one_address_while_it_answers(two, driver):
+    """What a page's token means is known where it was made, whoever else may know it too."""
+    scripts, addresses = two
+
+    def pages(context: grpc.ServicerContext) -> pb.ListUsersResponse:
+        more = sum(len(script.asked) for script in scripts) < 4
+        return pb.ListUsersResponse(revision=7, next_page_token="t" if more else "")
+
+    for script in scripts:
+        script.answers = [pages]
+    ask = driver.open(PolicyClient, addresses)
+    await ask("who_can", "claim:view", "dr-osei")
+    assert [len(script.asked) for script in scripts] == [4, 0]
+    scripts[0].answers, scripts[1].answers = [pages, failing(grpc.StatusCode.UNAVAILABLE)], [pages]
+    await driver.close()
+    scripts[0].asked.clear()
+    await driver.open(PolicyClient, addresses)("who_can", "claim:view", "dr-osei")
+    assert [len(script.asked) for script in scripts] == [2, 2]
+
+
 async def test_a_stream_begins_elsewhere_only_before_its_first_part(two, driver):
     def part_then_away(context: grpc.ServicerContext) -> Any:
         yield au.VerifyLogResponse()
