@@ -62,9 +62,13 @@ class Turns:
         self._failed_until[at] = 0.0
         self._tokens = min(self._tokens + TOKENS_BACK, MOST_TOKENS)
 
+    def late(self, at: int) -> None:
+        """Another was sooner by far: it is asked after all others for a while."""
+        self._failed_until[at] = self.clock() + _LAST_SECONDS
+
     def failed(self, at: int) -> bool:
         """It is not; may a call be tried again?"""
-        self._failed_until[at] = self.clock() + _LAST_SECONDS
+        self.late(at)
         self._tokens = max(self._tokens - 1, 0)
         return self._tokens > MOST_TOKENS / 2
 
@@ -100,8 +104,10 @@ class Asking:
         return self._shared and self._attempt < len(self._order) - 1
 
     def answered(self, at: int | None = None) -> None:
-        """An answer came, whatever it says."""
+        """An answer came, whatever it says; from another address, if it was sooner."""
         at = self.at if at is None else at
+        if at != self.at:
+            self._turns.late(self.at)
         self._turns.answered(at)
         if self._stay is not None:
             self._stay.at = at

@@ -75,10 +75,14 @@ async def test_a_late_check_is_asked_elsewhere_and_the_first_answer_is_taken(ser
 
     scripts[0].answers = [late]
     ask = client(addresses, hedge_after=0.05)
+    ask.client._turns.clock = lambda: 0.0
     assert (await ask("check", *QUESTION)).decision_id == "d-1"
     assert [len(script.asked) for script in scripts] == [1, 1, 0]
     assert await asyncio.to_thread(ended.wait, PATIENCE), "the attempt that lost runs on"
     assert all(0 < left <= PATIENCE + 1 for script in scripts for left in script.deadlines)
+    for _ in range(4):
+        await ask("check", *QUESTION)
+    assert len(scripts[0].asked) == 1, "who is late is not asked first for a while"
 
 
 async def test_a_late_check_is_asked_again_at_the_only_address(servers, client):
