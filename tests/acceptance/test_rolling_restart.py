@@ -1,4 +1,4 @@
-"""Three replicas are restarted one after the other under load: no check of the client's own fails."""
+"""ATTACKS 30: three replicas are restarted one after the other under load: no check of the client's own fails."""
 
 import asyncio
 import contextlib
