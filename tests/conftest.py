@@ -54,6 +54,7 @@ _LONG = {
     "test_life_cycle.py",
     "test_manage_users_document.py",
     "test_motion.py",
+    "test_rolling_restart.py",
 }
 
 

@@ -31,9 +31,8 @@ class DirectCallers(CallersClient):
         self,
         request: Message,
         read: Callable[[Any], Answer],
-        timeout: float | None,  # noqa: ARG002 - there is nobody to wait for.
-        *,
-        at_least: float = 0.0,  # noqa: ARG002
+        timeout: float | None,  # noqa: ARG002 - there is nobody to wait for, …
+        **how: Any,  # noqa: ARG002 - … nor anybody else to ask.
     ) -> Answer:
         try:
             return read(asyncio.run(_done(request)))

@@ -76,7 +76,9 @@ class Reached:
 
 def reach_options(address: str, variable: str) -> dict[str, tuple[Any, Any]]:
     """The options that say it, with their defaults and annotations."""
-    where = Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]
+    where = Annotated[
+        str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT, or several with commas).")
+    ]
     files = {name: (None, annotation) for name, (_, _, annotation) in _FILES.items()}
     return {
         "address": (address, where),

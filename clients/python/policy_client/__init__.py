@@ -66,6 +66,7 @@ from policy_client.members import (
     RoleInfo,
     Roles,
 )
+from policy_client.memory import Remember
 from policy_client.reviews import (
     AccessDiff,
     AccessDifference,
@@ -168,6 +169,7 @@ __all__ = [
     "Question",
     "Reason",
     "Refused",
+    "Remember",
     "ReplicaLog",
     "ResourceExhausted",
     "ReviewedAccess",

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Final
 
 from policy_client.contexts import Context, read_config
 from policy_client.environment import (
@@ -57,10 +57,10 @@ class Surroundings:
             )
         return None
 
-    def address(self, given_target: Any, variable: str, default: str) -> Found:
+    def address(self, given_target: object, variable: str, default: str) -> Found:
         """Where the service is: what is given, or what is found, or the default."""
         if given_target is not None:
-            return Found(variable=variable, text=given_target, name="target")
+            return Found(variable=variable, text=str(given_target), name="target")
         return self.find(variable) or Found(variable=variable, text=default, name=variable)
 
     def timeout(self) -> tuple[float, str] | None:
