@@ -37,8 +37,11 @@ class Scripted:
     def stream(self, request: Any, context: grpc.ServicerContext) -> Iterator[Any]:
         yield from self.handle(request, context)
 
-    def start(self, credentials: grpc.ServerCredentials | None = None) -> tuple[grpc.Server, int]:
+    def start(
+        self, credentials: grpc.ServerCredentials | None = None, *also: grpc.GenericRpcHandler
+    ) -> tuple[grpc.Server, int]:
         server = grpc.server(ThreadPoolExecutor(4))
+        server.add_generic_rpc_handlers(also)
         for service in SERVICES:
             handlers = {
                 method.name: (

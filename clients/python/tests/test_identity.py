@@ -1,6 +1,7 @@
 """Who a client is to the service: its token and certificate, renewed while it is at work, never shown."""
 
 import asyncio
+import json
 import logging
 import os
 import threading
@@ -13,8 +14,9 @@ from cryptography import x509
 from policy_client import AsyncPolicyClient, Identity, PolicyClient, PolicyError, SeedClient, Token
 from policy_client import identity as identities
 from policy_client._pb import decision_pb2 as pb
+from policy_client.speaking import Speaking
 
-from clients.python.tests.scripted import failing
+from clients.python.tests.scripted import Scripted, failing
 from tests.support.patience import PATIENCE, until
 
 QUESTION = ("mia", "dr-osei", "claim:view")
@@ -126,6 +128,48 @@ async def test_a_token_goes_with_every_call_over_tls_and_on_this_machine(asking,
         assert await check(client)
         await end(client)
     assert heard.tokens == [[f"Bearer {SECRET}"]] * 4
+    server.stop(None).wait()
+
+
+@pytest.mark.parametrize("kind", ["blocking", "asyncio"])
+async def test_health_checks_of_a_connection_bear_it_too(kind, folder):
+    """A service tells no stranger how it is; without the token gRPC would call the connection dead for ever."""
+    watched, token = [], f"Bearer {SECRET}"
+
+    def watch(_, context):
+        watched.append(dict(context.invocation_metadata()).get("authorization"))
+        if watched[-1] != token:
+            context.abort(grpc.StatusCode.UNAUTHENTICATED, "nobody knows you")
+        yield b"\x08\x01"  # SERVING
+        ended = threading.Event()
+        if context.add_callback(ended.set):
+            ended.wait(PATIENCE)
+
+    script = Scripted()
+    heard = Heard(script)
+    server, port = script.start(
+        folder.server,
+        grpc.method_handlers_generic_handler(
+            "grpc.health.v1.Health", {"Watch": grpc.unary_stream_rpc_method_handler(watch)}
+        ),
+    )
+    config = json.dumps({"loadBalancingConfig": [{"round_robin": {}}], "healthCheckConfig": {"serviceName": ""}})
+    opening = grpc.secure_channel if kind == "blocking" else grpc.aio.secure_channel
+    channel = Speaking(
+        Identity(**folder.files, token=Token(SECRET)),
+        lambda credentials: opening(f"127.0.0.1:{port}", credentials, (("grpc.service_config", config),)),
+    )
+    method = channel.unary_unary(
+        "/policy.v1.DecisionService/Check",
+        request_serializer=pb.CheckRequest.SerializeToString,
+        response_deserializer=pb.CheckResponse.FromString,
+    )
+    reply = method(pb.CheckRequest(), timeout=PATIENCE)
+    assert (await reply if kind == "asyncio" else reply).allowed
+    assert (watched, heard.tokens) == ([token], [[token]])
+    closed = channel.close()
+    if closed is not None:
+        await closed
     server.stop(None).wait()
 
 
