@@ -28,6 +28,7 @@ from policy_service.store.reading import Reading
 from policy_service.store.spans import Span
 from policy_service.store.strays import digested
 from policy_service.store.transaction import Transaction, Written
+from policy_service.store.watched import Spent, counting
 
 __all__ = [
     "BEGINNING",
@@ -57,6 +58,7 @@ __all__ = [
     "ReplicaEvent",
     "Since",
     "Span",
+    "Spent",
     "Store",
     "StoreUnavailable",
     "TooManyLongReads",
@@ -70,6 +72,7 @@ __all__ = [
     "as_role",
     "audit",
     "connect_store",
+    "counting",
     "digested",
     "embedded_postgres",
     "has_embedded",

@@ -14,6 +14,7 @@ from policy_client.channel import LIST_TIMEOUT, channel_options, read_timeout
 from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
+from policy_client.tracing import calling
 from policy_client.usable import closed, of_another_loop, refuse_cut_off
 
 Answer = TypeVar("Answer")
@@ -65,7 +66,8 @@ class AsyncioClient(Client):
         path, write, parse = method_of(request)
         method = self._channel().unary_unary(path, request_serializer=write, response_deserializer=parse)
         try:
-            reply = await method(request, timeout=seconds)
+            with calling(path) as metadata:
+                reply = await method(request, timeout=seconds, metadata=metadata)
         except grpc.RpcError as failed:
             raise error_from(failed, path, self._reach) from failed
         return read(reply)
@@ -109,15 +111,17 @@ class AsyncioClient(Client):
         seconds = None if timeout is None else read_timeout(timeout)
         path, write, parse = method_of(request)
         method = self._channel().unary_stream(path, request_serializer=write, response_deserializer=parse)
-        parts = method(request, timeout=seconds)
         try:
-            async for part in parts:
-                yield read(part)
+            with calling(path) as metadata:
+                parts = method(request, timeout=seconds, metadata=metadata)
+                try:
+                    async for part in parts:
+                        yield read(part)
+                finally:
+                    # Who stops in the middle leaves nothing running at the service.
+                    parts.cancel()
         except grpc.RpcError as failed:
             raise error_from(failed, path, self._reach) from failed
-        finally:
-            # Who stops in the middle leaves nothing running at the service.
-            parts.cancel()
 
     async def close(self) -> None:
         """Close the channel for good; calls in hand are cancelled."""

@@ -13,6 +13,7 @@ from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
 from policy_client.opening import LazyChannel
+from policy_client.tracing import calling
 
 Answer = TypeVar("Answer")
 
@@ -32,7 +33,8 @@ class BlockingClient(Client):
         began = forks.call_begins()
         try:
             method = self._channel.get().unary_unary(path, request_serializer=write, response_deserializer=parse)
-            reply = method(request, timeout=seconds)
+            with calling(path) as metadata:
+                reply = method(request, timeout=seconds, metadata=metadata)
         except grpc.RpcError as failed:
             raise error_from(failed, path, self._reach) from failed
         finally:
@@ -76,8 +78,9 @@ class BlockingClient(Client):
         began = forks.call_begins(may_last=True)
         try:
             method = self._channel.get().unary_stream(path, request_serializer=write, response_deserializer=parse)
-            for part in method(request, timeout=seconds):
-                yield read(part)
+            with calling(path) as metadata:
+                for part in method(request, timeout=seconds, metadata=metadata):
+                    yield read(part)
         except grpc.RpcError as failed:
             raise error_from(failed, path, self._reach) from failed
         finally:
