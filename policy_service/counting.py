@@ -27,8 +27,6 @@ _SCHEMA: Final = 3
 _FIRST_END, _LAST_END = -13, 4
 """The classic buckets end at the powers of 2 between these: from 0.12 ms to 16 s."""
 _SHORTEST: Final = 2.0**-30
-_MANY: Final = 1 << 16
-"""So many calls are not left for the watch to count."""
 
 
 class Calls(Collector):
@@ -48,14 +46,7 @@ class Calls(Collector):
             noted = self._noted.setdefault(method, deque())
             self._times.setdefault(method, Counts())
             self._seconds.setdefault(method, 0.0)
-        append = noted.append
-
-        def note(seconds: float) -> None:
-            append(seconds)
-            if len(noted) > _MANY:
-                self.settle()
-
-        return note
+        return noted.append
 
     def refused(self, method: str, code: str, reason: str) -> None:
         """A call was answered with an error."""

@@ -23,7 +23,7 @@ from policy_service.replicate import Replica
 from policy_service.rpc.bounds import Takes
 from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimited
 from policy_service.rpc.identity import Identities
-from policy_service.rpc.observing import Observing
+from policy_service.rpc.observing import Observing, now
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.share import CHECKS, Share
 from policy_service.rpc.slowing import Slowing
@@ -99,7 +99,7 @@ class Guard:
                 with self._room.enter(caller, context.peer(), context.cancel) as place:
                     request = takes(next(messages, None))
                     place.heard()
-                    call.heard(request)
+                    call.request, call.heard_at = request, now()
                     self.pace(caller, request)
                     return call.answered(answer(request, caller))
             except PolicyError as error:
@@ -155,7 +155,7 @@ class Guard:
                 async with silence_ends(self._room_async, caller, context.peer()) as place:
                     request = takes(await context.read())
                     place.heard()
-                    call.heard(request)
+                    call.request, call.heard_at = request, now()
                     self.pace(caller, request)
                     async with aclosing(decide(request, caller)) as parts:
                         async for part in parts:
