@@ -23,7 +23,7 @@ from policy_service.rpc.turned_away import Threads
 from policy_service.seed import install
 from policy_service.store import connect_store
 from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
-from tests.conftest import SHIPPED_MODEL, settings_for
+from tests.conftest import SHIPPED_MODEL
 from tests.members.test_delivery import office  # noqa: F401 - a fixture.
 from tests.support.accounts import grant, reached, register
 from tests.support.patience import PATIENCE, until
@@ -135,7 +135,7 @@ async def test_a_limit_is_told_with_the_caller_if_the_policy_knows_it(store, set
 def test_calls_that_grpc_turns_away_are_counted():
     threads, go = Threads(2), threading.Event()
     handlers = grpc.method_handlers_generic_handler(
-        "x", {"y": grpc.unary_unary_rpc_method_handler(lambda *_: b"" if go.wait(PATIENCE) else b"")}
+        "x", {"y": grpc.unary_unary_rpc_method_handler(lambda *_: bytes(not go.wait(PATIENCE)))}
     )
     server = grpc.server(threads, maximum_concurrent_rpcs=1)
     server.add_generic_rpc_handlers((threads.given_by(handlers),))
@@ -237,11 +237,8 @@ async def test_the_oldest_letter_and_bounces_are_told_by_state(office, tmp_path)
     await office.invite("otto")
     office.clock.move(hours=1)
 
-    class Held(Folder):
-        async def carry(self, message):
-            await asyncio.sleep(PATIENCE)
-
-    sender = office.sender(Held(tmp_path))
+    sender = office.sender(Folder(tmp_path))
+    # It only looks.
     sender.send_due = lambda: asyncio.sleep(0, 0)
     rounds = asyncio.Event()
     running = asyncio.create_task(sender.run(rounds.set))
