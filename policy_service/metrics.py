@@ -134,5 +134,6 @@ def commit() -> str:
 
 checkpointed()
 follower_is("catching_up")
+letters_not_done({})
 build = Info("policy_build", "What runs here.", registry=registry)
 build.info({"version": __version__, "commit": commit(), "python": ".".join(map(str, sys.version_info[:3]))})

@@ -114,11 +114,14 @@ class Call:
         untold = observing.lines.take(self.caller)
         if untold is None:
             return refused
-        facts = {} if cause is None else {"cause": repr(cause)[:_MOST_CAUSE]}
+        facts: dict[str, Any] = {} if cause is None else {"cause": repr(cause)[:_MOST_CAUSE]}
         if untold:
-            facts["untold"] = str(untold)
-        tell = log.warning if is_fault or cause is not None else log.info
-        tell("call refused", **self._facts(refused, error.reason), **facts)
+            facts["untold"] = untold
+        facts |= self._facts(refused, error.reason)
+        if is_fault or cause is not None:
+            log.warning("call refused", **facts)
+        else:
+            log.info("call refused", **facts)
         return refused
 
     def failed(self, fault: Exception) -> Refusal:
