@@ -4,6 +4,7 @@ import re
 
 import grpc
 import pytest
+from policy_client import AsyncPolicyClient, InvalidRequest
 from structlog.testing import capture_logs
 
 from policy_service.app import open_app
@@ -63,10 +64,19 @@ async def test_a_failed_call_has_one_line_that_is_found_by_what_its_caller_was_t
     assert line.get("correlation_id") == ("claim-77" if plane == "decision" else None)
     for part in ("allory", "dr-evil", "claim:view"):
         assert part not in str(told)
-    try:
+    with pytest.raises(grpc.aio.AioRpcError) as error:
         await made
-    except grpc.aio.AioRpcError as error:
-        assert refused(error).facts == {"request_id": "web-1/2026:abc"}
+    assert refused(error.value).request_id == "web-1/2026:abc"
+
+
+async def test_the_clients_errors_name_the_call(app):
+    with capture_logs() as told:
+        async with AsyncPolicyClient(f"127.0.0.1:{app.planes.decision_port}", timeout=60) as client:
+            with pytest.raises(InvalidRequest) as invalid:
+                await client.check("!", "dr-a", "claim:view")
+    (line,) = lines(told, "call refused")
+    assert invalid.value.request_id == line["request_id"]
+    assert "request_id" not in invalid.value.facts
 
 
 @pytest.mark.parametrize("brought", ["", "a b", 'a"b', "x" * 129, "a{b}"])
