@@ -22,6 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+_TIMES: Final = "policy_call_seconds"
 _SCHEMA: Final = 3
 """Of native histograms: each bucket's end is the one before times 2 to the power of 2**-3."""
 _FIRST_END, _LAST_END = -13, 4
@@ -68,21 +69,29 @@ class Calls(Collector):
         calls = CounterMetricFamily(
             "policy_calls", "Calls by method, code and reason; OK has none.", labels=["method", "code", "reason"]
         )
-        times = HistogramMetricFamily("policy_call_seconds", "Answered calls by what they took.", labels=["method"])
+        times = HistogramMetricFamily(_TIMES, "Answered calls by what they took.", labels=["method"])
         with self._lock:
             for method, counts in sorted(self._times.items()):
                 calls.add_metric([method, "OK", ""], counts.total())
                 if counts:
                     times.add_metric([method], list(_classic(counts)), self._seconds[method])
-                    times.samples.append(_native(times.name, method, counts, self._seconds[method]))
             for labels, count in sorted(self._refused.items()):
                 calls.add_metric(labels, count)
         yield calls
         yield times
 
+    def native(self) -> list[Sample]:
+        """The times once more, for a reader that takes native histograms."""
+        with self._lock:
+            return [
+                _native(_TIMES, method, counts, self._seconds[method])
+                for method, counts in sorted(self._times.items())
+                if counts
+            ]
+
     def describe(self) -> Iterable[Metric]:
         """Their names, without counting."""
-        return [CounterMetricFamily("policy_calls", ""), HistogramMetricFamily("policy_call_seconds", "")]
+        return [CounterMetricFamily("policy_calls", ""), HistogramMetricFamily(_TIMES, "")]
 
 
 def _classic(counts: Counts[int]) -> Iterator[tuple[str, float]]:
@@ -90,6 +99,21 @@ def _classic(counts: Counts[int]) -> Iterator[tuple[str, float]]:
         end = power << _SCHEMA
         yield str(2.0**power), sum(count for bucket, count in counts.items() if bucket <= end)
     yield "+Inf", counts.total()
+
+
+class WithNative(Collector):
+    """All that a registry has, with native histograms; the older formats know none, and would tell them as numbers."""
+
+    def __init__(self, registry: Collector, calls: Calls) -> None:
+        """``calls`` are in the registry."""
+        self._registry, self._calls = registry, calls
+
+    def collect(self) -> Iterator[Metric]:
+        """As a registry does."""
+        for family in self._registry.collect():
+            if family.name == _TIMES:
+                family.samples += self._calls.native()
+            yield family
 
 
 def _native(name: str, method: str, counts: Counts[int], seconds: float) -> Sample:

@@ -16,7 +16,7 @@ from prometheus_client.platform_collector import PlatformCollector
 from prometheus_client.process_collector import ProcessCollector
 
 from policy_service import __version__
-from policy_service.counting import Calls
+from policy_service.counting import Calls, WithNative
 from policy_service.vocabulary import Reason
 
 registry = CollectorRegistry()
@@ -29,6 +29,8 @@ FOLLOWER_STATES: Final = ("following", "catching_up", "paused")
 
 calls = Calls()
 registry.register(calls)
+with_native = WithNative(registry, calls)
+"""The registry for a reader that takes OpenMetrics 2.0."""
 calls_in_hand = Gauge("policy_calls_in_hand", "Calls that have a place, by plane.", ["plane"], registry=registry)
 calls_turned_away = Counter(
     "policy_calls_turned_away", "Calls of the decision plane that gRPC refused before any handler.", registry=registry

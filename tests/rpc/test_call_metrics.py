@@ -19,12 +19,14 @@ from policy_service.decision_log.recorder import DecisionLog
 from policy_service.members.carriers import Folder
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from policy_service.rpc import Readiness, showing_metrics
 from policy_service.rpc.turned_away import Threads
 from policy_service.seed import install
 from policy_service.store import connect_store
 from policy_service.vocabulary import DecisionLogMode, Outcome, Reason
 from tests.conftest import SHIPPED_MODEL
 from tests.members.test_delivery import office  # noqa: F401 - a fixture.
+from tests.rpc.test_metrics_port import asked
 from tests.support.accounts import grant, reached, register
 from tests.support.patience import PATIENCE, until
 from tests.support.people import Page
@@ -81,6 +83,7 @@ def test_classic_buckets_and_the_native_histogram_tell_the_same():
     for seconds in (0.0001, 0.001, 0.001, 0.25, 0.2500001, 100.0, 0.0):
         note(seconds)
     counted, times = calls.collect()
+    assert not any(sample.native_histogram for sample in times.samples)
     assert [(sample.labels["code"], sample.value) for sample in counted.samples] == [("OK", 7)]
     classic = {sample.labels["le"]: sample.value for sample in times.samples if sample.name.endswith("_bucket")}
     assert (classic["0.0001220703125"], classic["0.25"], classic["0.5"], classic["16.0"], classic["+Inf"]) == (
@@ -90,7 +93,7 @@ def test_classic_buckets_and_the_native_histogram_tell_the_same():
         6,
         7,
     )
-    (native,) = [sample.native_histogram for sample in times.samples if sample.native_histogram]
+    (native,) = [sample.native_histogram for sample in calls.native()]
     at, ends, count = 0, {}, 0
     deltas = iter(native.pos_deltas)
     for offset, length in native.pos_spans:
@@ -108,10 +111,15 @@ def test_classic_buckets_and_the_native_histogram_tell_the_same():
 
 async def test_only_whoever_takes_openmetrics_2_is_told_native_histograms(app, wire):
     await wire.check("olive", "dr-a", "claim:view")
-    assert "positive_spans" in openmetrics(metrics.registry, version="2.0.0").decode()
-    for text in (generate_latest(metrics.registry), openmetrics(metrics.registry)):
-        assert b"positive_spans" not in text
-        assert b'policy_call_seconds_bucket{le="0.0009765625",method="DecisionService/Check"}' in text
+    bucket = b'policy_call_seconds_bucket{le="0.0009765625",method="DecisionService/Check"}'
+    async with showing_metrics("127.0.0.1:0", Readiness()) as port:
+        for version, native in (("", 0), ("0.0.1", 0), ("1.0.0", 0), ("2.0.0", 1)):
+            accept = f"Accept: application/openmetrics-text; version={version}\r\n" if version else ""
+            text = await asked(port, "GET", "/metrics", accept)
+            assert bucket in text
+            # Older formats would tell it as a number.
+            assert text.count(b'policy_call_seconds{method="DecisionService/Check"}') == native, version
+            assert text.count(b"positive_spans") >= native
 
 
 async def test_a_limit_is_told_with_the_caller_if_the_policy_knows_it(store, settings, seed):
@@ -289,6 +297,6 @@ async def test_no_label_comes_from_outside(app, wire, management):
     await wire.check("mallory-the-user", "dr-evil", "claim:view")
     with pytest.raises(Refused):
         await management("ListMembers", mu.ListMembersRequest(physician="dr-evil", actor="mallory-the-user"))
-    text = openmetrics(metrics.registry, version="2.0.0")
+    text = openmetrics(metrics.with_native, version="2.0.0")
     assert b"mallory" not in text
     assert b"dr-evil" not in text
