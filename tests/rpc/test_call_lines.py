@@ -5,6 +5,7 @@ import re
 import grpc
 import pytest
 from policy_client import AsyncPolicyClient, InvalidRequest
+from policy_client.testing import FakePolicyService
 from structlog.testing import capture_logs
 
 from policy_service.app import open_app
@@ -176,3 +177,12 @@ def test_what_was_not_told_is_told_by_its_number_and_callers_have_each_their_own
     for number in range(3_000):
         left.take(str(number))
     assert len(left._left) <= 1_024
+
+
+async def test_the_fake_names_calls_too():
+    with FakePolicyService() as fake:
+        async with AsyncPolicyClient(fake.decision_target, timeout=60) as client:
+            with pytest.raises(InvalidRequest) as invalid:
+                await client.check("!", "dr-a", "claim:view")
+    assert re.fullmatch("[0-9a-f]{16}", invalid.value.request_id)
+    assert "request_id" not in invalid.value.facts
