@@ -22,6 +22,7 @@ from prometheus_client.core import (
 )
 from prometheus_client.registry import Collector
 
+_FAULT: Final = "INTERNAL"
 _TIMES: Final = "policy_call_seconds"
 _SCHEMA: Final = 3
 """Of native histograms: each bucket's end is the one before times 2 to the power of 2**-3."""
@@ -47,6 +48,8 @@ class Calls(Collector):
             noted = self._noted.setdefault(method, deque())
             self._times.setdefault(method, Counts())
             self._seconds.setdefault(method, 0.0)
+            # What is alerted on is there before it happens: a counter that begins at 1 has never grown.
+            self._refused[method, _FAULT, _FAULT] += 0
         return noted.append
 
     def refused(self, method: str, code: str, reason: str) -> None:

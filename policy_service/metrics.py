@@ -96,7 +96,10 @@ _known_callers: frozenset[str] = frozenset()
 def know_callers(names: frozenset[str]) -> None:
     """The policy names these; no other name becomes a label."""
     global _known_callers
-    _known_callers = names
+    if names != _known_callers:
+        _known_callers = names
+        for name in names:
+            decisions_lost.labels(name)
 
 
 def caller_label(caller: str) -> str:

@@ -3,7 +3,7 @@
 A call has an id: the caller's ``x-request-id`` if that is one, else made when it
 is first needed. An error carries it back (ErrorInfo and trailing metadata), so
 that the line of a failed call is found. Of what was asked nothing is told but
-the correlation id; of many refusals of a caller the first, and how many more.
+the correlation id; of many lines of a caller the first, and how many more.
 """
 
 import re
@@ -31,7 +31,7 @@ _AN_ID: Final = re.compile(r"[A-Za-z0-9._:/+=@~-]{1,128}")
 _FAULTS: Final = (Kind.UNAVAILABLE, Kind.UNKNOWN)
 _LINES_TOGETHER: Final = 20.0
 _LINES_A_SECOND: Final = 5.0
-"""Of refusals of one caller; a flood of them is told by its number."""
+"""Of refusals of one caller, and of its slow calls; a flood of them is told by its number."""
 _MOST_CALLERS: Final = 1_024
 _MOST_CAUSE: Final = 300
 
@@ -179,7 +179,9 @@ class Call:
             return
         metrics.slow_calls.labels(self.method.name).inc()
         self.context.set_trailing_metadata(((REQUEST_ID, self.request_id),))
-        log.warning("slow call", **self._facts(None), **where)
+        # With a database that is slow every call is. No caller is called so.
+        if (untold := self.method.observing.lines.take(f"slow {self.caller}")) is not None:
+            log.warning("slow call", **self._facts(None), **where, **({"untold": untold} if untold else {}))
 
 
 class _Traced(Call):

@@ -8,6 +8,7 @@ from policy_client import AsyncPolicyClient, InvalidRequest
 from policy_client.testing import FakePolicyService
 from structlog.testing import capture_logs
 
+from policy_service import metrics
 from policy_service.app import open_app
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
@@ -162,6 +163,17 @@ async def test_of_a_flood_of_refusals_the_first_have_lines(app, wire, monkeypatc
         for _ in range(60):
             await call(wire, "Check", question("!", "dr-a", "claim:view"))
     assert len(lines(told, "call refused")) == 20
+
+
+async def test_of_a_flood_of_slow_calls_the_first_have_lines_and_all_are_counted(serve, monkeypatch):
+    monkeypatch.setattr(observing, "_LINES_A_SECOND", 0.0)
+    async with serve(slow_call_seconds=1e-9) as app, Wire(app.planes.decision_port) as wire:
+        before = metrics.slow_calls.labels("DecisionService/Check")._value.get()
+        with capture_logs() as told:
+            for _ in range(40):
+                await call(wire, "Check", question("olive", "dr-a", "claim:view"))
+    assert len(lines(told, "slow call")) == 20
+    assert metrics.slow_calls.labels("DecisionService/Check")._value.get() == before + 40
 
 
 def test_what_was_not_told_is_told_by_its_number_and_callers_have_each_their_own():

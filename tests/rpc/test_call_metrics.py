@@ -84,7 +84,7 @@ def test_classic_buckets_and_the_native_histogram_tell_the_same():
         note(seconds)
     counted, times = calls.collect()
     assert not any(sample.native_histogram for sample in times.samples)
-    assert [(sample.labels["code"], sample.value) for sample in counted.samples] == [("OK", 7)]
+    assert [(sample.labels["code"], sample.value) for sample in counted.samples] == [("OK", 7), ("INTERNAL", 0)]
     classic = {sample.labels["le"]: sample.value for sample in times.samples if sample.name.endswith("_bucket")}
     assert (classic["0.0001220703125"], classic["0.25"], classic["0.5"], classic["16.0"], classic["+Inf"]) == (
         2,
@@ -289,6 +289,17 @@ async def test_what_runs_here_and_what_it_takes_is_told(app):
     assert set(build.labels) == {"version", "commit", "python"}
     assert {"process_resident_memory_bytes", "process_open_fds", "python_info", "python_gc_collections"} <= set(found)
     assert {sample.labels["plane"] for sample in found["policy_calls_in_hand"].samples} == {"decision", "management"}
+
+
+async def test_what_is_alerted_on_is_there_before_it_happens(app):
+    """A counter that begins at 1 has never grown, so nobody would be told of the first."""
+    await shown("policy_replica_fresh", 1)
+    for method in ("DecisionService/Check", "ManageUsersService/InviteUser", "AuditService/VerifyLog"):
+        labels = {"method": method, "code": "INTERNAL", "reason": "INTERNAL"}
+        assert metrics.registry.get_sample_value("policy_calls_total", labels) is not None
+    for caller in ("local", "billing", "unknown"):
+        assert metrics.registry.get_sample_value("policy_decisions_lost_total", {"caller": caller}) is not None
+    assert metrics.registry.get_sample_value("policy_letters_total", {"state": "bounced"}) is not None
 
 
 async def test_no_label_comes_from_outside(app, wire, management):
