@@ -68,6 +68,7 @@ from policy_service.store import (
     schema_is_current,
 )
 from policy_service.tasks import Supervisor
+from policy_service.tracing import tracing
 from policy_service.vocabulary import DecisionLogFull, Row
 
 log = structlog.get_logger(__name__)
@@ -138,7 +139,7 @@ async def open_store(
 async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncIterator[App]:
     """A service that answers on both planes until the block ends. Raises StartError."""
     model, seed = read_policy(settings)
-    async with open_store(settings) as store:
+    async with tracing(), open_store(settings) as store:
         if with_demo:
             await demo.load(store, read_file(policies_dir() / "demo.csv"))
         await install.record_model(store, model)
@@ -211,7 +212,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             ) as planes,
             asyncio.TaskGroup() as group,
         ):
-            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose, ready)
+            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose, ready, store)
             watching = [
                 group.create_task(tasks.keep(FOLLOWING, partial(follower.run, replica))),
                 group.create_task(tasks.keep(SENDING, sender.run)),

@@ -137,6 +137,12 @@ class Settings(BaseSettings):
         None, description="Ed25519 key that signs them, PEM; unset: made in DATA_DIR"
     )
     zone: str = Field("UTC", description="Zone of dates and times that the audit commands are given without one")
+    log_calls: Literal["all", "failed", "none"] = Field(
+        "failed", description="Calls of which there is a line in the log: all, failed, none; slow ones have theirs"
+    )
+    slow_call_seconds: float = Field(
+        1.0, ge=0, allow_inf_nan=False, description="From when on a call is slow and told in the log; 0: never"
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
 
     @field_validator(

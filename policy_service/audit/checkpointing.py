@@ -13,6 +13,7 @@ from pathlib import Path
 
 import structlog
 
+from policy_service import metrics
 from policy_service.chain import Signer
 from policy_service.store import Store, StoreUnavailable
 from policy_service.tasks import Sound
@@ -43,6 +44,7 @@ class Checkpointer:
         while True:
             try:
                 await self.write()
+                metrics.checkpointed()
                 sound()
             except StoreUnavailable as fault:
                 log.warning("no checkpoint", cause=type(fault.__cause__).__name__)
@@ -57,6 +59,7 @@ class Checkpointer:
             line = await self.sign(head.revision, head.hash)
             await asyncio.to_thread(add_line, self._place, line)
             self._last = head.revision
+            metrics.checkpoint_revision.set(head.revision)
 
     async def sign(self, revision: int, hash: bytes) -> str:  # noqa: A002 - its name everywhere.
         """A checkpoint of a point of the log. Raises StoreUnavailable."""

@@ -14,6 +14,7 @@ from typing import Final, Protocol
 
 import casbin
 
+from policy_service import metrics
 from policy_service.decide.callers import Callers
 from policy_service.decide.errors import UnknownAction
 from policy_service.decide.explanation import Verdict
@@ -85,6 +86,7 @@ class Basis:
         It looks at the built-in rules and at those of the account that can match:
         what an answer costs does not grow with what others may do there.
         """
+        metrics.decisions_cold.inc()
         with self._asking:
             # By name, so that an account's next state takes the place of the one before.
             entry = self._enforcers.get(account.physician)

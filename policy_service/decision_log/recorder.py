@@ -81,6 +81,11 @@ class DecisionLog:
         """Does anybody wait for room?"""
         return self._shares.is_wanted
 
+    @property
+    def waiting_bytes(self) -> int:
+        """Recorded, and not in the database yet."""
+        return sum(segment.size for segment in self.waiting())
+
     def record(
         self, caller: str, asked: Asked, channel: str, outcome: Outcome, revision: int, *, or_lose: bool = False
     ) -> str:
@@ -166,7 +171,7 @@ class DecisionLog:
         self._state.numbers[LOST] += decisions
         self._sequence += decisions
         self._state.numbers[SEQUENCE] = self._sequence
-        metrics.decisions_lost.inc(decisions)
+        metrics.decisions_lost.labels(metrics.caller_label(caller)).inc(decisions)
 
     def _has_room(self, caller: str, size: int) -> bool:
         files = self._files

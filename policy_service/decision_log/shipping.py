@@ -214,4 +214,4 @@ class Shipper:
         await self._store.note_replica(self._log.replica, event, sequence=self._log.sequence, lost=self._log.lost)
 
     def _waiting(self) -> int:
-        return sum(segment.size for segment in self._log.waiting())
+        return self._log.waiting_bytes

@@ -92,8 +92,11 @@ class Sender:
                 while await self.send_due():
                     pass
                 await self._store.tidy(self._clock() - _KEEP_ANSWERS)
-                counts = await self._store.mail_not_done(self._clock())
-                metrics.letters_not_done({state.value: count for state, count in counts.items()})
+                now = self._clock()
+                counts = await self._store.mail_not_done(now)
+                metrics.letters_not_done(
+                    {state.value: (at.letters, (now - at.since).total_seconds()) for state, at in counts.items()}
+                )
                 sound()
             except StoreUnavailable as fault:
                 log.warning("sending paused", cause=type(fault.__cause__).__name__)

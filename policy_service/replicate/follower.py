@@ -18,6 +18,7 @@ from typing import Any
 
 import structlog
 
+from policy_service import metrics
 from policy_service.decide import Account, Basis, Callers, Model, Snapshot
 from policy_service.errors import StartError
 from policy_service.replicate.replica import Replica
@@ -105,10 +106,13 @@ class Follower:
                 async with self._store.listening(self._wake.set) as listener:
                     while True:
                         await self._catch_up(listener, replica)
+                        metrics.behind.set(0)
+                        metrics.follower_is("following")
                         sound()
                         pause = 0.1
                         await self._wait()
             except (StoreUnavailable, EmptyPolicy) as fault:
+                metrics.follower_is("paused")
                 log.warning("following paused", fault=str(fault), cause=type(fault.__cause__).__name__, age=replica.age)
             await asyncio.sleep(pause * random.uniform(0.5, 1.0))  # noqa: S311 - jitter, not a secret.
             pause = min(pause * 2, _LONGEST_PAUSE)
@@ -125,9 +129,11 @@ class Follower:
         asked = replica.now()
         before = replica.snapshot
         held = await listener.held()
+        metrics.behind.set(max(0, held.revision - before.revision))
         if held == before.held:
             replica.confirm(asked)
             return
+        metrics.follower_is("catching_up")
         async with listener.reading() as look:
             if look.revision > before.revision and (before.revision == 0 or await look.has_passed(before.held)):
                 replica.replace(await self._next(look, before), asked)

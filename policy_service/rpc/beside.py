@@ -21,8 +21,9 @@ from policy_service.errors import PolicyError
 from policy_service.rpc import reflecting
 from policy_service.rpc.bounds import Takes, plain_reader
 from policy_service.rpc.errors import TooManyWatches, UnknownMethod
-from policy_service.rpc.guard import give, incident, silence_ends
+from policy_service.rpc.guard import give, silence_ends
 from policy_service.rpc.health import HEALTH, Health
+from policy_service.rpc.observing import incident
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.status import DETAILS_KEY, Refusal, refusal
 

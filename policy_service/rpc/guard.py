@@ -7,7 +7,6 @@ answered like any other bad request.
 """
 
 import asyncio
-import secrets
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Mapping
@@ -16,27 +15,24 @@ from queue import SimpleQueue
 from typing import Any, Final
 
 import grpc
-import structlog
 from google.protobuf.message import Message
 
-from policy_service import metrics
+from policy_service import tracing
 from policy_service.decide import Reach
 from policy_service.errors import PolicyError
 from policy_service.replicate import Replica
 from policy_service.rpc.bounds import Takes
 from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimited
 from policy_service.rpc.identity import Identities
+from policy_service.rpc.observing import Observing, now
 from policy_service.rpc.reach import Beyond, refuse_beyond
 from policy_service.rpc.room import Place, Room
 from policy_service.rpc.share import CHECKS, Share
 from policy_service.rpc.slowing import Slowing
 from policy_service.rpc.spending import READS, Spending, Turns
-from policy_service.rpc.status import DETAILS_KEY, Refusal, internal, refusal
 
 _TAKEN_SECONDS: Final = 60.0
 """For how long a part of an answer waits to be read."""
-
-log = structlog.get_logger(__name__)
 
 
 class Guard:
@@ -54,13 +50,15 @@ class Guard:
         pace: float,
         refusals: float,
         part: float,
+        observing: Observing,
     ) -> None:
         """``limits`` tell of each method that can be limited to named accounts what is beyond them.
 
         ``threads`` answer at once, ``rooms`` hold the calls of the two planes, ``pace`` is questions a second.
 
         ``lists`` is how many explanations and lists may be in hand on the decision plane, ``part`` of a core is what
-        those of one caller may take, ``refusals`` how many a second of one caller come at once.
+        those of one caller may take, ``refusals`` how many a second of one caller come at once; ``observing`` hears of
+        each call.
         """
         self._share = Share(lists, Spending(part), tells_callers_apart=identities.tells_apart)
         # Beside its steps on the loop a call there has threads and a database, which are not counted.
@@ -75,6 +73,7 @@ class Guard:
             self._working.put(None)
         self._bucket = _Buckets(pace) if pace else None
         self._slowing = Slowing(refusals)
+        self._observing = observing
 
     def admit(self, context: Any, method: str) -> tuple[str, Reach]:
         """The caller, and where it may call the method. Raises CallerNotAllowed, and what ``Identities.of`` does."""
@@ -103,32 +102,34 @@ class Guard:
         answer = self._working_on(decide)
         if name not in CHECKS:
             answer = self._share.within(answer)
+        begin = self._observing.method(service, name).begin
 
         def handle(messages: Iterator[bytes], context: grpc.ServicerContext) -> Message:
-            caller = ""
+            caller, call = "", begin(context)
             try:
                 caller, reach = self.admit(context, method)
+                call.caller = caller
                 with self._room.enter(caller, context.peer(), context.cancel) as place:
                     request = takes(next(messages, None))
                     place.heard()
+                    call.request, call.heard_at = request, now()
                     self.pace(caller, request)
                     if reach.is_limited:
                         refuse_beyond(self._limits, caller, method, request, reach)
-                    return answer(request, caller)
+                    return call.answered(answer(request, caller))
             except PolicyError as error:
                 self._slowing.hold(error, caller, context.peer(), self._room)
-                refused = refusal(error)
+                refused = call.refused(error)
             except grpc.RpcError:
                 # It was ended while it was silent, by its caller or by us, and nobody is there to be told.
                 raise
             except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
-                refused = incident(method, fault)
-            metrics.refusals.labels(method, refused[0].name).inc()
-            context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
+                refused = call.failed(fault)
+            context.set_trailing_metadata(call.trailing(refused))
             context.abort(refused[0], refused[1])
             raise AssertionError("abort raises")
 
-        return handle
+        return tracing.over(service, name, handle)
 
     def _working_on(self, decide: Callable[[Any, str], Message]) -> Callable[[Any, str], Message]:
         """A method of which so many are worked on at once."""
@@ -159,14 +160,18 @@ class Guard:
     ) -> Callable[[Any, Any], Any]:
         """A handler of the asyncio server whose answer comes in parts."""
         method = f"{service}/{name}"
+        begin = self._observing.method(service, name).begin
 
         async def handle(_: object, context: Any) -> None:
-            caller = ""
+            caller, call = "", begin(context)
+            call.spending()
             try:
                 caller, reach = self.admit(context, method)
+                call.caller = caller
                 async with silence_ends(self._room_async, caller, context.peer()) as place:
                     request = takes(await context.read())
                     place.heard()
+                    call.request, call.heard_at = request, now()
                     self.pace(caller, request)
                     if reach.is_limited:
                         refuse_beyond(self._limits, caller, method, request, reach)
@@ -175,18 +180,16 @@ class Guard:
                             await give(context, part)
             except PolicyError as error:
                 await self._slowing.hold_async(error, caller, context.peer(), self._room_async)
-                refused = refusal(error)
-                if error.__cause__ is not None:
-                    log.warning("refused", method=method, reason=error.reason, cause=repr(error.__cause__))
+                refused = call.refused(error)
             except Exception as fault:  # noqa: BLE001 - the last border: logged whole, told by name only.
-                refused = incident(method, fault)
+                refused = call.failed(fault)
             else:
+                call.answered(None)
                 return
-            metrics.refusals.labels(method, refused[0].name).inc()
-            context.set_trailing_metadata(((DETAILS_KEY, refused[2]),))
+            context.set_trailing_metadata(call.trailing(refused))
             await context.abort(refused[0], refused[1])
 
-        return handle
+        return tracing.over_async(service, name, handle)
 
 
 @asynccontextmanager
@@ -222,13 +225,6 @@ async def give(context: Any, part: Message) -> None:
 def _questions(request: Any) -> int:
     checks = getattr(request, "checks", None)
     return 1 if checks is None else len(checks)
-
-
-def incident(method: str, fault: Exception) -> Refusal:
-    """What a caller is told of a fault of ours."""
-    number = secrets.token_hex(6)
-    log.error("internal error", method=method, incident=number, exc_info=fault)
-    return internal(number)
 
 
 class _Buckets:

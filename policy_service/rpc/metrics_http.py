@@ -111,7 +111,8 @@ class _Metrics(_Plain):
     def get(self) -> None:
         encode, content_type = choose_encoder(self.request.headers.get("Accept", ""))
         self.set_header("Content-Type", content_type)
-        self.finish(encode(metrics.registry))
+        takes_native = content_type.startswith("application/openmetrics-text; version=2.")
+        self.finish(encode(metrics.with_native if takes_native else metrics.registry))
 
     head = get
 

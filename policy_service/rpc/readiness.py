@@ -9,7 +9,9 @@ import structlog
 from policy_service import metrics
 from policy_service.decision_log import DecisionLog
 from policy_service.replicate import Replica
+from policy_service.rpc.observing import callers_named
 from policy_service.rpc.server import MANAGE_USERS, RECORDING, Planes
+from policy_service.store import Store
 from policy_service.tasks import Sound, Supervisor
 
 log = structlog.get_logger(__name__)
@@ -55,13 +57,13 @@ async def say_readiness(
     tasks: Supervisor,
     or_lose: bool,  # noqa: FBT001 - as for DecisionService.
     ready: Readiness,
+    store: Store,
     sound: Sound,
 ) -> None:
     """Tell load balancers and metrics how the replica, its record and its tasks stand."""
     fresh, said = True, None
     while True:
-        metrics.revision.set(replica.snapshot.revision)
-        metrics.age.set(replica.age)
+        _measure(replica, decisions, store)
         if replica.is_fresh() != fresh:
             fresh = not fresh
             log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
@@ -76,3 +78,17 @@ async def say_readiness(
         sound()
         with contextlib.suppress(TimeoutError):
             await asyncio.wait_for(tasks.moved(), _SECONDS)
+
+
+def _measure(replica: Replica, decisions: DecisionLog, store: Store) -> None:
+    """Tell metrics what nobody else tells them."""
+    snapshot = replica.snapshot
+    metrics.revision.set(snapshot.revision)
+    metrics.age.set(replica.age)
+    metrics.fresh.set(replica.is_fresh())
+    metrics.know_callers(callers_named(snapshot.basis.rows))
+    for state, count in store.pool_states.items():
+        metrics.pool.labels(state).set(count)
+    # Here too, as shipping, which tells it after each round, may wait for the database.
+    metrics.decisions_waiting.set(decisions.waiting_bytes)
+    metrics.calls.settle()

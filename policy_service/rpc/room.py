@@ -73,6 +73,11 @@ class Room:
         # How many of them each caller's connection has.
         self._silent_of = Counter[tuple[str, str]]()
 
+    @property
+    def taken(self) -> int:
+        """How many places are taken now."""
+        return self._taken
+
     def enter(self, caller: str, connection: str, end: Callable[[], Any]) -> Place:
         """A place for one call; ``end`` ends it while it is silent. Raises TooManyCalls."""
         now, ended = self._clock(), None

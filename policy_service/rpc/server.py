@@ -3,7 +3,6 @@
 import asyncio
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,6 +13,7 @@ import grpc
 from google.protobuf import message_factory
 from google.protobuf.descriptor import ServiceDescriptor
 
+from policy_service import metrics
 from policy_service.decision_log import SEGMENT_BYTES
 from policy_service.errors import StartError
 from policy_service.pb import audit_pb2, callers_pb2, decision_pb2, manage_users_pb2, seeds_pb2
@@ -24,10 +24,12 @@ from policy_service.rpc.certificates import Certificates
 from policy_service.rpc.decision import DecisionService
 from policy_service.rpc.guard import Guard
 from policy_service.rpc.identity import Identities
+from policy_service.rpc.observing import Observing
 from policy_service.rpc.open_files import connections_within
 from policy_service.rpc.reach import limits_of
 from policy_service.rpc.room import Room
 from policy_service.rpc.tls_files import TlsFiles
+from policy_service.rpc.turned_away import Threads
 from policy_service.settings import Settings
 
 DECISION: Final = decision_pb2.DESCRIPTOR.services_by_name["DecisionService"]
@@ -133,13 +135,14 @@ async def serving(
         pace=settings.max_questions_per_second,
         refusals=settings.refusals_per_second,
         part=settings.list_part,
+        observing=Observing(log_calls=settings.log_calls, slow=settings.slow_call_seconds),
     )
 
     # A call holds a thread until its message has come, so there are as many as calls. Few of them work at once.
-    threads = ThreadPoolExecutor(settings.max_concurrent_calls + _SPARE_THREADS, thread_name_prefix="decision")
+    threads = Threads(settings.max_concurrent_calls + _SPARE_THREADS, thread_name_prefix="decision")
     most = settings.max_concurrent_calls + _SPARE_CALLS
     decision = grpc.server(threads, options=(*_OPTIONS, bound), maximum_concurrent_rpcs=most)
-    decision.add_generic_rpc_handlers((_handlers(DECISION, decisions, guard.wrap),))
+    decision.add_generic_rpc_handlers((threads.given_by(_handlers(DECISION, decisions, guard.wrap)),))
     beside = partial(Beside, has_reflection=settings.reflection, refuse_stranger=guard.refuse_stranger)
     decision_beside = beside([DECISION], RECORDING)
     decision_beside.add_to(decision)
@@ -159,6 +162,8 @@ async def serving(
         for one in (decision_beside, management_beside):
             one.health.say(serving=serving, but=but)
 
+    for plane, room in zip(("decision", "management"), rooms, strict=True):
+        metrics.calls_in_hand.labels(plane).set_function(partial(getattr, room, "taken"))
     for_certificates = certificates if settings.has_tls else None
     decision_port = _listen(decision, settings.decision_address, for_certificates)
     management_port = _listen(management, settings.management_address, for_certificates)

@@ -17,7 +17,11 @@ from policy_service.errors import InvalidField, InvalidRequest, Kind, PolicyErro
 
 DOMAIN: Final = "policy.v1"
 DETAILS_KEY: Final = "grpc-status-details-bin"
+INTERNAL: Final = "INTERNAL"
+"""The reason of a fault of ours."""
 
+REQUEST_ID_FACT: Final = "request_id"
+"""What every error says beside its facts; no error has a fact of this name."""
 MOST_FAULTS: Final = 20
 """Faults of one request that are told, …"""
 _FAULT_BYTES: Final = 1_800
@@ -45,18 +49,21 @@ Refusal = tuple[grpc.StatusCode, str, bytes]
 """Code, message, and google.rpc.Status for the trailing metadata."""
 
 
-def refusal(error: PolicyError) -> Refusal:
-    """An error as the caller sees it."""
-    return _refusal(_CODES[error.kind], str(error), error.reason, error)
+def refusal(error: PolicyError, request_id: str = "") -> Refusal:
+    """An error as the caller sees it, with the id under which its call may stand in the log."""
+    return _refusal(_CODES[error.kind], str(error), error.reason, error, request_id)
 
 
-def internal(incident: str) -> Refusal:
+def internal(incident: str, request_id: str = "") -> Refusal:
     """A fault of ours: the caller learns the name under which it is logged, never its text."""
-    return _refusal(grpc.StatusCode.INTERNAL, f"Internal error, logged as incident {incident}.", "INTERNAL", None)
+    words = f"Internal error, logged as incident {incident}."
+    return _refusal(grpc.StatusCode.INTERNAL, words, INTERNAL, None, request_id)
 
 
-def _refusal(code: grpc.StatusCode, message: str, reason: str, error: PolicyError | None) -> Refusal:
+def _refusal(code: grpc.StatusCode, message: str, reason: str, error: PolicyError | None, request_id: str) -> Refusal:
     facts = {} if error is None or isinstance(error, InvalidRequest) else _facts(error)
+    if request_id:
+        facts[REQUEST_ID_FACT] = request_id
     details = [error_details_pb2.ErrorInfo(reason=reason, domain=DOMAIN, metadata=facts)]
     if isinstance(error, InvalidRequest):
         told = list(_first(error.violations))

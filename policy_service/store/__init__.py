@@ -39,6 +39,7 @@ from policy_service.store.reading import Reading
 from policy_service.store.spans import Span
 from policy_service.store.strays import digested
 from policy_service.store.transaction import Transaction, Written
+from policy_service.store.watched import Spent, counting
 
 __all__ = [
     "BEGINNING",
@@ -68,6 +69,7 @@ __all__ = [
     "ReplicaEvent",
     "Since",
     "Span",
+    "Spent",
     "Store",
     "StoreUnavailable",
     "TooManyLongReads",
@@ -82,6 +84,7 @@ __all__ = [
     "audit",
     "callers",
     "connect_store",
+    "counting",
     "digested",
     "embedded_postgres",
     "has_embedded",

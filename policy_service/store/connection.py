@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 import asyncpg
 
 from policy_service.store.border import translated
+from policy_service.store.watched import watched
 
 CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 20.0
@@ -33,13 +34,15 @@ def _attributes(dsn: str) -> dict[str, str]:
 
 async def connect(dsn: str) -> asyncpg.Connection:
     """A connection of its own, for whoever ends it."""
-    return await asyncpg.connect(
+    connection = await asyncpg.connect(
         dsn,
         timeout=CONNECT_SECONDS,
         command_timeout=_COMMAND_SECONDS,
         server_settings=_TIMEOUTS,
         **_attributes(dsn),
     )
+    await watched(connection)
+    return connection
 
 
 @asynccontextmanager
@@ -48,6 +51,7 @@ async def connected_patiently(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     with translated():
         connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT})
         try:
+            await watched(connection)
             yield connection
         finally:
             connection.terminate()
@@ -67,6 +71,7 @@ async def pooled(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
             dsn,
             min_size=1,
             max_size=size,
+            init=watched,
             timeout=CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
             server_settings=_TIMEOUTS,

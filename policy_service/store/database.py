@@ -18,6 +18,7 @@ from policy_service.store.listening import Listener, listening
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
 from policy_service.store.transaction import Transaction, begin
+from policy_service.store.watched import pool_states
 from policy_service.vocabulary import Loss
 
 _LONG_LOOKS: Final = 3
@@ -118,6 +119,11 @@ class Store:
         finally:
             self._long_looks -= 1
 
+    @property
+    def pool_states(self) -> dict[str, int]:
+        """How many connections are ``busy`` and ``idle`` of ``most``, and how many stories are ``waiting`` for one."""
+        return pool_states(self._pool)
+
     async def revision(self) -> int:
         """The revision that holds now. Raises StoreUnavailable."""
         with translated():
@@ -151,8 +157,8 @@ class Store:
         async with self._writing():
             await outbox.record(self._pool, claimed, state, words, next_try, our_fault=our_fault)
 
-    async def mail_not_done(self, now: datetime) -> dict[DeliveryState, int]:
-        """How many e-mails of open invitations wait or are set aside. Raises StoreUnavailable."""
+    async def mail_not_done(self, now: datetime) -> dict[DeliveryState, outbox.NotDone]:
+        """How many e-mails of open invitations wait or are set aside, and since when. Raises StoreUnavailable."""
         with translated():
             return await outbox.not_done(self._pool, now)
 

@@ -40,7 +40,7 @@ UPDATE outbox SET state = $2, words = $3, next_try = $4, our_fault = $5, leased_
 """
 # Of what is still waited for: a link that works, a set-up that is not finished; a notice for a day.
 _NOT_DONE = """
-SELECT o.state, count(*) AS letters FROM outbox o
+SELECT o.state, count(*) AS letters, min(o.queued_at) AS since FROM outbox o
 LEFT JOIN invitations i ON i.id = o.invitation AND i.generation = o.generation AND i.expires_at > $1
 LEFT JOIN users u ON u.username = i.username
 LEFT JOIN address_changes c ON c.id = o.address_change
@@ -79,6 +79,15 @@ class Claimed:
     message_id: str
     attempts: int
     purpose: str = Purpose.INVITATION
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotDone:
+    """E-mails of one state that are still waited for."""
+
+    letters: int
+    since: datetime
+    """When the oldest was queued."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -161,9 +170,12 @@ async def record(
     await connection.execute(_RECORD, claimed.id, state, words, next_try, our_fault)
 
 
-async def not_done(connection: Any, now: datetime) -> dict[DeliveryState, int]:
-    """How many letters that are still waited for wait, and how many are set aside."""
-    return {DeliveryState(record["state"]): record["letters"] for record in await connection.fetch(_NOT_DONE, now)}
+async def not_done(connection: Any, now: datetime) -> dict[DeliveryState, NotDone]:
+    """How many letters that are still waited for wait, and how many are set aside; the oldest of each since when."""
+    return {
+        DeliveryState(record["state"]): NotDone(letters=record["letters"], since=record["since"])
+        for record in await connection.fetch(_NOT_DONE, now)
+    }
 
 
 async def oldest_of_last(tx: Transaction, what: str, name: str, most: int, since: datetime) -> datetime | None:

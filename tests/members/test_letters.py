@@ -64,7 +64,7 @@ async def test_a_row_that_cannot_be_written_as_a_letter_is_set_aside_and_resend_
         state, words = await office.status(bad)
         assert (state, "address" in words) == (FAILED, True)
         assert counted("failed") == before + 1
-        assert (await office.store.mail_not_done(office.clock.now))[FAILED] == 1
+        assert (await office.store.mail_not_done(office.clock.now))[FAILED].letters == 1
         assert advice(FAILED) == (ADVICE["failed"],)
         office.clock.move(days=1)
         assert await sender.send_due() == 0  # not by itself

@@ -36,6 +36,7 @@ class Refused(Exception):
     reason: str
     fields: dict[str, str]
     facts: dict[str, str] = field(default_factory=dict)
+    request_id: str = ""
 
     def __str__(self) -> str:
         return f"{self.code.name} {self.reason}: {self.details}"
@@ -110,7 +111,7 @@ def question(user: str, physician: str, action: str, channel: int = 0, **more: A
 
 def refused(error: grpc.aio.AioRpcError) -> Refused:
     status = status_pb2.Status()
-    reason, fields, facts = "", {}, {}
+    reason, request_id, fields, facts = "", "", {}, {}
     for key, value in error.trailing_metadata() or ():
         if key == "grpc-status-details-bin":
             status.ParseFromString(value)
@@ -118,6 +119,15 @@ def refused(error: grpc.aio.AioRpcError) -> Refused:
         info, bad = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest()
         if detail.Unpack(info):
             reason, facts = info.reason, dict(info.metadata)
+            # Of the call, no fact of the error.
+            request_id = facts.pop("request_id", "")
         elif detail.Unpack(bad):
             fields = {violation.field: violation.description for violation in bad.field_violations}
-    return Refused(code=error.code(), details=error.details() or "", reason=reason, fields=fields, facts=facts)
+    return Refused(
+        code=error.code(),
+        details=error.details() or "",
+        reason=reason,
+        fields=fields,
+        facts=facts,
+        request_id=request_id,
+    )

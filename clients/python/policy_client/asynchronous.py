@@ -15,6 +15,7 @@ from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
 from policy_client.opening import open_asyncio_channel
+from policy_client.tracing import calling
 from policy_client.turns import Asking, Stay
 from policy_client.usable import closed, of_another_loop, refuse_cut_off
 
@@ -85,7 +86,8 @@ class AsyncioClient(Client):
     async def _one(self, request: Message, at: int, seconds: float | None) -> Any:
         path, write, parse = method_of(request)
         method = self._channel(at).unary_unary(path, request_serializer=write, response_deserializer=parse)
-        return await method(request, timeout=seconds)
+        with calling(path) as metadata:
+            return await method(request, timeout=seconds, metadata=metadata)
 
     async def _pause_or_raise(self, failed: grpc.RpcError, request: Message, asking: Asking) -> None:
         """Wait for the next attempt, if there is one."""
@@ -142,11 +144,16 @@ class AsyncioClient(Client):
         path, write, parse = method_of(request)
         while True:
             method = self._channel(asking.at).unary_stream(path, request_serializer=write, response_deserializer=parse)
-            parts = method(request, timeout=asking.left)
             try:
-                async for part in parts:
-                    is_answered = True
-                    yield read(part)
+                with calling(path) as metadata:
+                    parts = method(request, timeout=asking.left, metadata=metadata)
+                    try:
+                        async for part in parts:
+                            is_answered = True
+                            yield read(part)
+                    finally:
+                        # Who stops in the middle leaves nothing running at the service.
+                        parts.cancel()
             except grpc.RpcError as failed:
                 if is_answered:
                     # What came cannot be taken back, so nothing begins anew.
@@ -155,9 +162,6 @@ class AsyncioClient(Client):
             else:
                 asking.answered()
                 return
-            finally:
-                # Who stops in the middle leaves nothing running at the service.
-                parts.cancel()
 
     async def close(self) -> None:
         """Close the channels for good; calls in hand are cancelled."""

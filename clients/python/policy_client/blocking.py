@@ -14,6 +14,7 @@ from policy_client.client import Client
 from policy_client.errors import ListChanged, error_from
 from policy_client.forking import forks
 from policy_client.opening import LazyChannel
+from policy_client.tracing import calling
 from policy_client.turns import Asking, Stay
 from policy_client.usable import closed
 
@@ -57,7 +58,8 @@ class BlockingClient(Client):
         path, write, parse = method_of(request)
         channel = self._channels[asking.at].get()
         method = channel.unary_unary(path, request_serializer=write, response_deserializer=parse)
-        reply = method(request, timeout=asking.left)
+        with calling(path) as metadata:
+            reply = method(request, timeout=asking.left, metadata=metadata)
         asking.answered()
         return reply
 
@@ -116,9 +118,10 @@ class BlockingClient(Client):
                 try:
                     channel = self._channels[asking.at].get()
                     method = channel.unary_stream(path, request_serializer=write, response_deserializer=parse)
-                    for part in method(request, timeout=asking.left):
-                        is_answered = True
-                        yield read(part)
+                    with calling(path) as metadata:
+                        for part in method(request, timeout=asking.left, metadata=metadata):
+                            is_answered = True
+                            yield read(part)
                 except grpc.RpcError as failed:
                     if is_answered:
                         # What came cannot be taken back, so nothing begins anew.

@@ -20,7 +20,8 @@ class PolicyError(Exception):
     ``reason`` is the service's stable word for the cause (google.rpc.ErrorInfo),
     ``fields`` the fields at fault with what is wrong with each, ``facts`` what
     else it concerns, ``code`` the gRPC status, ``retry_after`` how long to wait
-    before trying again (google.rpc.RetryInfo). Each may be empty.
+    before trying again (google.rpc.RetryInfo), ``request_id`` under what the
+    service's log has the call. Each may be empty.
     """
 
     def __init__(
@@ -32,6 +33,7 @@ class PolicyError(Exception):
         facts: dict[str, str] | None = None,
         code: grpc.StatusCode | None = None,
         retry_after: timedelta | None = None,
+        request_id: str = "",
     ) -> None:
         """Keep the facts."""
         super().__init__(message)
@@ -40,6 +42,7 @@ class PolicyError(Exception):
         self.facts = facts or {}
         self.code = code
         self.retry_after = retry_after
+        self.request_id = request_id
 
 
 class InvalidRequest(PolicyError):
@@ -165,6 +168,7 @@ def error_from(failed: grpc.RpcError, path: str, reach: Reach) -> PolicyError:
         facts=details.facts,
         code=code,
         retry_after=details.retry_after,
+        request_id=details.request_id,
     )
 
 
@@ -174,6 +178,7 @@ class _Details:
     fields: dict[str, str] = field(default_factory=dict)
     facts: dict[str, str] = field(default_factory=dict)
     retry_after: timedelta | None = None
+    request_id: str = ""
 
 
 def _read_details(value: bytes) -> _Details:
@@ -187,6 +192,7 @@ def _read_details(value: bytes) -> _Details:
         info, bad, retry = error_details_pb2.ErrorInfo(), error_details_pb2.BadRequest(), error_details_pb2.RetryInfo()
         if detail.Unpack(info):
             found.reason, found.facts = info.reason, dict(info.metadata)
+            found.request_id = found.facts.pop("request_id", "")
         elif detail.Unpack(bad):
             found.fields = {violation.field: violation.description for violation in bad.field_violations}
         elif detail.Unpack(retry):

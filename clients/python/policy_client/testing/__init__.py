@@ -18,6 +18,7 @@ from collections.abc import Callable, Iterable
 from concurrent.futures import ThreadPoolExecutor
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from secrets import token_hex
 from types import TracebackType
 from typing import Any, Self
 
@@ -31,7 +32,7 @@ from policy_client.testing import members
 from policy_client.testing.decisions import Decisions
 from policy_client.testing.limits import Limits
 from policy_client.testing.members import Definition
-from policy_client.testing.refusals import DETAILS_KEY, Refusal
+from policy_client.testing.refusals import DETAILS_KEY, REQUEST_ID, Refusal
 from policy_client.testing.seed import SHIPPED, read_seed
 from policy_client.testing.users import Users
 
@@ -157,7 +158,9 @@ class FakePolicyService:
                 with self._lock:
                     return answer(request)
             except Refusal as refused:
-                context.set_trailing_metadata(((DETAILS_KEY, refused.status()),))
+                brought = (str(value) for key, value in context.invocation_metadata() or () if key == REQUEST_ID)
+                request_id = next(brought, "") or token_hex(8)
+                context.set_trailing_metadata(((DETAILS_KEY, refused.status(request_id)), (REQUEST_ID, request_id)))
                 context.abort(refused.code, str(refused))
 
         return handle

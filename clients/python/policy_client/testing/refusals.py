@@ -8,6 +8,7 @@ from google.protobuf.any_pb2 import Any as AnyMessage
 from google.rpc import error_details_pb2, status_pb2
 
 DETAILS_KEY: Final = "grpc-status-details-bin"
+REQUEST_ID: Final = "x-request-id"
 
 _NOT_FOUND = grpc.StatusCode.NOT_FOUND
 _EXISTS = grpc.StatusCode.ALREADY_EXISTS
@@ -83,10 +84,11 @@ class Refusal(Exception):
         told = "; ".join(f"{name}: {fact}" for name, fact in facts.items())
         super().__init__("; ".join(fields.values()) or (f"{sentence} ({told})" if told else sentence))
 
-    def status(self) -> bytes:
-        """The google.rpc.Status for the trailing metadata."""
+    def status(self, request_id: str) -> bytes:
+        """The google.rpc.Status for the trailing metadata, which names the call."""
         status = status_pb2.Status(code=self.code.value[0], message=str(self))
-        _pack(status, error_details_pb2.ErrorInfo(reason=self.reason, domain="policy.v1", metadata=self.facts))
+        told = {**self.facts, "request_id": request_id}
+        _pack(status, error_details_pb2.ErrorInfo(reason=self.reason, domain="policy.v1", metadata=told))
         if self.fields:
             violations = [
                 error_details_pb2.BadRequest.FieldViolation(field=field, description=words)
