@@ -7,11 +7,17 @@ from pathlib import Path
 
 import policy_client
 import pytest
-from policy_client import AuditClient, ManageUsersClient, PolicyClient, PolicyError, SeedClient
+from policy_client import AuditClient, CallersClient, ManageUsersClient, PolicyClient, PolicyError, SeedClient
 from policy_client.blocking import BlockingClient
 
 README = Path(__file__).parents[2] / "clients/python/README.md"
-SECTIONS = {"Ask": PolicyClient, "Manage users": ManageUsersClient, "Audit": AuditClient, "Seeds": SeedClient}
+SECTIONS = {
+    "Ask": PolicyClient,
+    "Manage users": ManageUsersClient,
+    "Audit": AuditClient,
+    "Seeds": SeedClient,
+    "Callers": CallersClient,
+}
 
 
 def table(section: str) -> list[str]:
