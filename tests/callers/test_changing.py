@@ -76,6 +76,14 @@ async def test_a_token_that_ends_sooner_is_not_lengthened_by_a_rotation(seeded):
     assert found.before.expires_at == NOW + timedelta(hours=1)
 
 
+async def test_a_rotation_by_a_clock_that_is_behind_ends_the_token_before_all_the_same(seeded):
+    """Replicas' clocks differ: a token can be made at a time that has not come where it is rotated."""
+    first = (await added(seeded, "claims", now=NOW, until=NOW + DAY)).split("_")[1]
+    found = await rotated(seeded, overlap=timedelta(), now=NOW - timedelta(seconds=2))
+    assert found.before.id == first
+    assert first not in await standing(seeded, NOW + timedelta(seconds=1))
+
+
 async def test_at_once_ends_all_others(seeded):
     await added(seeded, "claims", until=NOW + 90 * DAY)
     await rotated(seeded)
