@@ -4,6 +4,8 @@ import asyncio
 import hashlib
 import json
 import re
+import traceback
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import asyncpg
@@ -20,8 +22,9 @@ from policy_service.rpc import contract_methods
 from policy_service.seed import install, run
 from policy_service.settings import policies_dir
 from policy_service.store import SERVICE_ROLE, as_role, connect_store
+from policy_service.store import callers as rows
 from policy_service.transfer import moving, moving_check
-from policy_service.vocabulary import OwnRights, Row
+from policy_service.vocabulary import OwnRights, Row, issue_token
 from tests.audit.test_log import verdict
 from tests.conftest import SHIPPED_MODEL, TEMPLATE, in_database, settings_for
 from tests.replicate.test_follower import PAST_TRIGGERS, execute
@@ -205,6 +208,20 @@ async def test_tokens_and_hashes_stand_in_no_log_entry_answer_or_error(app, mana
     for digest in hashes:
         assert digest.hex() not in everything
         assert repr(digest)[2:-1] not in everything
+
+
+async def test_a_row_that_the_database_refuses_is_told_without_what_is_in_it(seeded):
+    """The driver's words repeat the row, and a fault of ours is logged with them."""
+    issued = issue_token()
+    other = replace(issued, id="0" * 16)
+    for again in (issued, other):
+        with pytest.raises(Exception, match="cannot be kept") as found:
+            async with seeded.transaction(caller="test", actor="olga") as tx:
+                await rows.add(tx, "claims", issued, NOW, NOW + DAY)
+                await rows.add(tx, "claims", again, NOW, NOW + DAY)
+        told = "".join(traceback.format_exception(found.value))
+        assert issued.digest.hex() not in told
+        assert issued.text not in told
 
 
 class TestBesideTheSeed:
