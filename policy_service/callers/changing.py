@@ -99,7 +99,8 @@ async def rotate(
     before = None
     if valid and not at_once:
         (before,) = valid
-        last = now + overlap
+        # Replicas' clocks differ: it may have been made at a time that has not come here, and ends no sooner than that.
+        last = max(now + overlap, before.made_at + timedelta(microseconds=1))
         if last < before.expires_at:
             await callers.shorten(tx, before.id, last)
             (before,) = [token for token in await callers.tokens(tx, caller) if token.id == before.id]

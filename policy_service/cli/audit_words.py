@@ -16,6 +16,7 @@ from policy_service.cli.calling import plain
 from policy_service.cli.kinds import EVIDENCE
 from policy_service.cli.output import print_table, yes_no
 from policy_service.cli.sheets import Cell
+from policy_service.vocabulary import is_in_named, is_naming, method_in
 
 _MOST_LINES = 12
 
@@ -108,6 +109,11 @@ def row_in_words(row: Sequence[str], *, with_place: bool) -> str:
         case "g", subject, role, domain:
             verb = "includes" if subject.startswith("role:") else "has"
             words = f"{_name(subject)} {verb} {_name(role)}"
+        case "p", subject, "system", right, effect if is_naming(right):
+            return f"{_name(subject)} is {'' if effect == 'allow' else 'not '}named for {_name(right)}"
+        case "p", subject, "system", right, effect if is_in_named(right):
+            words = f"{_name(subject)} {'may' if effect == 'allow' else 'may not'} {method_in(right)}"
+            return f"{words} for the physicians that it is named for"
         case "p", subject, domain, action, effect:
             words = f"{_name(subject)} {'may' if effect == 'allow' else 'may not'} {action}"
         case _:

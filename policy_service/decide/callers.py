@@ -6,6 +6,7 @@ remembered for each identity, so that a call costs one look into a dictionary.
 
 import threading
 from collections.abc import Iterable
+from copy import copy
 from typing import Final, Protocol
 
 from policy_service.decide.explanation import way
@@ -98,10 +99,13 @@ class Callers:
         return frozenset(row for row in self.rows if is_own_right(row))
 
     def knowing(self, rows: Iterable[Row], credentials: Credentials) -> "Callers":
-        """Those of the same seed with other rights of their own, or other tokens."""
-        after = Callers(self._model, (self.rows - self.own) | {*rows}, credentials)
-        if after.rows == self.rows:
-            after._reaches = self._reaches
+        """Those of the same seed with other rights of their own, and other tokens."""
+        return Callers(self._model, (self.rows - self.own) | {*rows}, credentials)
+
+    def showing(self, credentials: Credentials) -> "Callers":
+        """The same with other tokens: what is remembered of their rights stays."""
+        after = copy(self)
+        after.credentials = credentials
         return after
 
     def reach(self, service: str, method: str) -> Reach | None:

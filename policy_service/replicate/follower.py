@@ -148,17 +148,17 @@ class Follower:
         basis, callers = await _built_in(look, self._basis_of, snapshot.callers.credentials, snapshot.basis)
         if basis is not snapshot.basis:
             snapshot = snapshot.on(look.held, basis)
-        elif callers.rows == snapshot.callers.rows:
-            # What is remembered of their rights stays as well.
-            callers = snapshot.callers.knowing(callers.own, callers.credentials)
         return snapshot.with_callers(callers)
 
     async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
         """The snapshot of a look's revision: what changed is read, the rest shared."""
         changed, snapshot = await look.changed_domains(before.revision), before
         marks = await look.marks(before.revision)
-        if changed & {ANY, SYSTEM_DOMAIN} or await look.credentials_changed(before.revision):
+        if changed & {ANY, SYSTEM_DOMAIN}:
             snapshot = await self._with_built_in(look, snapshot)
+        elif await look.credentials_changed(before.revision):
+            known = (await look.credentials()).after(before.callers.credentials)
+            snapshot = snapshot.with_callers(snapshot.callers.showing(known))
         physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
         rows = await look.rows([domain_of(physician) for physician in physicians])
         by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}

@@ -1,9 +1,12 @@
 """Callers' tokens: what is kept of them, and when each was last seen."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
+
+import asyncpg
 
 from policy_service.store.reading import Reading
 from policy_service.store.transaction import Transaction
@@ -69,19 +72,31 @@ async def own_rights(look: Reading | Transaction) -> dict[str, list[Row]]:
 async def add(tx: Transaction, caller: str, issued: Issued, made_at: datetime, expires_at: datetime) -> None:
     """Keep what is kept of a new token."""
     await tx.touch(_TABLE, issued.id)
-    await tx.connection.execute(_ADD, issued.id, caller, issued.digest, made_at, expires_at, tx.revision)
+    with _without_the_row():
+        await tx.connection.execute(_ADD, issued.id, caller, issued.digest, made_at, expires_at, tx.revision)
 
 
 async def end(tx: Transaction, token: str) -> None:
     """From here on it is nobody's."""
     await tx.touch(_TABLE, token)
-    await tx.connection.execute(_END, token, tx.revision)
+    with _without_the_row():
+        await tx.connection.execute(_END, token, tx.revision)
 
 
 async def shorten(tx: Transaction, token: str, expires_at: datetime) -> None:
     """Let it end earlier."""
     await tx.touch(_TABLE, token)
-    await tx.connection.execute(_SHORTEN, token, expires_at, tx.revision)
+    with _without_the_row():
+        await tx.connection.execute(_SHORTEN, token, expires_at, tx.revision)
+
+
+@contextmanager
+def _without_the_row() -> Iterator[None]:
+    """The database's words about a row that it refuses repeat the row, and with it what is kept of a token."""
+    try:
+        yield
+    except asyncpg.IntegrityConstraintViolationError as fault:
+        raise RuntimeError(f"a caller's token cannot be kept: {fault.constraint_name}") from None
 
 
 async def note_seen(connection: Any, seen: Mapping[str, datetime]) -> None:

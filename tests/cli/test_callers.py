@@ -99,7 +99,8 @@ async def test_changes_of_callers_are_explained_by_the_audit(run, app, monkeypat
     assert changes[1]["detail"]["token"] == token.split("_")[1]
     assert token.split("_", 2)[2] not in found.stdout
     told = await asyncio.to_thread(CliRunner().invoke, command, ["audit", "changes"])
-    assert "service claims may DecisionService/Check@named" in told.stdout
+    assert "service claims may DecisionService/Check for the physicians that it is named for" in told.stdout
+    assert "service claims is named for dr-a" in told.stdout
 
 
 def test_the_first_caller_is_made_by_whoever_holds_the_database(tmp_path, monkeypatch, database):

@@ -132,7 +132,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
                 "test_a_method_that_is_not_here_says_what_is",
             ),
             "tests/rpc/test_metrics_port.py": ("test_there_is_no_other_path",),
-            "tests/rpc/test_tokens.py": ("test_who_opens_a_lasting_stream_there_shows_a_token",),
+            "tests/rpc/test_token_addresses.py": ("test_who_opens_a_lasting_stream_there_shows_a_token",),
             "tests/rpc/test_caller_kinds.py": (
                 "test_every_method_that_can_be_limited_is_one_whose_request_leads_to_an_account",
             ),
@@ -175,7 +175,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
                 "test_an_identity_named_by_a_header_is_not_believed",
             ),
             "tests/rpc/test_caller_kinds.py": ("test_nobody_without_one_valid_identity_calls_anything",),
-            "tests/rpc/test_tokens.py": (
+            "tests/rpc/test_tokens_on_loopback.py": (
                 "test_a_wrong_token_is_never_taken_for_none",
                 "test_what_a_proxy_passes_on_is_refused_with_a_token_too",
             ),

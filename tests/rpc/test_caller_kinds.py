@@ -13,6 +13,7 @@ from policy_service.app import App, open_app
 from policy_service.rpc.methods import contract_methods, contract_services, method_groups
 from policy_service.rpc.reach import HANDLED, limits_of
 from policy_service.seed import install
+from policy_service.vocabulary import OwnRights
 from tests.conftest import SHIPPED_MODEL
 from tests.support.accounts import reached, register
 from tests.support.callers import Authority, added, bearer
@@ -188,6 +189,25 @@ async def test_a_caller_calls_what_its_groups_hold_and_nothing_else(app, store, 
                 else:
                     assert (found.code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
                     assert right in found.details
+
+
+async def test_a_caller_by_certificate_has_the_seeds_rights_and_its_own_and_a_strange_one_none(app, store, authority):
+    own = method_groups()["audit"]
+    for name in ("certified", "billing"):
+        async with store.transaction(caller="test", actor="olga") as tx:
+            await callers.add(tx, SHIPPED_MODEL, name, OwnRights(methods=own), token_until=None, now=datetime.now(UTC))
+    await reached(app, await store.revision())
+    by_seed = method_groups()["check"] | method_groups()["explain"]
+    may = {"certified": own, "billing": own | by_seed, "stranger": frozenset(), "auditor": own}
+    for name, rights in may.items():
+        async with Doors(app, lambda port, name=name: authority.wire(port, name), tokens=False) as doors:
+            for right, method in RIGHTS.items():
+                found = await outcome(doors[method], method)
+                reason = None if found is None else found.reason
+                if right in rights:
+                    assert reason not in STOPPED, (name, right, found)
+                else:
+                    assert (found.code, reason) == (grpc.StatusCode.PERMISSION_DENIED, "CALLER_NOT_ALLOWED")
 
 
 async def test_a_limited_caller_calls_for_its_physicians_and_for_nobody_else(app, store, authority):
