@@ -21,6 +21,7 @@ from tests.benchmarks import (
     startup,
     unary,
     warm,
+    writes,
 )
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
@@ -41,6 +42,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "seeds": seeds.measure,
     "beside": beside.measure,
     "attacked": attacked.measure,
+    "writes": writes.measure,
 }
 
 

@@ -28,6 +28,7 @@ FIGURES = {
     *("follow", "follow_p99"),
     *("invite", "invite_check", "invite_check_p99"),
     *("beside_explain", "beside_lists", "beside_empties", "beside_roles"),
+    *(f"writes_{kind}_4_on_{replicas}" for kind in ("apart", "one", "invite") for replicas in (1, 3)),
     *(f"attacked_{attack}" for attack in ("checks", "reflection", "health", "management", "connections")),
 }
 

@@ -34,10 +34,11 @@ class Sizes:
     changes: int = 300
     invitations: int = 1_000
     roles: int = 100
+    writers: tuple[int, ...] = (1, 4, 16, 64)
 
 
 QUICK = Sizes(
-    small=20, large=200, plain=20, rounds=1, seconds=0.2, questions=2_000, colds=50, changes=10, invitations=20, roles=5
+    small=20, large=200, plain=20, rounds=1, seconds=0.2, questions=2_000, colds=50, changes=10, invitations=20, roles=5, writers=(4,)
 )
 
 
@@ -96,13 +97,14 @@ class Workbench:
         if physicians is not None:
             command.append(self.database(physicians))
             self.say(f"starting the service with {physicians:,} physicians")
-        with machine.on_the_measured_core():
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            yield Server(process)
-        finally:
-            # The end of its input ends it.
-            process.communicate(timeout=60)
+        with machine.on_the_measured_core(), _server(command) as server:
+            yield server
+
+    @contextmanager
+    def serving_unpinned(self, kind: str, dsn: str) -> Iterator[Server]:
+        """A server process on a database, wherever this process may run."""
+        with _server([sys.executable, "-m", "tests.benchmarks.server", kind, dsn]) as server:
+            yield server
 
     def fresh(self, function: Callable[..., Any], **arguments: Any) -> Any:
         """The answer of a function of a benchmark, run in a new process on the measured core."""
@@ -118,6 +120,16 @@ class Workbench:
     def postgres_version(self) -> str:
         """The database server's version."""
         return self._runner.run(_version(self._postgres))
+
+
+@contextmanager
+def _server(command: list[str]) -> Iterator[Server]:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Server(process)
+    finally:
+        # The end of its input ends it.
+        process.communicate(timeout=60)
 
 
 @contextmanager
