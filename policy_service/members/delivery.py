@@ -30,6 +30,11 @@ _FIRST_PAUSE: Final = 30.0
 _LONGEST_PAUSE: Final = 3_600.0
 _POLL_SECONDS: Final = 5.0
 _AT_ONCE: Final = 8
+_REST: Final = 3
+"""Times as long as some letters took, until the next."""
+_LONGEST_REST: Final = 0.25
+_LOOK_SECONDS: Final = 1.0
+"""What is counted and tidied grows with what lies there, so not after each letter."""
 _KEEP_ANSWERS: Final = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
@@ -86,14 +91,19 @@ class Sender:
 
     async def run(self, sound: Callable[[], None] = lambda: None) -> None:
         """Send until cancelled; ``sound`` is told of each round that went through."""
+        loop = asyncio.get_running_loop()
+        looked = -_LOOK_SECONDS
         while True:
             try:
                 self._wake.clear()
+                began = loop.time()
                 while await self.send_due():
-                    pass
-                await self._store.tidy(self._clock() - _KEEP_ANSWERS)
-                counts = await self._store.mail_not_done(self._clock())
-                metrics.letters_not_done({state.value: count for state, count in counts.items()})
+                    # Whoever invites many waits for answers, and nobody for the letters: they get a part of the time.
+                    await asyncio.sleep(min(_REST * (loop.time() - began), _LONGEST_REST))
+                    began = loop.time()
+                if began - looked >= _LOOK_SECONDS:
+                    looked = began
+                    await self._look_after()
                 sound()
             except StoreUnavailable as fault:
                 log.warning("sending paused", cause=type(fault.__cause__).__name__)
@@ -102,6 +112,11 @@ class Sender:
                     await self._wake.wait()
             except TimeoutError:
                 pass
+
+    async def _look_after(self) -> None:
+        await self._store.tidy(self._clock() - _KEEP_ANSWERS)
+        counts = await self._store.mail_not_done(self._clock())
+        metrics.letters_not_done({state.value: count for state, count in counts.items()})
 
     async def send_due(self) -> int:
         """Send what is due now; how many e-mails were taken."""

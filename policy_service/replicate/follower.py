@@ -1,7 +1,7 @@
 """Keeps the replica at the store's revision.
 
-NOTIFY only wakes it; the truth is what it then reads: every domain changed
-after the revision it has, as of one later revision. Should a notice be lost it
+NOTIFY only wakes it; the truth is what it then reads: every row that began or
+ended after the revision it has, as of one later revision. Should a notice be lost it
 looks every second anyway, and that look is also the proof that the database
 still answers. After a fault: connect, listen, then catch up, so that nothing
 falls between.
@@ -13,7 +13,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import structlog
@@ -21,9 +20,9 @@ import structlog
 from policy_service.decide import Account, Basis, Model, Snapshot
 from policy_service.errors import StartError
 from policy_service.replicate.replica import Replica
-from policy_service.store import Listener, Reading, Store, StoreUnavailable
+from policy_service.store import Listener, Motion, Reading, Store, StoreUnavailable
 from policy_service.tasks import Sound
-from policy_service.vocabulary import ANY, MOST_REMEMBERED, SYSTEM_DOMAIN, History, Physician, Row, domain_of, name_in
+from policy_service.vocabulary import ANY, MOST_REMEMBERED, SYSTEM_DOMAIN, History, Physician, Row, name_in
 
 _POLL_SECONDS = 1.0
 _LONGEST_PAUSE = 5.0
@@ -109,34 +108,46 @@ class Follower:
     async def _catch_up(self, listener: Listener, replica: Replica) -> None:
         asked = replica.now()
         before = replica.snapshot
-        held = await listener.held()
-        if held == before.held:
+        moved = await listener.since(before.held)
+        if moved.held == before.held:
             replica.confirm(asked)
-            return
-        async with listener.reading() as look:
-            if look.revision > before.revision and (before.revision == 0 or await look.has_passed(before.held)):
-                replica.replace(await self._next(look, before), asked)
-                return
-        # Not a change but another history: the database was restored from a backup.
-        log.warning("the database has another history, loading anew", had=before.revision, found=held.revision)
-        replica.replace(await load(listener, self._basis_of), asked)
+        elif not moved.goes_on and before.revision:
+            # Not a change but another history: the database was restored from a backup.
+            log.warning(
+                "the database has another history, loading anew", had=before.revision, found=moved.held.revision
+            )
+            replica.replace(await load(listener, self._basis_of), asked)
+        elif {row.domain for row in (*moved.ended, *moved.begun)} & {ANY, SYSTEM_DOMAIN}:
+            await self._on_other_rules(listener, replica, asked)
+        else:
+            replica.replace(_next(before, moved), asked)
 
-    async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
-        """The snapshot of a look's revision: what changed is read, the rest shared."""
-        changed, snapshot = await look.changed_domains(before.revision), before
-        marks = await look.marks(before.revision)
-        if changed & {ANY, SYSTEM_DOMAIN}:
-            snapshot = snapshot.on(look.held, await _basis(look, self._basis_of))
-        physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
-        rows = await look.rows([domain_of(physician) for physician in physicians])
-        by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}
-        accounts = {
-            physician: Account.of_rows(snapshot.basis, physician, by_domain[domain_of(physician)])
-            if domain_of(physician) in by_domain
-            else None
-            for physician in physicians
-        }
-        return snapshot.after(look.held, accounts, before.history.after(look.revision, marks))
+    async def _on_other_rules(self, listener: Listener, replica: Replica, asked: float) -> None:
+        """The built-in rules are read whole, at one moment with what moved beside them."""
+        before = replica.snapshot
+        async with listener.reading() as look:
+            moved = await look.since(before.held)
+            basis = await _basis(look, self._basis_of)
+        replica.replace(_next(before.on(moved.held, basis), moved, before), asked)
+
+
+def _next(on: Snapshot, moved: Motion, before: Snapshot | None = None) -> Snapshot:
+    """The snapshot of where it stands now: what moved is put in its place, the rest shared."""
+    ended, begun = _by_domain(moved.ended), _by_domain(moved.begun)
+    accounts = dict[Physician, Account | None]()
+    for domain in (ended.keys() | begun.keys()) - {ANY, SYSTEM_DOMAIN}:
+        physician = Physician(name_in(domain))
+        account = on.account(physician) or Account(on.basis, physician, (), ())
+        account = account.changed(ended.get(domain, ()), begun.get(domain, ()))
+        accounts[physician] = account if account.grants or account.rules else None
+    return on.after(moved.held, accounts, (before or on).history.after(moved.held.revision, moved.marks))
+
+
+def _by_domain(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found = dict[str, list[Row]]()
+    for row in rows:
+        found.setdefault(row.domain, []).append(row)
+    return found
 
 
 async def _basis(look: Reading, basis_of: BasisOf) -> Basis:

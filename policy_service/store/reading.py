@@ -5,7 +5,9 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from policy_service.store import rules
+from policy_service.store import motion, rules
+from policy_service.store.known import KnownRows, Rows
+from policy_service.store.motion import Motion
 from policy_service.vocabulary import Held, Physician, Row
 
 _TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
@@ -14,10 +16,11 @@ _TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
 class Reading:
     """The policy as of one revision, for as long as the look lasts."""
 
-    def __init__(self, connection: Any, held: Held) -> None:
+    def __init__(self, connection: Any, held: Held, known: KnownRows) -> None:
         """Use ``reading``."""
         self.connection = connection
         self.held = held
+        self._known = known
 
     @property
     def revision(self) -> int:
@@ -44,9 +47,13 @@ class Reading:
         """The rows of some domains."""
         return await rules.current_of(self.connection, domains)
 
-    async def changed_domains(self, since: int) -> set[str]:
-        """Every domain of which a row began or ended after ``since``."""
-        return await rules.changed_domains(self.connection, since)
+    async def held_rows(self, *domains: str) -> list[Rows]:
+        """The same, each domain's as a set that is the very same one as long as nothing changed there."""
+        return await self._known.of(self.connection, domains, self.held)
+
+    async def since(self, point: Held) -> Motion:
+        """What moved since a point in the history."""
+        return await motion.since(self.connection, point)
 
     async def title_of(self, physician: Physician) -> str:
         """How the account is called in texts for people."""
@@ -58,7 +65,7 @@ class Reading:
 
 
 @asynccontextmanager
-async def reading(connection: Any) -> AsyncIterator[Reading]:
-    """Look through a connection."""
+async def reading(connection: Any, known: KnownRows | None = None) -> AsyncIterator[Reading]:
+    """Look through a connection; what was ``known`` before need not be read."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        yield Reading(connection, await rules.held(connection))
+        yield Reading(connection, await rules.held(connection), known or KnownRows())
