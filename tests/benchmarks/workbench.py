@@ -38,7 +38,17 @@ class Sizes:
 
 
 QUICK = Sizes(
-    small=20, large=200, plain=20, rounds=1, seconds=0.2, questions=2_000, colds=50, changes=10, invitations=20, roles=5, writers=(4,)
+    small=20,
+    large=200,
+    plain=20,
+    rounds=1,
+    seconds=0.2,
+    questions=2_000,
+    colds=50,
+    changes=10,
+    invitations=20,
+    roles=5,
+    writers=(4,),
 )
 
 
