@@ -260,7 +260,7 @@ async def test_after_a_restore_its_processes_are_known_again(quiet, database, st
         await connection.execute("SET session_replication_role = replica")
         await connection.execute("DELETE FROM decision_replicas")
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", SERVICE_ROLE
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1", SERVICE_ROLE
         )
         await connection.close()
         await wire.check("mia", "dr-a", "claim:view")
