@@ -126,7 +126,9 @@ async def open_store(
                 raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
             if embedded:
                 dsn = as_role(dsn, SERVICE_ROLE)
-            store = await stack.enter_async_context(connect_store(dsn, caps=_caps(settings)))
+            store = await stack.enter_async_context(
+                connect_store(dsn, caps=_caps(settings), write_seconds=settings.write_seconds)
+            )
             if migrating or own:
                 await install.install_first(store, seed, model)
                 await install.install_actions(store, seed)

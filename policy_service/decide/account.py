@@ -58,10 +58,25 @@ class Account:
         grants, rules = set(), set()
         for row in rows:
             if row.ptype == "g":
-                grants.add((row.values[0], row.values[1]))
+                grants.add(_grant(row))
             else:
-                rules.add((row.values[0], row.values[2], row.values[3]))
+                rules.add(_rule(row))
         return cls(basis, physician, tuple(sorted(grants)), tuple(sorted(rules)))
+
+    def changed(self, ended: Iterable[Row], begun: Iterable[Row]) -> "Account":
+        """The account after rows ended and others began, nothing remembered: work grows with these, not with it."""
+        grants, rules = list(self.grants), list(self.rules)
+        for row in ended:
+            if row.ptype == "g":
+                _take(grants, _grant(row))
+            else:
+                _take(rules, _rule(row))
+        for row in begun:
+            if row.ptype == "g":
+                _put(grants, _grant(row))
+            else:
+                _put(rules, _rule(row))
+        return Account(self._basis, self.physician, tuple(grants), tuple(rules))
 
     def on(self, basis: Basis) -> "Account":
         """The same rows on another basis, nothing remembered."""
@@ -204,6 +219,26 @@ class Account:
 
     def _is_named(self, subject: str) -> bool:
         return _begins(self.grants, subject) or _begins(self.rules, subject)
+
+
+def _grant(row: Row) -> tuple[str, str]:
+    return row.values[0], row.values[1]
+
+
+def _rule(row: Row) -> tuple[str, str, str]:
+    return row.values[0], row.values[2], row.values[3]
+
+
+def _take(table: list[_Fields], fields: _Fields) -> None:
+    place = bisect_left(table, fields)
+    if place < len(table) and table[place] == fields:
+        del table[place]
+
+
+def _put(table: list[_Fields], fields: _Fields) -> None:
+    place = bisect_left(table, fields)
+    if place == len(table) or table[place] != fields:
+        table.insert(place, fields)
 
 
 def _of(rows: tuple[_Fields, ...], subject: str) -> Iterator[_Fields]:

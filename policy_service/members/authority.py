@@ -4,6 +4,7 @@ Answers are remembered by the rows that they rest on (see shapes.py), so what
 was asked before the lock was taken costs nothing under it: see foresight.py.
 """
 
+from collections import OrderedDict
 from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
@@ -17,6 +18,8 @@ from policy_service.vocabulary import ANY, OWNER, Action, Operation, Physician, 
 
 _MOST_SHAPES: Final = 4_000
 """Different sets of rows whose answers are remembered, of all accounts together."""
+_MOST_STANDING: Final = 256
+"""Accounts that the next change of each begins from."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +43,18 @@ class Standing:
     def with_rows(self, rows: Iterable[Row]) -> "Standing":
         """The account as it would stand with other rows."""
         held = frozenset(rows)
-        return Standing(self.judge, Account.of_rows(self.basis, self.physician, held), held)
+        return Standing(self.judge, self.account.changed(self.rows - held, held - self.rows), held)
+
+    def rows_of(self, *subjects: str) -> frozenset[Row]:
+        """The rows that name one of these first."""
+        domain = self.account.domain
+        grants = (Row(ptype="g", values=(*grant, domain)) for one in subjects for grant in self.account.grants_of(one))
+        rules = (rule for one in subjects for rule in self.account.rules_of(one))
+        return frozenset([*grants, *(Row(ptype="p", values=(rule[0], domain, *rule[1:])) for rule in rules)])
+
+    def within_reach(self, subject: str) -> frozenset[Row]:
+        """The rows that bear on a subject: their own, and those of every role that these lead to."""
+        return self.rows_of(*self.account.reached(subject))
 
     def is_as(self, other: "Standing | None") -> bool:
         """Are both on the same rows, so that all questions have the same answers?"""
@@ -118,15 +132,40 @@ def refuse_self(actor: User, user: User) -> None:
 
 async def standing(source: Transaction | Reading, model: Model, physician: Physician) -> Standing:
     """Read an account, as it stands in a transaction or a look. Raises UnknownPhysician."""
-    found = await source.rows([ANY, domain_of(physician)])
-    rows = frozenset(row for row in found if row.domain != ANY)
+    built_in, rows = await source.held_rows(ANY, domain_of(physician))
     if not rows:
         raise UnknownPhysician(physician=physician)
-    judge = _judge(model, tuple(row for row in found if row.domain == ANY))
-    return Standing(judge, Account.of_rows(judge.basis, physician, rows), rows)
+    return _court(model, built_in).standing(physician, rows)
+
+
+class _Court:
+    """What was asked under some built-in rules, in whatever account; and how the last accounts stood."""
+
+    def __init__(self, model: Model, built_in: frozenset[Row]) -> None:
+        self._judge = Shapes(Basis(model, sorted(built_in, key=_order)), most=_MOST_SHAPES)
+        self._stood: OrderedDict[Physician, Standing] = OrderedDict()
+
+    def standing(self, physician: Physician, rows: frozenset[Row]) -> Standing:
+        """An account with these rows, made from how it stood before: an account's size is not looked at each time."""
+        before = self._stood.pop(physician, None)
+        if before is None:
+            found = Standing(self._judge, Account.of_rows(self._judge.basis, physician, rows), rows)
+        elif before.rows is rows:
+            found = before
+        else:
+            found = Standing(self._judge, before.account.changed(before.rows - rows, rows - before.rows), rows)
+        self._stood[physician] = found
+        if len(self._stood) > _MOST_STANDING:
+            self._stood.popitem(last=False)
+        return found
+
+
+def _order(row: Row) -> tuple[str, str, tuple[str, ...]]:
+    """As the database gives them."""
+    return row.domain, row.ptype, row.values
 
 
 @lru_cache(maxsize=2)
-def _judge(model: Model, built_in: tuple[Row, ...]) -> Shapes:
-    """What was asked under some built-in rules, in whatever account: rows of one shape have one answer."""
-    return Shapes(Basis(model, built_in), most=_MOST_SHAPES)
+def _court(model: Model, built_in: frozenset[Row]) -> _Court:
+    """Rows of one shape have one answer. The set's hash is worked out once, as it is the same set each time."""
+    return _Court(model, built_in)

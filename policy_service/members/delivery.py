@@ -10,6 +10,7 @@ set aside with its reason, for somebody to resend, and holds up no other.
 
 import asyncio
 import random
+import time
 from collections.abc import Callable
 from datetime import datetime, timedelta
 from email.utils import format_datetime
@@ -30,6 +31,11 @@ _FIRST_PAUSE: Final = 30.0
 _LONGEST_PAUSE: Final = 3_600.0
 _POLL_SECONDS: Final = 5.0
 _AT_ONCE: Final = 8
+_REST: Final = 3
+"""Times as long as this thread worked while some letters went, until the next."""
+_LONGEST_REST: Final = 2.0
+_LOOK_SECONDS: Final = 1.0
+"""What is counted and tidied grows with what lies there, so not after each letter."""
 _KEEP_ANSWERS: Final = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
@@ -86,17 +92,20 @@ class Sender:
 
     async def run(self, sound: Callable[[], None] = lambda: None) -> None:
         """Send until cancelled; ``sound`` is told of each round that went through."""
+        loop = asyncio.get_running_loop()
+        looked = -_LOOK_SECONDS
         while True:
             try:
                 self._wake.clear()
+                used = time.thread_time()
                 while await self.send_due():
-                    pass
-                await self._store.tidy(self._clock() - _KEEP_ANSWERS)
-                now = self._clock()
-                counts = await self._store.mail_not_done(now)
-                metrics.letters_not_done(
-                    {state.value: (at.letters, (now - at.since).total_seconds()) for state, at in counts.items()}
-                )
+                    # Whoever invites many waits for answers, and nobody for the letters: where there is other work
+                    # for this thread, they leave it most of the time.
+                    await asyncio.sleep(min(_REST * (time.thread_time() - used), _LONGEST_REST))
+                    used = time.thread_time()
+                if loop.time() - looked >= _LOOK_SECONDS:
+                    looked = loop.time()
+                    await self._look_after()
                 sound()
             except StoreUnavailable as fault:
                 log.warning("sending paused", cause=type(fault.__cause__).__name__)
@@ -105,6 +114,14 @@ class Sender:
                     await self._wake.wait()
             except TimeoutError:
                 pass
+
+    async def _look_after(self) -> None:
+        await self._store.tidy(self._clock() - _KEEP_ANSWERS)
+        now = self._clock()
+        counts = await self._store.mail_not_done(now)
+        metrics.letters_not_done(
+            {state.value: (at.letters, (now - at.since).total_seconds()) for state, at in counts.items()}
+        )
 
     async def send_due(self) -> int:
         """Send what is due now; how many e-mails were taken."""

@@ -81,7 +81,7 @@ class Invitations:
         await self._refuse_prompted(tx, physician, user, email, now, reuse_existing=reuse_existing)
         await self._limits.refuse_more(tx, physician=physician, email=email, invitation=None, now=now)
         wanted = f"inv-{secrets.token_hex(12)}"
-        await table.add(
+        invitation = await table.add(
             tx,
             id=wanted,
             physician=physician,
@@ -96,7 +96,7 @@ class Invitations:
             message_id=_message_id(wanted, 1),
         )
         await tx.change("invite", physician, detail=_detail(wanted, user, holding.roles, holding.actions))
-        return await _found(tx, physician, wanted)
+        return invitation
 
     async def resend(
         self, tx: Transaction, physician: Physician, wanted: str, email: str | None, *, actor: User, now: datetime

@@ -32,20 +32,27 @@ class LetterLimits:
         invitation: str | None = None,
     ) -> None:
         """Raise TooManyLetters, with the time when one more may go, if this one may not."""
+        most = {
+            "invitation": self.per_invitation if invitation is not None else 0,
+            "address": self.per_address,
+            "account": self.per_account if physician is not None else 0,
+        }
+        if not any(most.values()):
+            return
         refused: TooManyLetters | None = None
-        for of, name, most in (
-            ("invitation", invitation, self.per_invitation),
-            ("address", email, self.per_address),
-            ("account", physician, self.per_account),
-        ):
-            if not most or name is None:
-                continue
-            first = await oldest_of_last(tx, of, name, most, now - self.within)
+        oldest = await oldest_of_last(
+            tx,
+            now - self.within,
+            invitation=(invitation or "", most["invitation"]),
+            address=(email, most["address"]),
+            account=(physician or "", most["account"]),
+        )
+        for of, first in oldest.items():
             # The latest of all: then no other limit says no.
             if first is not None and (refused is None or first + self.within > refused.again_at):
                 again_at = first + self.within
                 refused = TooManyLetters(
-                    limit=f"e-mails of one {of}", of=of, most=most, again_at=again_at, wait=again_at - now
+                    limit=f"e-mails of one {of}", of=of, most=most[of], again_at=again_at, wait=again_at - now
                 )
         if refused is not None:
             raise refused

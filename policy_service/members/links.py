@@ -24,6 +24,7 @@ from policy_service.vocabulary import (
     Operation,
     Physician,
     User,
+    subject_of_user,
 )
 
 
@@ -66,7 +67,7 @@ async def accept(tx: Transaction, model: Model, token: str, *, now: datetime) ->
     holding = Holding(roles=frozenset(invitation.roles), actions=frozenset(invitation.actions))
     holding.refuse_beyond(at, invitation.invited_by)
     rows = holding.rows(physician, user)
-    refuse_long_chains(physician, at.rows | rows)
+    refuse_long_chains(physician, at.with_rows(at.rows | rows).within_reach(subject_of_user(user)))
     is_new = await _bind(tx, user, invitation.email)
     detail = {"invitation": invitation.id, "invited_by": invitation.invited_by, "user": user}
     await tx.change("invitation.accept", physician, begun=rows - at.rows, detail=detail)

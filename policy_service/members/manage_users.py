@@ -95,7 +95,8 @@ async def update(
     held = _held(at, actor, user)
     holding.refuse_beyond(at, actor)
     wanted = holding.rows(physician, user)
-    refuse_long_chains(physician, (at.rows - held) | wanted)
+    after = at.with_rows((at.rows - held) | wanted)
+    refuse_long_chains(physician, after.within_reach(subject_of_user(user)))
     await tx.change("permissions.update", physician, ended=held - wanted, begun=wanted - held)
 
 
@@ -135,8 +136,7 @@ def _rows_of(at: Standing, user: User) -> frozenset[Row]:
     """What a member holds, with the role of their own."""
     if not at.is_member(user):
         raise NotAMember(user=user, physician=at.physician)
-    mine = (subject_of_user(user), subject_of_role(own_role(user)))
-    return frozenset(row for row in at.rows if row.values[0] in mine)
+    return at.rows_of(subject_of_user(user), subject_of_role(own_role(user)))
 
 
 async def register_physician(

@@ -1,7 +1,7 @@
 """Keeps the replica at the store's revision.
 
-NOTIFY only wakes it; the truth is what it then reads: every domain changed
-after the revision it has, as of one later revision. Should a notice be lost it
+NOTIFY only wakes it; the truth is what it then reads: every row that began or
+ended after the revision it has, as of one later revision. Should a notice be lost it
 looks every second anyway, and that look is also the proof that the database
 still answers. After a fault: connect, listen, then catch up, so that nothing
 falls between.
@@ -13,7 +13,6 @@ import random
 import time
 from collections.abc import AsyncIterator, Callable, Iterable
 from functools import partial
-from itertools import groupby
 from typing import Any
 
 import structlog
@@ -22,7 +21,7 @@ from policy_service import metrics
 from policy_service.decide import Account, Basis, Callers, Model, Snapshot
 from policy_service.errors import StartError
 from policy_service.replicate.replica import Replica
-from policy_service.store import Listener, Reading, Store, StoreUnavailable
+from policy_service.store import Listener, Motion, Reading, Store, StoreUnavailable
 from policy_service.tasks import Sound
 from policy_service.vocabulary import (
     ANY,
@@ -33,7 +32,6 @@ from policy_service.vocabulary import (
     History,
     Physician,
     Row,
-    domain_of,
     is_own_right,
     name_in,
 )
@@ -128,20 +126,38 @@ class Follower:
     async def _catch_up(self, listener: Listener, replica: Replica) -> None:
         asked = replica.now()
         before = replica.snapshot
-        held = await listener.held()
-        metrics.behind.set(max(0, held.revision - before.revision))
-        if held == before.held:
+        moved = await listener.since(before.held)
+        metrics.behind.set(max(0, moved.held.revision - before.revision))
+        if moved.held == before.held:
             replica.confirm(asked)
             return
         metrics.follower_is("catching_up")
+        if not moved.goes_on and before.revision:
+            # Not a change but another history: the database was restored from a backup.
+            log.warning(
+                "the database has another history, loading anew", had=before.revision, found=moved.held.revision
+            )
+            # A backup has tokens that were ended since. What this process knows of that, a restore does not undo.
+            replica.replace(await load(listener, self._basis_of, before.callers.credentials), asked)
+        elif moved.tokens or _is_built_in(moved):
+            await self._beside_accounts(listener, replica, asked)
+        else:
+            replica.replace(_next(before, moved), asked)
+
+    async def _beside_accounts(self, listener: Listener, replica: Replica, asked: float) -> None:
+        """Built-in rules and tokens are read whole, at one moment with what moved beside them."""
+        before = on = replica.snapshot
         async with listener.reading() as look:
-            if look.revision > before.revision and (before.revision == 0 or await look.has_passed(before.held)):
-                replica.replace(await self._next(look, before), asked)
+            moved = await look.since(before.held)
+            if not moved.goes_on and before.revision:
+                # The next look loads it anew.
                 return
-        # Not a change but another history: the database was restored from a backup.
-        log.warning("the database has another history, loading anew", had=before.revision, found=held.revision)
-        # A backup has tokens that were ended since. What this process knows of that, a restore does not undo.
-        replica.replace(await load(listener, self._basis_of, before.callers.credentials), asked)
+            if _is_built_in(moved):
+                on = await self._with_built_in(look, before)
+            elif moved.tokens:
+                known = (await look.credentials()).after(before.callers.credentials)
+                on = before.with_callers(before.callers.showing(known))
+        replica.replace(_next(on, moved, before), asked)
 
     async def _with_built_in(self, look: Reading, snapshot: Snapshot) -> Snapshot:
         """Under the built-in rules of a look; what is remembered of accounts stays where only callers are others."""
@@ -150,25 +166,29 @@ class Follower:
             snapshot = snapshot.on(look.held, basis)
         return snapshot.with_callers(callers)
 
-    async def _next(self, look: Reading, before: Snapshot) -> Snapshot:
-        """The snapshot of a look's revision: what changed is read, the rest shared."""
-        changed, snapshot = await look.changed_domains(before.revision), before
-        marks = await look.marks(before.revision)
-        if changed & {ANY, SYSTEM_DOMAIN}:
-            snapshot = await self._with_built_in(look, snapshot)
-        elif await look.credentials_changed(before.revision):
-            known = (await look.credentials()).after(before.callers.credentials)
-            snapshot = snapshot.with_callers(snapshot.callers.showing(known))
-        physicians = [Physician(name_in(domain)) for domain in changed - {ANY, SYSTEM_DOMAIN}]
-        rows = await look.rows([domain_of(physician) for physician in physicians])
-        by_domain = {domain: list(group) for domain, group in groupby(rows, key=lambda row: row.domain)}
-        accounts = {
-            physician: Account.of_rows(snapshot.basis, physician, by_domain[domain_of(physician)])
-            if domain_of(physician) in by_domain
-            else None
-            for physician in physicians
-        }
-        return snapshot.after(look.held, accounts, before.history.after(look.revision, marks))
+
+def _is_built_in(moved: Motion) -> bool:
+    """Did a row move that is no account's?"""
+    return any(row.domain in (ANY, SYSTEM_DOMAIN) for row in (*moved.ended, *moved.begun))
+
+
+def _next(on: Snapshot, moved: Motion, before: Snapshot | None = None) -> Snapshot:
+    """The snapshot of where it stands now: what moved is put in its place, the rest shared."""
+    ended, begun = _by_domain(moved.ended), _by_domain(moved.begun)
+    accounts = dict[Physician, Account | None]()
+    for domain in (ended.keys() | begun.keys()) - {ANY, SYSTEM_DOMAIN}:
+        physician = Physician(name_in(domain))
+        account = on.account(physician) or Account(on.basis, physician, (), ())
+        account = account.changed(ended.get(domain, ()), begun.get(domain, ()))
+        accounts[physician] = account if account.grants or account.rules else None
+    return on.after(moved.held, accounts, (before or on).history.after(moved.held.revision, moved.marks))
+
+
+def _by_domain(rows: Iterable[Row]) -> dict[str, list[Row]]:
+    found = dict[str, list[Row]]()
+    for row in rows:
+        found.setdefault(row.domain, []).append(row)
+    return found
 
 
 async def _built_in(

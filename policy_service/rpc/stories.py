@@ -49,7 +49,7 @@ class Stories:
         written: Callable[[], None],
         reaches: Reaches,
     ) -> None:
-        """``written`` is called after each write, since there may be an e-mail to send.
+        """``written`` is called after each write that queued an e-mail.
 
         ``reaches`` tell for whom a caller may call, where only a link says which account it is about.
         """
@@ -81,8 +81,8 @@ class Stories:
         digest = hashlib.sha256(
             request.DESCRIPTOR.full_name.encode() + b"\0" + request.SerializeToString(deterministic=True)
         ).digest()
-        async with self._store.transaction(caller=caller, actor=actor) as tx:
-            before = await tx.kept_answer(key, digest, self._clock()) if key else None
+        async with self._store.transaction(caller=caller, actor=actor, key=key) as tx:
+            before = await tx.kept_answer(digest, self._clock())
             if before is not None:
                 return cast(Response, response_type(request).FromString(before))
             response = await story(tx)
@@ -90,9 +90,10 @@ class Stories:
             response.revision, response.history = written.revision, written.history
             kept = what_to_keep(key, digest, request, response, tx.user)
             if key:
-                await tx.keep_answer(kept)
+                tx.keep_answer(kept)
         if key and not written.changed:
             # What changed nothing was taken back whole, the kept answer with it.
             await self._store.keep_answer(caller, kept)
-        self._written()
+        if tx.has_mail:
+            self._written()
         return response

@@ -41,14 +41,14 @@ def gone_actions(held: Iterable[Row], wanted: Iterable[Row]) -> set[Action]:
 
 async def install(store: Store, rows: Iterable[Row], *, caller: str, actor: str, reason: str = "") -> Written:
     """Make these the built-in rows, in one change. Raises what ``put`` raises."""
-    async with store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
+    async with store.transaction(caller=caller, actor=actor, reason=reason, patient=True) as transaction:
         await put(transaction, rows, "seed.install", {})
     return transaction.written
 
 
 async def install_first(store: Store, rows: Iterable[Row], model: Model) -> Written:
     """Install the seed if the store holds no built-in rows yet; else leave them as they are."""
-    async with store.transaction(caller="local", actor="ops", reason="first start") as transaction:
+    async with store.transaction(caller="local", actor="ops", reason="first start", patient=True) as transaction:
         if not await transaction.seed_rows():
             detail = {"model": model.text}
             await transaction.change("seed.install", None, begun=rows, origin=Origin.SEED, detail=detail)
@@ -64,7 +64,9 @@ async def install_actions(store: Store, rows: Iterable[Row]) -> Written | None:
         held = await look.rows([ANY])
     if not held or any(row.ptype == "a" for row in held):
         return None
-    async with store.transaction(caller="local", actor="ops", reason="actions are data from here on") as transaction:
+    async with store.transaction(
+        caller="local", actor="ops", reason="actions are data from here on", patient=True
+    ) as transaction:
         if not any(row.ptype == "a" for row in await transaction.rows([ANY])):
             begun = [row for row in rows if row.ptype == "a"]
             await transaction.change("actions.install", None, begun=begun, origin=Origin.SEED)
@@ -79,6 +81,6 @@ async def record_model(store: Store, model: Model) -> None:
     async with store.reading() as look:
         if await look.model_at(look.revision) == model.text:
             return
-    async with store.transaction(caller="local", actor="ops", reason="model file changed") as transaction:
+    async with store.transaction(caller="local", actor="ops", reason="model file changed", patient=True) as transaction:
         if await transaction.model() != model.text:
             await transaction.change("model.install", None, detail={"model": model.text})

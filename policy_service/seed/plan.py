@@ -114,7 +114,7 @@ class SeedPlans:
         if target.to_revision:
             detail["to_revision"] = target.to_revision
         kind = "seed.rollback" if target.to_revision else "seed.apply"
-        async with self._store.transaction(caller=caller, actor=actor, reason=reason) as transaction:
+        async with self._store.transaction(caller=caller, actor=actor, reason=reason, patient=True) as transaction:
             # Under the lock: from here on nobody can come between.
             now = transaction.revision - 1
             moved = PlanMoved(planned=planned.revision, now=now)

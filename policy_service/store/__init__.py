@@ -22,7 +22,6 @@ from policy_service.store.answers import Kept
 from policy_service.store.arrivals import BEGINNING, Place, arrived
 from policy_service.store.audit import Pending, Point, Since
 from policy_service.store.caps import CAPS, Caps
-from policy_service.store.connection import probe
 from policy_service.store.database import Store, connect_store
 from policy_service.store.decisions import ReplicaEvent
 from policy_service.store.embedded import embedded_postgres, has_embedded
@@ -33,8 +32,10 @@ from policy_service.store.listening import Listener
 from policy_service.store.log import LogLook, Recorded, Unrecorded
 from policy_service.store.log_pages import ChangeFilter, DecisionFilter, LoggedChange, LoggedDecision
 from policy_service.store.migrate import migrate, schema_is_current
+from policy_service.store.motion import Motion
 from policy_service.store.outbox import Claimed, Letter, oldest_of_last
 from policy_service.store.periods import Ranged
+from policy_service.store.pooler import probe
 from policy_service.store.reading import Reading
 from policy_service.store.spans import Span
 from policy_service.store.strays import digested
@@ -58,6 +59,7 @@ __all__ = [
     "LogLook",
     "LoggedChange",
     "LoggedDecision",
+    "Motion",
     "Pending",
     "PhysicianExists",
     "Place",

@@ -61,6 +61,7 @@ async def add(
     await tx.touch("address_changes", wanted)
     await tx.connection.execute(_ADD, wanted, user, email, now, expires_at, token_hash, tx.revision)
     await tx.connection.execute(_ENQUEUE, wanted, message_id, now, Purpose.ADDRESS, email)
+    tx.has_mail = True
 
 
 async def confirm(tx: Transaction, token_hash: bytes, now: datetime) -> AddressChange | None:
@@ -78,3 +79,4 @@ async def tell(tx: Transaction, wanted: str, before: str, *, now: datetime, mess
     await tx.touch("address_changes", wanted)
     await tx.connection.execute(_NOTE_BEFORE, wanted, before)
     await tx.connection.execute(_ENQUEUE, wanted, message_id, now, Purpose.ADDRESS_NOTICE, before)
+    tx.has_mail = True

@@ -16,10 +16,6 @@ from policy_service.store.errors import IdempotencyKeyReused, Superseded
 _KEPT = """
 SELECT digest, answer, revision, physician, users, role, stands_until FROM idempotency WHERE caller = $1 AND key = $2
 """
-_KEEP = """
-INSERT INTO idempotency (caller, key, digest, answer, revision, physician, users, role, stands_until)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9) ON CONFLICT DO NOTHING
-"""
 # The first later change of the same users in the same account, or of the same role's own rows. What set-up an answer
 # asked for may have been finished through another account, and an open invitation may have followed its user to another
 # address.
@@ -50,20 +46,26 @@ class Kept:
     """When what it says ends by itself."""
 
 
-async def keep(connection: Any, caller: str, kept: Kept) -> None:
-    """Keep an answer; the first one under a key stays."""
-    await connection.execute(
-        _KEEP,
-        caller,
-        kept.key,
-        kept.digest,
-        kept.answer,
-        kept.revision,
-        kept.physician,
-        list(kept.users),
-        kept.role,
-        kept.stands_until,
+def keeping(first: int) -> str:
+    """The statement that keeps one, with its parameters from a number on; the first one under a key stays."""
+    places = ", ".join(f"${first + place}" for place in range(9))
+    return f"""
+INSERT INTO idempotency (caller, key, digest, answer, revision, physician, users, role, stands_until)
+VALUES ({places}) ON CONFLICT DO NOTHING
+"""  # noqa: S608 - numbers of ours.
+
+
+def columns(caller: str, kept: Kept) -> tuple[object, ...]:
+    """What those parameters are."""
+    return (
+        *(caller, kept.key, kept.digest, kept.answer, kept.revision),
+        *(kept.physician, list(kept.users), kept.role, kept.stands_until),
     )
+
+
+async def keep(connection: Any, caller: str, kept: Kept) -> None:
+    """Keep an answer in a statement of its own."""
+    await connection.execute(_KEEP, *columns(caller, kept))
 
 
 async def kept(connection: Any, caller: str, key: str, digest: bytes, now: datetime) -> bytes | None:
@@ -85,3 +87,6 @@ async def kept(connection: Any, caller: str, key: str, digest: bytes, now: datet
         if overtaken is not None or (found["stands_until"] is not None and found["stands_until"] <= now):
             raise Superseded(key=key, revision=found["revision"], by_revision=overtaken)
     return bytes(found["answer"])
+
+
+_KEEP = keeping(1)

@@ -1,5 +1,6 @@
 """The border where the driver's errors become ours."""
 
+import asyncio
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
@@ -38,8 +39,22 @@ def translated() -> Iterator[None]:
         ) from fault
     except asyncpg.ReadOnlySQLTransactionError as fault:
         raise StoreReadOnly from fault
+    except (AttributeError, AssertionError, RuntimeError, asyncio.InvalidStateError) as fault:
+        # Where its state is not what it takes for granted, as a connection died meanwhile, it fails in plain words.
+        end_if_cancelled(fault)
+        if not _is_the_drivers(fault):
+            raise
+        raise StoreUnavailable from fault
     except asyncpg.PostgresError as fault:
         end_if_cancelled(fault)
         if (fault.sqlstate or "")[:2] not in _AWAY:
             raise
         raise StoreUnavailable from fault
+
+
+def _is_the_drivers(fault: BaseException) -> bool:
+    """Was it raised in the driver's own code, and not in ours that it called or that called it?"""
+    at = fault.__traceback__
+    while at is not None and at.tb_next is not None:
+        at = at.tb_next
+    return at is not None and str(at.tb_frame.f_globals.get("__name__", "")).startswith("asyncpg.")

@@ -14,8 +14,10 @@ from policy_service.store.watched import watched
 CONNECT_SECONDS: Final = 5.0
 _COMMAND_SECONDS: Final = 20.0
 _CLOSE_SECONDS: Final = 5.0
-_TIMEOUTS: Final = {
+TIMEOUTS: Final = {
     "application_name": "policy-service",
+    # What must be current is read in a statement after the lock is held: whatever else is set for the database.
+    "default_transaction_isolation": "read committed",
     "statement_timeout": "15s",
     "lock_timeout": "5s",
     "idle_in_transaction_session_timeout": "15s",
@@ -38,7 +40,7 @@ async def connect(dsn: str) -> asyncpg.Connection:
         dsn,
         timeout=CONNECT_SECONDS,
         command_timeout=_COMMAND_SECONDS,
-        server_settings=_TIMEOUTS,
+        server_settings=TIMEOUTS,
         **_attributes(dsn),
     )
     await watched(connection)
@@ -49,18 +51,12 @@ async def connect(dsn: str) -> asyncpg.Connection:
 async def connected_patiently(dsn: str) -> AsyncIterator[asyncpg.Connection]:
     """A connection of its own for what may take its time. Raises StoreUnavailable."""
     with translated():
-        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings={**_TIMEOUTS, **_PATIENT})
+        connection = await asyncpg.connect(dsn, timeout=CONNECT_SECONDS, server_settings={**TIMEOUTS, **_PATIENT})
         try:
             await watched(connection)
             yield connection
         finally:
             connection.terminate()
-
-
-async def probe(dsn: str) -> None:
-    """Connect and disconnect: raises StoreUnavailable where the address or the server is at fault."""
-    with translated():
-        await (await connect(dsn)).close()
 
 
 @asynccontextmanager
@@ -74,7 +70,8 @@ async def pooled(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
             init=watched,
             timeout=CONNECT_SECONDS,
             command_timeout=_COMMAND_SECONDS,
-            server_settings=_TIMEOUTS,
+            server_settings=TIMEOUTS,
+            reset=_as_it_was,
             **_attributes(dsn),
         )
     try:
@@ -84,3 +81,7 @@ async def pooled(dsn: str, *, size: int) -> AsyncIterator[asyncpg.Pool]:
             await asyncio.wait_for(pool.close(), _CLOSE_SECONDS)
         except TimeoutError:
             pool.terminate()
+
+
+async def _as_it_was(_: asyncpg.Connection) -> None:
+    """Nothing in here sets anything for longer than a transaction: a connection needs no word to be as it was."""

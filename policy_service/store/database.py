@@ -1,6 +1,5 @@
 """The database as the rest of the service sees it: stories, looks, and what is kept beside the policy."""
 
-import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import date, datetime
@@ -11,92 +10,56 @@ import asyncpg
 from policy_service.store import answers, callers, decisions, log, outbox, rules
 from policy_service.store.border import translated
 from policy_service.store.caps import CAPS, Caps
-from policy_service.store.connection import CONNECT_SECONDS, connect, connected_patiently, pooled
-from policy_service.store.errors import OutcomeUnknown, StoreReadOnly, StoreUnavailable, TooManyLongReads
+from policy_service.store.connection import CONNECT_SECONDS, connected_patiently, pooled
+from policy_service.store.errors import TooManyLongReads
 from policy_service.store.invitations import DeliveryState
+from policy_service.store.known import KnownRows
 from policy_service.store.listening import Listener, listening
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
-from policy_service.store.transaction import Transaction, begin
+from policy_service.store.transaction import Transaction
 from policy_service.store.watched import pool_states
+from policy_service.store.writing import Writer
 from policy_service.vocabulary import Loss
 
 _LONG_LOOKS: Final = 3
 """Exports and verifications at once: each has a connection of its own, and the database has few."""
-_SETTLE_TRIES: Final = 20
-_SETTLE_PAUSE: Final = 0.25
+WRITE_SECONDS: Final = 30.0
+"""What a write may take unless another time is set: nobody but the service has callers that wait."""
 
 
 class Store:
     """The database as the rest of the service sees it."""
 
-    def __init__(self, pool: asyncpg.Pool, dsn: str, caps: Caps) -> None:
+    def __init__(self, pool: asyncpg.Pool, dsn: str, caps: Caps, write_seconds: float) -> None:
         """Use ``connect_store``."""
         self._pool = pool
-        self._caps = caps
         self._dsn = dsn
+        self._known = KnownRows()
+        self._writer = Writer(pool, dsn, caps=caps, known=self._known, seconds=write_seconds)
         self._long_looks = 0
 
-    @asynccontextmanager
-    async def transaction(self, *, caller: str, actor: str, reason: str = "") -> AsyncIterator[Transaction]:
+    def transaction(
+        self, *, caller: str, actor: str, reason: str = "", key: str = "", patient: bool = False
+    ) -> AbstractAsyncContextManager[Transaction]:
         """One story: all of it happens at one revision with its entry in the change log, or none of it.
 
         Writers follow one another: the revision's row is locked first, so what
         is read inside is current and stays so. Nothing is written if the block
-        raises, or makes no change. Raises StoreUnavailable and StoreReadOnly.
+        raises, or makes no change. ``key`` is the call's idempotency key; who is
+        ``patient`` may take longer than a write may. Raises StoreUnavailable,
+        StoreReadOnly, WriteTimedOut and OutcomeUnknown.
         """
-        transaction: Transaction | None = None
-        try:
-            async with (
-                self._writing(),
-                self._pool.acquire(timeout=CONNECT_SECONDS) as connection,
-                begin(connection, caller, actor, reason, self._caps) as transaction,
-            ):
-                yield transaction
-        except StoreUnavailable:
-            if transaction is None or transaction.committing is None:
-                raise
-            # The word to commit went out and no word came back: it may have happened.
-            await self._settle(transaction.committing)
-
-    @asynccontextmanager
-    async def _writing(self) -> AsyncIterator[None]:
-        """The border for whoever writes: no connection on which nothing can be written is used again."""
-        try:
-            with translated():
-                yield
-        except StoreReadOnly:
-            # After a failover the primary is elsewhere, or here once more: new connections find out.
-            await self._pool.expire_connections()
-            raise
-
-    async def _settle(self, committing: str) -> None:
-        """Find out what became of a transaction: return if it committed, raise StoreUnavailable if it did not.
-
-        Raises OutcomeUnknown where nobody can say.
-        """
-        for _ in range(_SETTLE_TRIES):
-            try:
-                with translated():
-                    connection = await connect(self._dsn)
-                    try:
-                        status = await connection.fetchval("SELECT pg_xact_status($1::text::xid8)", committing)
-                    finally:
-                        connection.terminate()
-            except StoreUnavailable:
-                status = None
-            if status == "committed":
-                return
-            if status == "aborted":
-                raise StoreUnavailable
-            await asyncio.sleep(_SETTLE_PAUSE)
-        raise OutcomeUnknown
+        return self._writer.transaction(caller=caller, actor=actor, reason=reason, key=key, patient=patient)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:
         """A consistent look at the policy, which keeps no writer waiting. Raises StoreUnavailable."""
         with translated():
-            async with self._pool.acquire(timeout=CONNECT_SECONDS) as connection, reading(connection) as look:
+            async with (
+                self._pool.acquire(timeout=CONNECT_SECONDS) as connection,
+                reading(connection, self._known) as look,
+            ):
                 yield look
 
     @asynccontextmanager
@@ -131,12 +94,12 @@ class Store:
 
     async def keep_answer(self, caller: str, kept: answers.Kept) -> None:
         """Keep an answer for the next time an idempotency key is used. Raises StoreUnavailable."""
-        async with self._writing():
+        async with self._writer.border():
             await answers.keep(self._pool, caller, kept)
 
     async def claim_mail(self, now: datetime, lease_until: datetime, most: int) -> list[outbox.Claimed]:
         """Take e-mails whose time has come. Raises StoreUnavailable."""
-        async with self._writing():
+        async with self._writer.border():
             return await outbox.claim(self._pool, now, lease_until, most)
 
     async def letter(self, claimed: outbox.Claimed, now: datetime) -> outbox.Letter | None:
@@ -154,7 +117,7 @@ class Store:
         our_fault: bool = False,
     ) -> None:
         """Note how an e-mail went, and whose fault it is. Raises StoreUnavailable."""
-        async with self._writing():
+        async with self._writer.border():
             await outbox.record(self._pool, claimed, state, words, next_try, our_fault=our_fault)
 
     async def mail_not_done(self, now: datetime) -> dict[DeliveryState, outbox.NotDone]:
@@ -164,7 +127,7 @@ class Store:
 
     async def tidy(self, before: datetime) -> None:
         """Forget answers to idempotency keys given before a time. Raises StoreUnavailable."""
-        async with self._writing():
+        async with self._writer.border():
             await outbox.tidy(self._pool, before)
 
     @asynccontextmanager
@@ -228,7 +191,7 @@ class Store:
 
     async def note_tokens_seen(self, seen: Mapping[str, datetime]) -> None:
         """Note when callers' tokens were last seen. Raises StoreUnavailable."""
-        async with self._writing():
+        async with self._writer.border():
             await callers.note_seen(self._pool, seen)
 
     async def rows_at(self, revision: int, domain: str | None = None) -> rules.Rows:
@@ -242,7 +205,9 @@ class Store:
 
 
 @asynccontextmanager
-async def connect_store(dsn: str, *, pool_size: int = 8, caps: Caps = CAPS) -> AsyncIterator[Store]:
+async def connect_store(
+    dsn: str, *, pool_size: int = 8, caps: Caps = CAPS, write_seconds: float = WRITE_SECONDS
+) -> AsyncIterator[Store]:
     """Open a pool on a migrated database, and close it. Raises StoreUnavailable."""
     async with pooled(dsn, size=pool_size) as pool:
-        yield Store(pool, dsn, caps)
+        yield Store(pool, dsn, caps, write_seconds)

@@ -81,8 +81,15 @@ class StoreReadOnly(StoreUnavailable):
 
 
 @dataclass(kw_only=True)
+class WriteTimedOut(StoreUnavailable):
+    """The write was not done in the time that one may take. Nothing was changed, nor will be; try again."""
+
+    reason = "WRITE_TIMED_OUT"
+
+
+@dataclass(kw_only=True)
 class OutcomeUnknown(PolicyError):
-    """The connection to the database was lost while it committed; look whether the change is there."""
+    """It is not known whether the change was made. Send it again with the same idempotency key, or look first."""
 
     kind = Kind.UNKNOWN
     reason = "OUTCOME_UNKNOWN"

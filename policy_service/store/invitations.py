@@ -7,6 +7,7 @@ from enum import StrEnum
 from typing import Any
 
 from policy_service.store.reading import Reading
+from policy_service.store.records import columns_of
 from policy_service.store.transaction import Transaction
 from policy_service.vocabulary import Action, Physician, Role, User
 
@@ -91,15 +92,20 @@ i.generation, i.invited_at_revision, o.state AS delivery, o.next_try, o.words, o
 {_AWAITS_SETUP} AS awaits_setup
 """
 _FROM = "FROM invitations i JOIN outbox o ON o.invitation = i.id AND o.generation = i.generation"
-_ADD = """
-INSERT INTO invitations (id, physician, username, email, roles, actions, state, invited_by, invited_at, expires_at,
-                         token_hash, invited_at_revision)
-VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
-"""
-_ENQUEUE = """
-INSERT INTO outbox (invitation, generation, state, message_id, next_try, purpose, queued_at, physician, address)
-VALUES ($1, $2, 'queued', $3, $4, $5, $4, $6, lower($7))
-"""
+# The e-mail is queued in the same statement. What comes back is the invitation as it is, with the state of that e-mail.
+_ADD = f"""
+WITH i AS (
+  INSERT INTO invitations (id, physician, username, email, roles, actions, state, invited_by, invited_at, expires_at,
+                           token_hash, invited_at_revision)
+  VALUES ($1, $2, $3, $4, $5, $6, 'pending', $7, $8, $9, $10, $11)
+  RETURNING {columns_of("invitations")}
+), o AS (
+  INSERT INTO outbox (invitation, generation, state, message_id, next_try, purpose, queued_at, physician, address)
+  SELECT id, generation, 'queued', $12, $13, $14, $13, physician, lower(email) FROM i
+  RETURNING state AS delivery, next_try, words, our_fault
+)
+SELECT i.*, o.*, false AS awaits_setup FROM i, o
+"""  # noqa: S608 - names of ours.
 _ONE = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.id = $2"
 _OPEN_FOR = f"SELECT {_COLUMNS} {_FROM} WHERE i.physician = $1 AND i.username = $2 AND i.state = 'pending'"
 _OPEN_WITH_ROLE = f"""
@@ -121,19 +127,20 @@ WHERE i.physician = $1 AND i.invited_at_revision < $2
   AND CASE WHEN i.state = 'pending' AND i.expires_at <= $3 THEN 'expired' ELSE i.state END = ANY($4::text[])
 ORDER BY i.invited_at_revision DESC LIMIT $5
 """
-_RENEW = """
+_RENEW = f"""
 UPDATE invitations SET generation = generation + 1, token_hash = $2, email = $3, expires_at = $4
-WHERE id = $1 RETURNING generation
+WHERE id = $1 RETURNING {columns_of("invitations")}
+"""  # noqa: S608 - names of ours.
+_ENQUEUE = """
+INSERT INTO outbox (invitation, generation, state, message_id, next_try, purpose, queued_at, physician, address)
+VALUES ($1, $2, 'queued', $3, $4, $5, $4, $6, lower($7))
 """
 # Under the lock: a second use of the token, a cancel or an expiry finds no row.
 _OPEN_LINK = "SELECT id FROM invitations WHERE token_hash = $1 AND state = 'pending' AND expires_at > $2"
-_CONSUME = """
-UPDATE invitations SET state = $3, closed_at_revision = $2
-WHERE id = $1 AND state = 'pending' RETURNING physician, id
-"""
-_CLOSE = """
-UPDATE invitations SET state = $2, closed_at_revision = $3 WHERE id = $1 AND state = 'pending' RETURNING id
-"""
+_CLOSE = f"""
+UPDATE invitations SET state = $2, closed_at_revision = $3 WHERE id = $1 AND state = 'pending'
+RETURNING {columns_of("invitations")}
+"""  # noqa: S608 - names of ours.
 
 
 def _invitation(record: Any) -> Invitation:
@@ -172,10 +179,9 @@ async def add(
     expires_at: datetime,
     token_hash: bytes,
     message_id: str,
-) -> None:
+) -> Invitation:
     """A new open invitation, with its e-mail queued."""
-    await tx.touch("invitations", id)
-    await tx.connection.execute(
+    record = await tx.connection.fetchrow(
         _ADD,
         id,
         physician,
@@ -188,8 +194,13 @@ async def add(
         expires_at,
         token_hash,
         tx.revision,
+        message_id,
+        now,
+        Purpose.INVITATION,
     )
-    await tx.connection.execute(_ENQUEUE, id, 1, message_id, now, Purpose.INVITATION, physician, email)
+    tx.wrote("invitations", record, is_new=True)
+    tx.has_mail = True
+    return _invitation(record)
 
 
 async def one(tx: Transaction, physician: Physician, wanted: str) -> Invitation | None:
@@ -248,9 +259,13 @@ async def renew(
 ) -> None:
     """Replace the link, and queue its e-mail: one that invites, or one that leads back to the set-up."""
     await tx.touch("invitations", wanted.id)
-    generation = await tx.connection.fetchval(_RENEW, wanted.id, token_hash, email, expires_at)
+    record = await tx.connection.fetchrow(_RENEW, wanted.id, token_hash, email, expires_at)
+    tx.wrote("invitations", record)
     purpose = Purpose.SETUP if wanted.awaits_setup else Purpose.INVITATION
-    await tx.connection.execute(_ENQUEUE, wanted.id, generation, message_id, now, purpose, wanted.physician, email)
+    await tx.connection.execute(
+        _ENQUEUE, wanted.id, record["generation"], message_id, now, purpose, wanted.physician, email
+    )
+    tx.has_mail = True
 
 
 async def consume(tx: Transaction, token_hash: bytes, now: datetime, state: InvitationState) -> Invitation | None:
@@ -259,11 +274,17 @@ async def consume(tx: Transaction, token_hash: bytes, now: datetime, state: Invi
     if wanted is None:
         return None
     await tx.touch("invitations", wanted)
-    record = await tx.connection.fetchrow(_CONSUME, wanted, tx.revision, state)
-    return await one(tx, record["physician"], record["id"]) if record else None
+    record = await tx.connection.fetchrow(_CLOSE, wanted, state, tx.revision)
+    if record is None:
+        return None
+    tx.wrote("invitations", record)
+    return await one(tx, record["physician"], record["id"])
 
 
 async def close(tx: Transaction, wanted: Invitation, state: InvitationState) -> bool:
     """Close an open invitation; False if it was closed already."""
     await tx.touch("invitations", wanted.id)
-    return await tx.connection.fetchval(_CLOSE, wanted.id, state, tx.revision) is not None
+    record = await tx.connection.fetchrow(_CLOSE, wanted.id, state, tx.revision)
+    if record is not None:
+        tx.wrote("invitations", record)
+    return record is not None

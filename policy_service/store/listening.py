@@ -6,9 +6,10 @@ from typing import Final
 
 import asyncpg
 
-from policy_service.store import rules
+from policy_service.store import motion
 from policy_service.store.border import translated
 from policy_service.store.connection import connect
+from policy_service.store.motion import Motion
 from policy_service.store.reading import Reading, reading
 from policy_service.vocabulary import Held
 
@@ -22,10 +23,10 @@ class Listener:
         """Use ``Store.listening``."""
         self._connection = connection
 
-    async def held(self) -> Held:
-        """The revision that holds now. Raises StoreUnavailable."""
+    async def since(self, point: Held) -> Motion:
+        """What moved since a point in the history. Raises StoreUnavailable."""
         with translated():
-            return await rules.held(self._connection)
+            return await motion.since(self._connection, point)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:

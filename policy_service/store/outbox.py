@@ -53,18 +53,16 @@ WHERE o.state IN ('queued', 'delayed', 'failed')
       END
 GROUP BY o.state
 """
-# The oldest of so many last letters: when it falls out of the time that counts, another may be sent.
-_OLDEST_OF = {
-    "invitation": """
-SELECT queued_at FROM outbox WHERE invitation = $1 AND queued_at > $2 ORDER BY queued_at DESC OFFSET $3 LIMIT 1
-""",
-    "address": """
-SELECT queued_at FROM outbox WHERE address = lower($1) AND queued_at > $2 ORDER BY queued_at DESC OFFSET $3 LIMIT 1
-""",
-    "account": """
-SELECT queued_at FROM outbox WHERE physician = $1 AND queued_at > $2 ORDER BY queued_at DESC OFFSET $3 LIMIT 1
-""",
-}
+# Of each, the oldest of so many last letters: when it falls out of the time that counts, another may be sent.
+_OLDEST_OF = """
+SELECT
+  (SELECT queued_at FROM outbox WHERE $3 > 0 AND invitation = $2 AND queued_at > $1
+   ORDER BY queued_at DESC OFFSET greatest($3 - 1, 0) LIMIT 1) AS invitation,
+  (SELECT queued_at FROM outbox WHERE $5 > 0 AND address = lower($4) AND queued_at > $1
+   ORDER BY queued_at DESC OFFSET greatest($5 - 1, 0) LIMIT 1) AS address,
+  (SELECT queued_at FROM outbox WHERE $7 > 0 AND physician = $6 AND queued_at > $1
+   ORDER BY queued_at DESC OFFSET greatest($7 - 1, 0) LIMIT 1) AS account
+"""
 _TIDY = "DELETE FROM idempotency WHERE at < $1"
 
 
@@ -178,13 +176,14 @@ async def not_done(connection: Any, now: datetime) -> dict[DeliveryState, NotDon
     }
 
 
-async def oldest_of_last(tx: Transaction, what: str, name: str, most: int, since: datetime) -> datetime | None:
-    """When the first of the last ``most`` letters was queued; None if there were not so many since a time.
+async def oldest_of_last(
+    tx: Transaction, since: datetime, *, invitation: tuple[str, int], address: tuple[str, int], account: tuple[str, int]
+) -> dict[str, datetime | None]:
+    """For each, by its name: when the first of so many last letters was queued; None if there were not so many since.
 
-    Of one ``invitation``, to one ``address``, or for one ``account``.
+    Of an invitation, to an address, for an account; of 0 letters it is None.
     """
-    found: datetime | None = await tx.connection.fetchval(_OLDEST_OF[what], name, since, most - 1)
-    return found
+    return dict(await tx.connection.fetchrow(_OLDEST_OF, since, *invitation, *address, *account))
 
 
 async def tidy(connection: Any, before: datetime) -> None:

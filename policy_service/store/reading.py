@@ -5,22 +5,24 @@ from contextlib import asynccontextmanager
 from typing import Any
 from uuid import UUID
 
-from policy_service.store import rules
+from policy_service.store import motion, rules
+from policy_service.store.known import KnownRows, Rows
+from policy_service.store.motion import Motion
 from policy_service.vocabulary import Credentials, Held, KnownToken, Physician, Row
 
 # Every token that was ever ended too: the follower of another history must know them.
 _TOKENS = "SELECT id, caller, token_hash, expires_at, ended_at_revision IS NOT NULL AS is_ended FROM caller_tokens"
-_TOKENS_CHANGED = "SELECT EXISTS (SELECT FROM caller_tokens WHERE changed_at_revision > $1)"
 _TITLE = "SELECT display_name FROM physicians WHERE physician = $1"
 
 
 class Reading:
     """The policy as of one revision, for as long as the look lasts."""
 
-    def __init__(self, connection: Any, held: Held) -> None:
+    def __init__(self, connection: Any, held: Held, known: KnownRows) -> None:
         """Use ``reading``."""
         self.connection = connection
         self.held = held
+        self._known = known
 
     @property
     def revision(self) -> int:
@@ -47,9 +49,13 @@ class Reading:
         """The rows of some domains."""
         return await rules.current_of(self.connection, domains)
 
-    async def changed_domains(self, since: int) -> set[str]:
-        """Every domain of which a row began or ended after ``since``."""
-        return await rules.changed_domains(self.connection, since)
+    async def held_rows(self, *domains: str) -> list[Rows]:
+        """The same, each domain's as a set that is the very same one as long as nothing changed there."""
+        return await self._known.of(self.connection, domains, self.held)
+
+    async def since(self, point: Held) -> Motion:
+        """What moved since a point in the history."""
+        return await motion.since(self.connection, point)
 
     async def credentials(self) -> Credentials:
         """The tokens by which callers are known."""
@@ -65,10 +71,6 @@ class Reading:
             (record["id"] for record in found if record["is_ended"]),
         )
 
-    async def credentials_changed(self, since: int) -> bool:
-        """Was a token made, shortened or ended after ``since``?"""
-        return bool(await self.connection.fetchval(_TOKENS_CHANGED, since))
-
     async def title_of(self, physician: Physician) -> str:
         """How the account is called in texts for people."""
         return str(await self.connection.fetchval(_TITLE, physician) or physician)
@@ -79,7 +81,7 @@ class Reading:
 
 
 @asynccontextmanager
-async def reading(connection: Any) -> AsyncIterator[Reading]:
-    """Look through a connection."""
+async def reading(connection: Any, known: KnownRows | None = None) -> AsyncIterator[Reading]:
+    """Look through a connection; what was ``known`` before need not be read."""
     async with connection.transaction(isolation="repeatable_read", readonly=True):
-        yield Reading(connection, await rules.held(connection))
+        yield Reading(connection, await rules.held(connection), known or KnownRows())

@@ -68,6 +68,16 @@ _ONE: Final = {name: _select(name, f"WHERE {table.key} = $1") for name, table in
 _EVERY: Final = {name: _select(name, f'ORDER BY {table.key} COLLATE "C"') for name, table in TABLES.items()}
 
 
+def columns_of(table: str) -> str:
+    """What a statement that writes a row of this table returns, for ``Transaction.wrote``."""
+    return ", ".join(TABLES[table].columns)
+
+
+def row_of(table: str, record: Any) -> dict[str, Any]:
+    """The columns that are vouched for, out of a record that has others besides."""
+    return {name: record[name] for name in TABLES[table].columns}
+
+
 def digest_of(record: Any) -> str | None:
     """SHA-256, in hexadecimal, of a row's columns that are not NULL; None of no row."""
     if record is None:

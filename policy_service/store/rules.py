@@ -36,12 +36,6 @@ SELECT ptype, v0, v1, v2, v3 FROM rules
 WHERE ptype = 'a' AND from_revision = (SELECT min(from_revision) FROM rules WHERE ptype = 'a')
 """
 
-_CHANGED_DOMAINS = """
-SELECT DISTINCT domain FROM rules WHERE from_revision > $1
-UNION
-SELECT DISTINCT domain FROM rules WHERE until_revision > $1
-"""
-
 # The kinds that name a model: see seeds.py.
 _MODEL = """
 SELECT detail ->> 'model' FROM changes
@@ -50,7 +44,9 @@ ORDER BY revision DESC LIMIT 1
 """
 
 _INSERT = """
-INSERT INTO rules (ptype, v0, v1, v2, v3, origin, from_revision) VALUES ($1, $2, $3, $4, $5, $6, $7)
+INSERT INTO rules (ptype, v0, v1, v2, v3, origin, from_revision)
+SELECT ptype, v0, v1, v2, v3, $6, $7
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[], $5::text[]) AS begun (ptype, v0, v1, v2, v3)
 """
 
 _END = """
@@ -116,11 +112,6 @@ async def first_actions(connection: Any) -> list[Row]:
     return [row_of(record) for record in await connection.fetch(_FIRST_ACTIONS)]
 
 
-async def changed_domains(connection: Any, since: int) -> set[str]:
-    """Every domain of which a row began or ended after a revision."""
-    return {record["domain"] for record in await connection.fetch(_CHANGED_DOMAINS, since)}
-
-
 async def stream_current(connection: Any) -> AsyncIterator[tuple[str, str, str, str, str, str]]:
     """All rows that hold now as (domain, ptype, v0 … v3), domain by domain; inside a transaction."""
     async for record in connection.cursor(_CURRENT, prefetch=20_000, timeout=None):
@@ -141,4 +132,6 @@ async def write(connection: Any, at_revision: int, ended: Iterable[Row], begun: 
         )
         if len(found) != len(wanted):
             raise LookupError(f"{len(wanted) - len(found)} of the rows to end do not hold")
-    await connection.executemany(_INSERT, [(*_columns(row), origin, at_revision) for row in begun])
+    wanted = [_columns(row) for row in begun]
+    if wanted:
+        await connection.execute(_INSERT, *(list(column) for column in zip(*wanted, strict=True)), origin, at_revision)

@@ -8,7 +8,8 @@ from policy_service.chain import KIND, Fork, Sign, Walk, statement
 from policy_service.errors import StartError
 from policy_service.store import log, records
 from policy_service.store.caps import CAPS
-from policy_service.store.transaction import begin
+from policy_service.store.known import KnownRows
+from policy_service.store.writing import begin
 
 _IS_WAITING: Final = "SELECT EXISTS (SELECT FROM pg_trigger WHERE tgname = 'wait_for_statement')"
 _LOCK: Final = "SELECT FROM policy_revision FOR UPDATE"
@@ -41,7 +42,9 @@ async def _state(connection: Any, sign: Sign | None) -> None:
         said = statement(
             log=await log.name(connection), fork=await _fork(connection), records_sha256=rows.hexdigest(), sign=sign
         )
-        async with begin(connection, "local", "ops", "schema 0004", CAPS) as transaction:
+        async with begin(
+            connection, caller="local", actor="ops", reason="schema 0004", holds=CAPS, known=KnownRows()
+        ) as transaction:
             await transaction.change(KIND, None, detail=said)
     await connection.execute(_LET_WRITE)
 

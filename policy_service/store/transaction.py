@@ -1,36 +1,28 @@
 """The one way to write: raise the revision, change rows, leave an entry in the change log."""
 
 import json
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import structlog
-
 from policy_service.chain import START, Entry
-from policy_service.store import answers, caps, records, rules
+from policy_service.store import answers, records, rules
 from policy_service.store.caps import Caps
 from policy_service.store.errors import PhysicianExists
-from policy_service.vocabulary import Held, Origin, Physician, Row, User, name_of, row_fault
+from policy_service.store.known import KnownRows, Rows
+from policy_service.store.listening import CHANNEL
+from policy_service.vocabulary import Held, Origin, Physician, Row, User, domain_of, name_of, row_fault
 
-log = structlog.get_logger(__name__)
-
-_RAISE = """
-UPDATE policy_revision
-SET revision = revision + 1, mark = gen_random_uuid(), changed_at = greatest(clock_timestamp(), changed_at)
-RETURNING revision, mark, changed_at, pg_current_xact_id()::text AS xact,
-          changed_at > clock_timestamp() + interval '1 minute' AS is_ahead
-"""
-# After the lock is held, in a statement of its own: the one above sees the table as it was before it waited.
-_HEAD = "SELECT hash FROM changes ORDER BY revision DESC LIMIT 1"
-_NOTIFY = "SELECT pg_notify('policy_revision', $1::text)"
-_LOG = """
-INSERT INTO changes
-  (revision, at, caller, actor, reason, kind, physician, before, after, detail, mark, previous_hash, hash)
-VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)
-"""
+_LOG = f"""
+WITH entry AS (
+  INSERT INTO changes
+    (revision, at, caller, actor, reason, kind, physician, before, after, detail, mark, previous_hash, hash)
+  VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13) RETURNING revision
+){{beside}}
+SELECT pg_notify('{CHANNEL}', revision::text) FROM entry
+"""  # noqa: S608 - names of ours.
+_LOG_ALONE, _LOG_WITH_ANSWER = _LOG.format(beside=""), _LOG.format(beside=f", kept AS ({answers.keeping(14)})")
 _HAS_PHYSICIANS = "SELECT EXISTS (SELECT FROM physicians)"
 # Whoever holds a custom role holds one that is defined.
 _CUSTOM_NAMED = """
@@ -72,32 +64,51 @@ class Written:
 class Transaction:
     """The policy as it stands, locked for writing at the next revision."""
 
-    def __init__(self, connection: Any, raised: Any, caller: str, actor: str, reason: str, holds: Caps) -> None:
+    def __init__(
+        self,
+        connection: Any,
+        raised: Any,
+        *,
+        caller: str,
+        actor: str,
+        reason: str,
+        key: str,
+        holds: Caps,
+        known: KnownRows,
+    ) -> None:
         """Use ``Store.transaction``."""
         self.connection = connection
         self._caps = holds
+        self._known = known
         self.revision = int(raised["revision"])
         """The revision that a change in here makes."""
+        self.name = str(raised["xact"])
+        """The database's name of this transaction."""
         self._raised = raised
-        self._caller, self._actor, self._reason = caller, actor, reason
+        self._caller, self._actor, self._reason, self._key = caller, actor, reason, key
         self._story: dict[str, Any] | None = None
         self._before: dict[tuple[str, str], str | None] = {}
+        self._after: dict[tuple[str, str], str | None] = {}
+        self._rows: dict[str, Rows] = {}
+        self._kept: answers.Kept | None = None
         self.user = ""
         """Whom the change says that it is about, beside its rows."""
-        self.committing: str | None = None
-        """The database's name of this transaction, from when it was told to commit."""
+        self.has_mail = False
+        """Was an e-mail queued?"""
 
     def act_as(self, actor: str) -> None:
         """Name the acting person, where only what was read could tell who that is."""
         self._actor = actor
 
-    async def kept_answer(self, key: str, digest: bytes, now: datetime) -> bytes | None:
-        """The answer given before under an idempotency key, if it still stands; see ``answers.kept``."""
-        return await answers.kept(self.connection, self._caller, key, digest, now)
+    async def kept_answer(self, digest: bytes, now: datetime) -> bytes | None:
+        """The answer given before under this call's idempotency key, if it still stands; see ``answers.kept``."""
+        if not self._raised["has_answer"]:
+            return None
+        return await answers.kept(self.connection, self._caller, self._key, digest, now)
 
-    async def keep_answer(self, kept: answers.Kept) -> None:
-        """Keep an answer for the next time the key is used."""
-        await answers.keep(self.connection, self._caller, kept)
+    def keep_answer(self, kept: answers.Kept) -> None:
+        """Keep an answer for the next time the key is used: it is written with the entry."""
+        self._kept = kept
 
     @property
     def written(self) -> Written:
@@ -117,6 +128,20 @@ class Transaction:
     async def rows(self, domains: Sequence[str]) -> list[Row]:
         """The rows of some domains that hold now."""
         return await rules.current_of(self.connection, domains)
+
+    async def held_rows(self, *domains: str) -> list[Rows]:
+        """The same, each domain's as a set that is the very same one as long as nothing changed there.
+
+        Before rows are written: it is what the transaction found.
+        """
+        head = self._raised["head_revision"]
+        if head != self.revision - 1 or self._story is not None:
+            # The log has a gap, as after an import by hand, or these are our own: of no revision that is known.
+            return [frozenset(await self.rows([domain])) for domain in domains]
+        at = Held(revision=head, mark=str(self._raised["head_mark"]))
+        found = await self._known.of(self.connection, domains, at)
+        self._rows |= dict(zip(domains, found, strict=True))
+        return found
 
     async def has_passed(self, point: Held) -> bool:
         """Is this point in the history that led here?"""
@@ -148,6 +173,13 @@ class Transaction:
         """Before a row of ``records.TABLES`` is written: so that the entry can say what became of it."""
         if (table, key) not in self._before:
             self._before[table, key] = await records.digest(self.connection, table, key)
+
+    def wrote(self, table: str, record: Any, *, is_new: bool = False) -> None:
+        """Of a row of ``records.TABLES`` that was written: all its columns as the database has them now."""
+        key = record[records.TABLES[table].key]
+        if is_new:
+            self._before[table, key] = None
+        self._after[table, key] = records.digest_of(records.row_of(table, record))
 
     async def add_user(self, user: User) -> None:
         """Note a user who has credentials, or is known already."""
@@ -186,10 +218,11 @@ class Transaction:
             if fault := row_fault(row.ptype, row.values, or_own_right=origin is Origin.API):
                 raise ValueError(f"not a row of policy: {fault}")
         self.user = str((detail or {}).get("user", ""))
-        had = await caps.count(self.connection, physician) if physician and after else None
+        if physician and after:
+            domain = domain_of(physician)
+            held = self._rows[domain] if domain in self._rows else (await self.held_rows(domain))[0]
+            self._caps.refuse_growth(physician, held, before, after)
         await rules.write(self.connection, self.revision, before, after, origin)
-        if physician and had is not None:
-            self._caps.refuse_growth(physician, had, await caps.count(self.connection, physician))
         self._story = {
             "kind": kind,
             "physician": physician,
@@ -207,7 +240,6 @@ class Transaction:
         """Write the entry: last, as it vouches for all that was written."""
         assert self._story is not None  # noqa: S101 - without a change there is no entry.
         self._story["detail"][records.TOUCHED] = await self._touched()
-        head = await self.connection.fetchval(_HEAD)
         await self._log(
             Entry(
                 **self._story,
@@ -217,22 +249,23 @@ class Transaction:
                 actor=self._actor,
                 reason=self._reason,
                 mark=str(self._raised["mark"]),
-                previous=head or START,
+                previous=self._raised["head_hash"] or START,
             )
         )
-        await self.connection.execute(_NOTIFY, str(self.revision))
 
     async def _touched(self) -> records.Touched:
         found: records.Touched = {}
         for (table, key), before in sorted(self._before.items()):
-            after = await records.digest(self.connection, table, key)
+            known = (table, key) in self._after
+            after = self._after[table, key] if known else await records.digest(self.connection, table, key)
             if before != after:
                 found.setdefault(table, {})[key] = [before, after]
         return found
 
     async def _log(self, entry: Entry) -> None:
+        # The entry, the kept answer and the notice in one statement, as it is the last under the lock but the commit.
         await self.connection.execute(
-            _LOG,
+            _LOG_ALONE if self._kept is None else _LOG_WITH_ANSWER,
             entry.revision,
             entry.at,
             entry.caller,
@@ -246,30 +279,8 @@ class Transaction:
             entry.mark,
             entry.previous,
             entry.hash(),
+            *(() if self._kept is None else answers.columns(self._caller, self._kept)),
         )
-
-
-class _NothingChanged(Exception):
-    """Takes the raised revision back."""
-
-
-@asynccontextmanager
-async def begin(connection: Any, caller: str, actor: str, reason: str, holds: Caps) -> AsyncIterator[Transaction]:
-    """A transaction on a connection; commits if something changed, else leaves no trace."""
-    try:
-        async with connection.transaction():
-            raised = await connection.fetchrow(_RAISE)
-            if raised["is_ahead"]:
-                # Questions by time find the change only when that time has come.
-                log.warning("changes have times to come: the database's clock was ahead once", at=raised["changed_at"])
-            transaction = Transaction(connection, raised, caller, actor, reason, holds)
-            yield transaction
-            if not transaction.written.changed:
-                raise _NothingChanged
-            await transaction.finish()
-            transaction.committing = str(raised["xact"])
-    except _NothingChanged:
-        pass
 
 
 def _order(row: Row) -> tuple[str, tuple[str, ...]]:

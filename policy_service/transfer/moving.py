@@ -88,7 +88,7 @@ async def install(
         "rules_sha256": found.rules_digest,
         "model": found.model,
     }
-    async with store.transaction(caller="local", actor=actor, reason=reason) as tx:
+    async with store.transaction(caller="local", actor=actor, reason=reason, patient=True) as tx:
         # The first seed may be there, and nothing else.
         if tx.revision > 2 or await tx.has_physicians():
             raise StoreNotEmpty(revision=tx.revision - 1)

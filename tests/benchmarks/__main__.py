@@ -22,6 +22,7 @@ from tests.benchmarks import (
     startup,
     unary,
     warm,
+    writes,
 )
 from tests.benchmarks.figures import Figure, as_json, print_table
 from tests.benchmarks.load import H2LOAD
@@ -43,6 +44,7 @@ BENCHMARKS: dict[str, Callable[[Workbench], Iterator[Figure]]] = {
     "beside": beside.measure,
     "attacked": attacked.measure,
     "overload": overload.measure,
+    "writes": writes.measure,
 }
 
 

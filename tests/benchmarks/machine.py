@@ -41,6 +41,20 @@ def on_the_measured_core() -> Iterator[None]:
         os.sched_setaffinity(0, before)
 
 
+@contextmanager
+def on_every_core() -> Iterator[None]:
+    """This process and what it starts in the block may run anywhere: where many processes are measured together."""
+    if not IS_SPLIT:
+        yield
+        return
+    before = os.sched_getaffinity(0)
+    os.sched_setaffinity(0, set(CORES))
+    try:
+        yield
+    finally:
+        os.sched_setaffinity(0, before)
+
+
 def conditions() -> dict[str, str]:
     """What the figures hold for."""
     model = platform.processor() or platform.machine()

@@ -29,6 +29,7 @@ FIGURES = {
     *("invite", "invite_check", "invite_check_p99"),
     *("beside_explain", "beside_lists", "beside_empties", "beside_roles"),
     *("overload", "overload_refused", "overload_good", "overload_good_p99", "overload_memory", "names_memory"),
+    *(f"writes_{kind}_4_on_{replicas}" for kind in ("apart", "one", "invite") for replicas in (1, 3)),
     *(f"attacked_{attack}" for attack in ("checks", "reflection", "health", "management", "connections")),
 }
 

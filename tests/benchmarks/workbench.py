@@ -35,6 +35,7 @@ class Sizes:
     invitations: int = 1_000
     roles: int = 100
     names: int = 1_000_000
+    writers: tuple[int, ...] = (1, 4, 16, 64)
 
 
 QUICK = Sizes(
@@ -49,6 +50,7 @@ QUICK = Sizes(
     invitations=20,
     roles=5,
     names=10_000,
+    writers=(4,),
 )
 
 
@@ -112,13 +114,14 @@ class Workbench:
         if physicians is not None:
             command.append(self.database(physicians))
             self.say(f"starting the service with {physicians:,} physicians")
-        with machine.on_the_measured_core():
-            process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-        try:
-            yield Server(process)
-        finally:
-            # The end of its input ends it.
-            process.communicate(timeout=60)
+        with machine.on_the_measured_core(), _server(command) as server:
+            yield server
+
+    @contextmanager
+    def serving_unpinned(self, kind: str, dsn: str) -> Iterator[Server]:
+        """A server process on a database, wherever this process may run."""
+        with _server([sys.executable, "-m", "tests.benchmarks.server", kind, dsn]) as server:
+            yield server
 
     def fresh(self, function: Callable[..., Any], **arguments: Any) -> Any:
         """The answer of a function of a benchmark, run in a new process on the measured core."""
@@ -134,6 +137,16 @@ class Workbench:
     def postgres_version(self) -> str:
         """The database server's version."""
         return self._runner.run(_version(self._postgres))
+
+
+@contextmanager
+def _server(command: list[str]) -> Iterator[Server]:
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        yield Server(process)
+    finally:
+        # The end of its input ends it.
+        process.communicate(timeout=60)
 
 
 @contextmanager

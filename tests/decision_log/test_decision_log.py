@@ -260,7 +260,7 @@ async def test_after_a_restore_its_processes_are_known_again(quiet, database, st
         await connection.execute("SET session_replication_role = replica")
         await connection.execute("DELETE FROM decision_replicas")
         await connection.execute(
-            "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE usename = $1", SERVICE_ROLE
+            "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE usename = $1", SERVICE_ROLE
         )
         await connection.close()
         await wire.check("mia", "dr-a", "claim:view")
@@ -333,7 +333,7 @@ async def test_what_cannot_be_brought_in_keeps_nothing_else_waiting(quiet, datab
 async def test_old_days_wait_for_whoever_reads_and_nobody_waits_for_them(database, monkeypatch):
     # The function's own limit, and no other of the service's, is what ends the wait.
     for limit in ("lock_timeout", "statement_timeout"):
-        monkeypatch.setitem(connection_settings._TIMEOUTS, limit, "0")
+        monkeypatch.setitem(connection_settings.TIMEOUTS, limit, "0")
     monkeypatch.setattr(connection_settings, "_COMMAND_SECONDS", 2 * PATIENCE)
     old = datetime.now(UTC).date() - timedelta(days=400)
     owner = await asyncpg.connect(database)

@@ -35,7 +35,7 @@ class Casbin:
 @pytest.fixture
 def casbin(monkeypatch) -> Casbin:
     """Counts, from nothing remembered on."""
-    authority._judge.cache_clear()
+    authority._court.cache_clear()
     counted, ask = Casbin(), model._Enforcer.enforce_ex
 
     def counting(self, *question):
@@ -79,7 +79,7 @@ async def asked(casbin: Casbin, app, wire: Wire, physician: str, count: int) -> 
         ("UpdateRole", lambda: page.update_role("desk", *CHOICE[:6], deny=CHOICE[7:8])),
         ("GetPermissions", lambda: page.permissions("olive")),
     ):
-        authority._judge.cache_clear()
+        authority._court.cache_clear()
         with counted(casbin) as now:
             await call()
         found[name] = now.rows

@@ -41,15 +41,29 @@ async def test_a_value_that_no_column_takes_is_not_told_as_a_database_that_is_aw
         raise CLIENT_SIDE["DataError"]("invalid input for query argument $1")
 
 
+async def test_what_the_driver_says_in_plain_words_when_a_connection_is_gone_is_translated_too(store):
+    """Its pool gives back a connection that ended meanwhile: an attribute of nothing."""
+    with pytest.raises(StoreUnavailable) as told, translated():
+        async with store._pool.acquire() as connection:
+            holder, connection._holder._con = connection._holder, None
+            await holder.release(None)
+    assert isinstance(told.value.__cause__, AttributeError)
+
+
+async def test_a_fault_of_ours_is_not_told_as_a_database_that_is_away():
+    with pytest.raises(AttributeError), translated():
+        None.revision  # noqa: B018
+
+
 class Killer:
     """Ends the server's process of a connection at the moment it is given back, as ``kill -9`` of the server does."""
 
     def __init__(self, monkeypatch, dsn: str) -> None:
         self.armed, self.killed = False, 0
 
-        async def reset(it, *, timeout=None):
+        async def reset(it):
             if not self.armed:
-                return await real(it, timeout=timeout)
+                return await real(it)
             self.armed, self.killed = False, self.killed + 1
             other = await asyncpg.connect(dsn)
             await other.execute("SELECT pg_terminate_backend($1, 5000)", it.get_server_pid())
@@ -57,8 +71,8 @@ class Killer:
             # What the driver says then depends on what it was at; this is what it said under load.
             raise asyncpg.InternalClientError("cannot switch to state 12; another operation (2) is in progress")
 
-        real = driver.Connection.reset
-        monkeypatch.setattr(driver.Connection, "reset", reset)
+        real = driver.Connection._reset
+        monkeypatch.setattr(driver.Connection, "_reset", reset)
 
 
 async def test_a_change_that_committed_stands_though_its_connection_died_on_the_way_back(office, database, monkeypatch):  # noqa: F811
