@@ -228,6 +228,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 "serving",
                 decision_port=planes.decision_port,
                 management_port=planes.management_port,
+                token_ports=[planes.decision_token_port, planes.management_token_port],
                 tls=settings.has_tls,
                 revision=replica.snapshot.revision,
             )
