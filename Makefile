@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench lint format proto architecture clean
+.PHONY: help run test fuzz bench lint format proto lock architecture clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -57,6 +57,11 @@ format: $(STAMP) ## Format the code
 proto: $(STAMP) ## Write the generated code anew: messages from proto/, asyncio clients from the blocking ones
 	@$(BIN)/python proto/generate.py
 	@$(BIN)/python clients/python/generate.py
+
+# uv is needed by nothing else.
+lock: $(STAMP) ## Write anew what the image installs (deploy/image/*.txt), after a change of dependencies
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check 'uv>=0.9,<1'
+	@$(BIN)/python deploy/image/lock.py
 
 architecture: $(STAMP) ## Write docs/architecture.md anew from the code
 	@ARCHITECTURE=write $(BIN)/python -m pytest -q tests/contract/test_architecture.py

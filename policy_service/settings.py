@@ -6,7 +6,7 @@ from email.errors import ObsoleteHeaderDefect
 from email.policy import SMTP
 from importlib.resources import files
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Final, Literal
 
 from policy_client.environment import CALLERS_OWN
 from pydantic import Field, SecretStr, ValidationError, field_validator, model_validator
@@ -16,6 +16,7 @@ from policy_service.errors import StartError
 from policy_service.vocabulary import DecisionLogFull, DecisionLogMode
 
 PREFIX = "POLICY_"
+_MOST_SECRET_BYTES: Final = 4_096
 _MAY_BE_EMPTY = (
     "POLICY_METRICS_ADDRESS",
     "POLICY_CHECKPOINT_FILE",
@@ -37,6 +38,7 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, extra="forbid", frozen=True, hide_input_in_errors=True)
 
     database_url: SecretStr | None = Field(None, description="PostgreSQL's address; unset: an embedded server")
+    database_url_file: Path | None = Field(None, description="A file that holds DATABASE_URL, on one line")
     data_dir: Path = Field(Path(".data"), description="Where the embedded server keeps its data")
     decision_address: str = Field("127.0.0.1:50051", description="Where checks are answered")
     management_address: str = Field("127.0.0.1:50052", description="Where users and physicians are managed")
@@ -93,6 +95,7 @@ class Settings(BaseSettings):
         None,
         description="Mail server, smtp://host:port or smtps://user:password@host:port; unset: files in DATA_DIR/mail",
     )
+    smtp_url_file: Path | None = Field(None, description="A file that holds SMTP_URL, on one line")
     smtp_ca_file: Path | None = Field(
         None, description="Who signs the mail server's certificate, PEM; unset: whom this machine trusts"
     )
@@ -147,6 +150,19 @@ class Settings(BaseSettings):
         1.0, ge=0, allow_inf_nan=False, description="From when on a call is slow and told in the log; 0: never"
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field("info", description="debug, info, warning, error")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _from_files(cls, given: dict[str, Any]) -> dict[str, Any]:
+        """What stands in a file is the setting from here on: nobody else knows of the file."""
+        read = dict(given)
+        for name in ("database_url", "smtp_url"):
+            if file := given.get(f"{name}_file"):
+                setting = f"{PREFIX}{name.upper()}"
+                if given.get(name) is not None:
+                    raise ValueError(f"{setting} and {setting}_FILE are both set: unset one")
+                read[name] = _secret(f"{setting}_FILE", Path(file))
+        return read
 
     @field_validator(
         "decision_address",
@@ -206,6 +222,25 @@ class Settings(BaseSettings):
     def has_token_address(self) -> bool:
         """Are there listeners for callers with tokens, by TLS?"""
         return bool(self.decision_token_address or self.management_token_address)
+
+
+def _secret(name: str, path: Path) -> str:
+    """The one line of a file. Raises ValueError that names the setting and the file, and tells nothing of the line."""
+    try:
+        with path.open("rb") as file:
+            content = file.read(_MOST_SECRET_BYTES + 1)
+    except OSError as fault:
+        raise ValueError(f"{name} {path} cannot be read: {fault.strerror}") from None
+    if len(content) > _MOST_SECRET_BYTES:
+        raise ValueError(f"{name} {path} holds more than {_MOST_SECRET_BYTES} bytes, and no address is as long")
+    text = content.decode("ascii", errors="replace").strip()
+    if not text:
+        raise ValueError(f"{name} {path} is empty")
+    if len(text.splitlines()) > 1:
+        raise ValueError(f"{name} {path} holds more than one line")
+    if not (text.isascii() and text.isprintable()):
+        raise ValueError(f"{name} {path} holds what is not plain text; write other signs percent-encoded")
+    return text
 
 
 def _plain(words: str) -> str:

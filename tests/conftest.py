@@ -47,6 +47,7 @@ _names = itertools.count()
 _LONG = {
     "test_audit_history.py",
     "test_benchmarks.py",
+    "test_deployment_document.py",
     "test_differential.py",
     "test_documents.py",
     "test_fake.py",

@@ -1,4 +1,9 @@
-"""Files with a secret key: made where there is none, and only for this user's eyes."""
+"""Files with a secret key: made where there is none, and only for this user's eyes.
+
+A file that is root's may be read by its group too: so orchestrators hand a secret to a process that is not root. The
+group is then one that the process was given for it, and the process can give nobody more. A file of anybody else's is
+as closed as one's own. (PostgreSQL asks the same of the key of its certificate.)
+"""
 
 import os
 import tempfile
@@ -15,11 +20,22 @@ def read_or_make(path: Path, make: Callable[[], bytes], *, what: str) -> bytes:
         path.parent.mkdir(parents=True, exist_ok=True)
         if not path.exists():
             _write_whole(path, make())
-        if path.stat().st_mode & 0o077:
-            raise StartError(f"{path} can be read by others; run: chmod 600 {path}")
+        _refuse_open(path)
         return path.read_bytes()
     except OSError as fault:
         raise StartError(f"The {what} {path} cannot be used: {fault.strerror}") from fault
+
+
+def _refuse_open(path: Path) -> None:
+    found = _state(path)
+    handed_in = found.st_uid == 0 != os.geteuid()
+    if found.st_mode & (0o037 if handed_in else 0o077):
+        mend = "give it mode 440 and a group that the service is in" if handed_in else f"run: chmod 600 {path}"
+        raise StartError(f"{path} can be read by others; {mend}")
+
+
+def _state(path: Path) -> os.stat_result:
+    return path.stat()
 
 
 def _write_whole(path: Path, content: bytes) -> None:
