@@ -43,6 +43,9 @@ class Settings(BaseSettings):
     max_staleness_seconds: float = Field(
         300.0, gt=0, allow_inf_nan=False, description="How long checks go on from memory while the database is away"
     )
+    drain_seconds: float = Field(
+        1.0, ge=0, le=60, description="How long a stop goes on answering while health says NOT_SERVING"
+    )
     decision_threads: int = Field(64, ge=1, le=256, description="Most checks worked on at once; more wait")
     list_threads: int = Field(
         16, ge=1, le=256, description="Most explanations and lists in hand, half the threads at most; more are refused"

@@ -132,6 +132,8 @@ def settings_for(dsn: str, **more: object) -> Settings:
         "metrics_address": "",
         "data_dir": DATA_DIR,
         "log_level": "error",
+        # Nobody has to hear of a test's stop.
+        "drain_seconds": 0,
     }
     return Settings(**{**fields, **more})
 

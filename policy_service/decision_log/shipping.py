@@ -21,7 +21,7 @@ from policy_service.decision_log.recorder import DecisionLog
 from policy_service.decision_log.spool import Segment, sorted_out
 from policy_service.settings import Settings
 from policy_service.store import ReplicaEvent, Store, StoreUnavailable
-from policy_service.tasks import Sound, Supervisor, end_if_cancelled
+from policy_service.tasks import Sound, Supervisor, end_all, end_if_cancelled
 from policy_service.vocabulary import DecisionLogMode
 
 _PAUSE: Final = 0.5
@@ -58,8 +58,7 @@ async def recording(store: Store, folder: Path, settings: Settings, tasks: Super
     try:
         yield decisions
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end_all([running])
         await shipper.finish()
 
 

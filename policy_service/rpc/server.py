@@ -78,7 +78,7 @@ class Planes:
 async def serving(
     settings: Settings, replica: Replica, decisions: DecisionService, managing: Mapping[ServiceDescriptor, object]
 ) -> AsyncIterator[Planes]:
-    """Listen on both planes until the block ends, then let the calls in hand finish.
+    """Listen on both planes until the block ends; then say so, go on for a while, and let the calls in hand finish.
 
     ``managing`` are the services of the management plane.
 
@@ -134,6 +134,8 @@ async def serving(
         yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
     finally:
         await say(False)  # noqa: FBT003
+        # Calls that come before everybody has heard of it are answered as ever.
+        await asyncio.sleep(settings.drain_seconds)
         stopped = decision.stop(_GRACE_SECONDS)
         stopping = asyncio.create_task(management.stop(_GRACE_SECONDS))
         # Once both have begun to stop, no call is new; what says nothing or only listens does not hold the stop.
