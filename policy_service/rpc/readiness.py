@@ -62,6 +62,8 @@ async def say_readiness(
     while True:
         metrics.revision.set(replica.snapshot.revision)
         metrics.age.set(replica.age)
+        # By whoever does not wait for the database: it grows while that is away.
+        metrics.decisions_waiting.set(decisions.waiting_bytes)
         if replica.is_fresh() != fresh:
             fresh = not fresh
             log.warning("replica is fresh again" if fresh else "replica is stale: refusing checks", age=replica.age)
