@@ -25,6 +25,7 @@ from policy_service.store.migrate import migrate, schema_is_current
 from policy_service.store.outbox import Claimed, Letter, oldest_of_last
 from policy_service.store.periods import Ranged
 from policy_service.store.reading import Reading
+from policy_service.store.seats import CHECKPOINTS, Seat
 from policy_service.store.spans import Span
 from policy_service.store.strays import digested
 from policy_service.store.transaction import Transaction, Written
@@ -32,6 +33,7 @@ from policy_service.store.transaction import Transaction, Written
 __all__ = [
     "BEGINNING",
     "CAPS",
+    "CHECKPOINTS",
     "SERVICE_ROLE",
     "Caps",
     "ChangeFilter",
@@ -55,6 +57,7 @@ __all__ = [
     "Reading",
     "Recorded",
     "ReplicaEvent",
+    "Seat",
     "Since",
     "Span",
     "Store",

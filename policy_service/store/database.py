@@ -17,6 +17,7 @@ from policy_service.store.invitations import DeliveryState
 from policy_service.store.listening import Listener, listening
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
+from policy_service.store.seats import Seat
 from policy_service.store.transaction import Transaction, begin
 from policy_service.vocabulary import Loss
 
@@ -224,6 +225,10 @@ class Store:
         """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""
         with translated():
             return await rules.at(self._pool, revision, domain)
+
+    def seat(self, number: int) -> Seat:
+        """A seat that one process on this database has at a time."""
+        return Seat(self._dsn, number)
 
     def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Listener]:
         """A connection of its own that calls ``wake`` after each commit by anyone. Raises StoreUnavailable."""

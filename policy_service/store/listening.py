@@ -1,5 +1,6 @@
 """A connection of its own that hears of each commit by anyone, and looks at the policy."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from typing import Final
@@ -13,6 +14,9 @@ from policy_service.store.reading import Reading, reading
 from policy_service.vocabulary import Held
 
 CHANNEL: Final = "policy_revision"
+HEARTBEAT_SECONDS: Final = 5.0
+"""For how long the smallest question may go without an answer. Nothing tells of a peer that went without a word, and a
+new connection may be answered at once."""
 
 
 class Listener:
@@ -23,9 +27,10 @@ class Listener:
         self._connection = connection
 
     async def held(self) -> Held:
-        """The revision that holds now. Raises StoreUnavailable."""
+        """The revision that holds now. Raises StoreUnavailable, also where no answer comes soon: half open, perhaps."""
         with translated():
-            return await rules.held(self._connection)
+            async with asyncio.timeout(HEARTBEAT_SECONDS):
+                return await rules.held(self._connection)
 
     @asynccontextmanager
     async def reading(self) -> AsyncIterator[Reading]:

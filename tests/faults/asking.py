@@ -3,7 +3,7 @@
 import threading
 import time
 from collections import Counter
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 import grpc
 
@@ -57,8 +57,7 @@ class Asker(threading.Thread):
         until, place = time.monotonic() + PATIENCE, 0
         with self._moved:
             while True:
-                for place in range(place, len(self.answers)):
-                    found = self.answers[place]
+                for found in self.answers[place:]:
                     if found.asked > after and found.what == what:
                         return found
                 place = len(self.answers)

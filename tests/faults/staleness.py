@@ -39,7 +39,11 @@ def _health(process: Process, plane: str) -> str:
             health_pb2.HealthCheckRequest.SerializeToString,
             health_pb2.HealthCheckResponse.FromString,
         )
-        return str(health_pb2.HealthCheckResponse.ServingStatus.Name(ask(health_pb2.HealthCheckRequest(), timeout=PATIENCE).status))
+        return str(
+            health_pb2.HealthCheckResponse.ServingStatus.Name(
+                ask(health_pb2.HealthCheckRequest(), timeout=PATIENCE).status
+            )
+        )
 
 
 @contextmanager

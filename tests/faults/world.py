@@ -3,8 +3,9 @@
 import asyncio
 from pathlib import Path
 
+import asyncpg
+
 from policy_service.app import open_store
-from policy_service.settings import Settings
 from policy_service.store import SERVICE_ROLE, as_role
 from tests.conftest import settings_for
 from tests.support.command import run_command
@@ -12,20 +13,19 @@ from tests.support.postgres import Postgres
 from tests.support.processes import Process
 
 
-async def migrated(server: Postgres) -> str:
-    """Bring it up to date with the seed; the address for the service's own role."""
-    import asyncpg
-
+async def make_role(server: Postgres) -> None:
+    """As which services connect."""
     connection = await asyncpg.connect(server.dsn)
     await connection.execute(f"CREATE ROLE {SERVICE_ROLE} LOGIN")
     await connection.close()
-    async with open_store(_settings(server.dsn), migrating=True, service_role=SERVICE_ROLE):
+
+
+async def migrated(server: Postgres) -> str:
+    """Bring it up to date with the seed; the address for the service's own role."""
+    await make_role(server)
+    async with open_store(settings_for(server.dsn), migrating=True, service_role=SERVICE_ROLE):
         pass
     return as_role(server.dsn, SERVICE_ROLE)
-
-
-def _settings(dsn: str) -> Settings:
-    return settings_for(dsn)
 
 
 def prepare(server: Postgres) -> str:

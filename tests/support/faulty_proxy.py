@@ -16,8 +16,9 @@ _RESET = struct.pack("ii", 1, 0)
 class FaultyProxy:
     """What comes to its port goes to another one, as long as it is let."""
 
-    def __init__(self, to_port: int) -> None:
-        self.port, self.to_port = free_port(), to_port
+    def __init__(self, to: int | str) -> None:
+        """``to`` a port of loopback, or a socket's path."""
+        self.port, self._to = free_port(), to
         self.delay = 0.0
         """Seconds that each part waits, either way."""
         self._refuses = False
@@ -63,17 +64,25 @@ class FaultyProxy:
                 _reset(near)
                 continue
             try:
-                far = socket.create_connection(("127.0.0.1", self.to_port), timeout=5)
+                far = self._connected()
             except OSError:
                 _reset(near)
                 continue
-            far.settimeout(None)
+            near.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             pair = (near, far)
             with self._lock:
                 self._pairs.add(pair)
             for source, sink in (pair, pair[::-1]):
-                source.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
                 threading.Thread(target=self._carry, args=(pair, source, sink), daemon=True).start()
+
+    def _connected(self) -> socket.socket:
+        if isinstance(self._to, str):
+            far = socket.socket(socket.AF_UNIX)
+            far.connect(self._to)
+            return far
+        far = socket.create_connection(("127.0.0.1", self._to))
+        far.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        return far
 
     def _carry(self, pair: tuple[socket.socket, socket.socket], source: socket.socket, sink: socket.socket) -> None:
         with contextlib.suppress(OSError):
@@ -102,8 +111,8 @@ def _reset(end: socket.socket) -> None:
 
 
 @contextlib.contextmanager
-def faulty_proxy(to_port: int) -> Iterator[FaultyProxy]:
-    proxy = FaultyProxy(to_port)
+def faulty_proxy(to: int | str) -> Iterator[FaultyProxy]:
+    proxy = FaultyProxy(to)
     try:
         yield proxy
     finally:
