@@ -11,7 +11,7 @@ from policy_service.store.border import translated
 from policy_service.store.connection import connect
 from policy_service.store.errors import StoreUnavailable
 
-CHECKPOINTS: Final = 4_019_715_207
+CHECKPOINTS: Final = 4_019_715_301
 """Whose holder writes checkpoints; a number of which no other lock of ours is."""
 _STILL_SECONDS: Final = 5.0
 

@@ -27,7 +27,9 @@ async def test_a_replica_follows_again_after_its_connection_went_silent(store, d
     await install.install_first(store, seed, SHIPPED_MODEL)
     address, _, folder = database.partition("?host=")
     with faulty_proxy(f"{folder}/.s.PGSQL.5432") as proxy:
-        settings = settings_for(f"postgresql://postgres@127.0.0.1:{proxy.port}/{address.rpartition('/')[2]}", data_dir=tmp_path)
+        settings = settings_for(
+            f"postgresql://postgres@127.0.0.1:{proxy.port}/{address.rpartition('/')[2]}", data_dir=tmp_path
+        )
         async with open_app(settings) as app:
             await reached(app, await write(store, "dr-a"))
             seen = app.replica.now()
