@@ -51,6 +51,7 @@ _LONG = {
     "test_life_cycle.py",
     "test_manage_users_document.py",
     "test_motion.py",
+    "test_rolling_restart.py",
 }
 
 

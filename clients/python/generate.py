@@ -13,6 +13,11 @@ from pathlib import Path
 
 PACKAGE = Path(__file__).resolve().parent / "policy_client"
 SOURCES, TARGET = PACKAGE / "services", PACKAGE / "_asyncio"
+DRIVERS = {
+    "BlockingClient": ("policy_client.asynchronous", "AsyncioClient"),
+    "BlockingChecks": ("policy_client.checks_async", "AsyncioChecks"),
+}
+"""What a client is built on, and what its twin is."""
 MANY = ("_items", "_stream")
 """The driver's verbs that answer with an iterator; all others are awaited."""
 
@@ -43,12 +48,13 @@ class Rewriting:
         self._replace(words, f'"""Generated from services/{self.path.name} by generate.py; do not edit."""')
         for statement in statements:
             match statement:
-                case ast.ImportFrom(module="policy_client.blocking", names=[ast.alias(name="BlockingClient")]):
-                    self._replace(statement, "from policy_client.asynchronous import AsyncioClient")
+                case ast.ImportFrom(names=[ast.alias(name=name)]) if name in DRIVERS:
+                    module, twin = DRIVERS[name]
+                    self._replace(statement, f"from {module} import {twin}")
                 case ast.ImportFrom(module="collections.abc"):
                     self._replace(statement, ast.unparse(statement).replace("Iterator", "AsyncIterator"))
-                case ast.ClassDef(bases=[ast.Name(id="BlockingClient") as base]):
-                    self._replace(base, "AsyncioClient")
+                case ast.ClassDef(bases=[ast.Name(id=name) as base]) if name in DRIVERS:
+                    self._replace(base, DRIVERS[name][1])
                     self._insert(statement, "Async", after="class ")
                     for method in statement.body:
                         if isinstance(method, ast.FunctionDef):

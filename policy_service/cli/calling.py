@@ -113,7 +113,12 @@ def _calling(
     be another question.
     """
     added = {
-        "address": (address, Annotated[str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT).")]),
+        "address": (
+            address,
+            Annotated[
+                str, typer.Option(envvar=variable, help="Where the service is (HOST:PORT, or several with commas).")
+            ],
+        ),
         "timeout": (5.0, Timeout),
         "tls_ca": (None, CaFile),
         "tls_cert": (None, CertFile),

@@ -18,7 +18,7 @@ from grpc_health.v1 import health_pb2
 from policy_service.errors import PolicyError
 from policy_service.rpc import reflecting
 from policy_service.rpc.bounds import Takes, plain_reader
-from policy_service.rpc.errors import UnknownMethod
+from policy_service.rpc.errors import TooManyWatches, UnknownMethod
 from policy_service.rpc.guard import give, incident, silence_ends
 from policy_service.rpc.health import HEALTH, Health
 from policy_service.rpc.room import Place, Room
@@ -40,7 +40,7 @@ class Beside:
         self.health = Health(*(service.full_name for service in services), *also)
         # Each connection has a share, as nobody is asked for a name here.
         self._checks = Room("health checks", most=64, most_of_one=16, patience=_PATIENCE_SECONDS)
-        self._watches = Room("health watches", most=64, most_of_one=8, patience=_PATIENCE_SECONDS)
+        self._watches = Room("health watches", most=64, most_of_one=8, patience=_PATIENCE_SECONDS, full=TooManyWatches)
         self._reflections = Room("reflection streams", most=16, most_of_one=4, patience=2 * _PATIENCE_SECONDS)
         self._services = services
         self._has_reflection = has_reflection

@@ -93,6 +93,15 @@ class TooManyCalls(_TryAgainSoon, PolicyError):
 
 
 @dataclass(kw_only=True)
+class TooManyWatches(TooManyCalls):
+    """As many watch this server's health as may; go on without."""
+
+    # By gRPC's rules (gRFC A17) this is how a client learns to use a server whose health it cannot watch. Told anything
+    # else it would take the server for dead, and 64 watches of somebody's would keep everybody new away.
+    kind = Kind.NO_METHOD
+
+
+@dataclass(kw_only=True)
 class CallNotSent(PolicyError):
     """The call was opened and its message did not come; others needed the place, or the time was up."""
 

@@ -28,6 +28,11 @@ class Health:
         self._watching = set[Callable[[], None]]()
         self._lock = threading.Lock()
 
+    @property
+    def is_watched(self) -> bool:
+        """Does anybody wait for the next state?"""
+        return bool(self._watching)
+
     def say(self, *, serving: bool, but: Collection[str] = ()) -> None:
         """From now on this holds, ``but`` for some services that are not serving."""
         yes, no = pb.HealthCheckResponse.SERVING, pb.HealthCheckResponse.NOT_SERVING

@@ -60,10 +60,11 @@ class Room:
         most_of_one: int,
         patience: float,
         clock: Callable[[], float] = time.monotonic,
+        full: type[TooManyCalls] = TooManyCalls,
     ) -> None:
-        """``name`` is what fills it, in the plural; ``most_of_one`` holds for each caller."""
+        """``name`` is what fills it, in the plural; ``most_of_one`` holds for each caller; ``full`` is refusing."""
         self.name, self._most, self._most_of_one, self._patience = name, most, min(most, most_of_one), patience
-        self._clock = clock
+        self._clock, self._full = clock, full
         self._lock = threading.Lock()
         self._taken = 0
         self._held = Counter[str]()
@@ -80,7 +81,7 @@ class Room:
                 one = own >= self._most_of_one < self._most
                 ended = self._dispensable(caller if one else None, connection, now)
                 if ended is None:
-                    raise TooManyCalls(
+                    raise self._full(
                         limit=f"{self.name} of one caller" if one else self.name,
                         most=self._most_of_one if one else self._most,
                     )
@@ -122,10 +123,10 @@ class Room:
     def close(self) -> None:
         """End what has said nothing yet, or no more, for the service stops.
 
-        A call that was on its way into the room is given a moment: its message may be with it.
+        A call that has just come, or is on its way into the room, is given a moment: its message may be with it.
         """
         self._patience = min(self._patience, _LAST_PATIENCE_SECONDS)
-        self._end_silent(self._clock())
+        self.end_overdue()
 
     def not_sent(self) -> CallNotSent:
         """What a call is told that was ended."""

@@ -33,6 +33,8 @@ AUDIT: Final = audit_pb2.DESCRIPTOR.services_by_name["AuditService"]
 RECORDING: Final = "policy.v1.DecisionLog"
 """Name under which health says whether decisions can be recorded; no service of the contract."""
 _GRACE_SECONDS: Final = 5.0
+_LEAVING_SECONDS: Final = 0.25
+"""For those who watch health to hear that this replica stops."""
 _SEGMENT_MB: Final = SEGMENT_BYTES >> 20
 _PATIENCE_SECONDS: Final = 5.0
 """For how long a call that was opened may say nothing."""
@@ -55,6 +57,8 @@ _OPTIONS: Final = (
     # Nor does one that went silent, or holds a call open for ever.
     ("grpc.keepalive_time_ms", 60_000),
     ("grpc.keepalive_timeout_ms", 10_000),
+    # Callers ask once a minute whether this side is there; gRPC would end their connection for less than five.
+    ("grpc.http2.min_recv_ping_interval_without_data_ms", 30_000),
     ("grpc.max_connection_age_ms", 120_000),
     ("grpc.max_connection_age_grace_ms", 10_000),
 )
@@ -134,8 +138,10 @@ async def serving(
         yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
     finally:
         await say(False)  # noqa: FBT003
-        # Calls that come before everybody has heard of it are answered as ever.
-        await asyncio.sleep(settings.drain_seconds)
+        # Who watches goes elsewhere now, and what comes before everybody has heard of it is answered as ever. A call that
+        # comes once a server of gRPC's has begun to stop is cancelled.
+        is_watched = decision_beside.health.is_watched or management_beside.health.is_watched
+        await asyncio.sleep(max(settings.drain_seconds, _LEAVING_SECONDS if is_watched else 0.0))
         stopped = decision.stop(_GRACE_SECONDS)
         stopping = asyncio.create_task(management.stop(_GRACE_SECONDS))
         # Once both have begun to stop, no call is new; what says nothing or only listens does not hold the stop.

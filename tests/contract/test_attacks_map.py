@@ -144,6 +144,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
             "tests/whole/test_limits.py": ("test_checks_are_answered_while_the_others_share_is_full",),
             "tests/members/test_letters.py": ("test_letters_of_one_account_are_limited",),
             "tests/rpc/test_shares.py": ("test_a_caller_beyond_its_share_is_refused_and_the_others_are_not",),
+            "tests/client/test_health.py": ("test_more_clients_than_may_watch_are_answered_all_the_same",),
         },
     ),
     42: (
@@ -177,6 +178,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
             "tests/decision_log/test_decision_arrivals.py": (
                 "test_a_place_of_another_history_is_refused_and_not_gone_on_from",
             ),
+            f"{CLIENT}/test_checks.py": ("test_what_a_replica_behind_or_another_history_answers_is_not_kept",),
         },
     ),
     45: (
@@ -206,6 +208,11 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
         "a client carried over a fork, or at the wrong door",
         {
             f"{CLIENT}/test_forks.py": ("test_a_client_that_was_used_before_a_fork_works_on_both_sides",),
+            f"{CLIENT}/test_addresses.py": ("test_each_address_is_known_by_its_own_name",),
+            f"{CLIENT}/test_checks.py": (
+                "test_a_forked_process_remembers_for_itself",
+                "test_time_also_passes_while_the_machine_sleeps",
+            ),
             f"{CLIENT}/test_reach.py": ("test_the_other_planes_port_is_told", "test_a_port_of_another_program_is_told"),
             "tests/rpc/test_edges.py": ("test_http_1_and_heads_too_large_are_turned_away",),
         },

@@ -94,7 +94,8 @@ async def test_the_health_of_a_replica_is_told_while_others_watch_it(app, accoun
             try:
                 await asyncio.wait_for(watch.read(), 10)
             except grpc.aio.AioRpcError as error:
-                assert (error.code(), refused(error).reason) == (grpc.StatusCode.RESOURCE_EXHAUSTED, "TOO_MANY_CALLS")
+                # Who balances by health goes on without it, and takes nobody for dead.
+                assert (error.code(), refused(error).reason) == (grpc.StatusCode.UNIMPLEMENTED, "TOO_MANY_CALLS")
                 refusals += 1
         assert 0 < refusals < 90
         await answered(app)

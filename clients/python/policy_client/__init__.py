@@ -63,6 +63,7 @@ from policy_client.members import (
     RoleInfo,
     Roles,
 )
+from policy_client.memory import Remember
 from policy_client.reviews import (
     AccessDiff,
     AccessDifference,
@@ -155,6 +156,7 @@ __all__ = [
     "Question",
     "Reason",
     "Refused",
+    "Remember",
     "ReplicaLog",
     "ResourceExhausted",
     "ReviewedAccess",

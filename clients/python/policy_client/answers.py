@@ -59,6 +59,8 @@ class Decision:
     revision: Revision
     decision_id: str
     role: str | None
+    cached: bool = False
+    """Is it an answer of before, remembered by this client? Then ``decision_id`` is that of the answer of before."""
 
     @property
     def token(self) -> str:

@@ -1,8 +1,9 @@
 """What every client is, whichever way it waits: a reach, from what is given and from the environment."""
 
-from typing import ClassVar, TypeVar
+from typing import Any, ClassVar, TypeVar
 
-from policy_client.channel import Credentials, Options, read_reach, read_timeout
+from policy_client.channel import Credentials, Options, Target, read_reach, read_timeout
+from policy_client.turns import Turns
 
 Kind = TypeVar("Kind", bound="Client")
 
@@ -15,13 +16,13 @@ class Client:
 
     def __init__(
         self,
-        target: str | None = None,
+        target: Target | None = None,
         *,
         timeout: float | None = None,
         credentials: Credentials = "environment",
         options: Options = (),
     ) -> None:
-        """``timeout`` is seconds for a whole call, retries included; each method can set its own.
+        """``target`` is one address or several, asked in turn; ``timeout`` seconds for a whole call, retries included.
 
         What is left out comes from the environment, ``POLICY_*``, else from
         the defaults. Raises ValueError for what cannot be, such as an address
@@ -30,13 +31,18 @@ class Client:
         self._reach = read_reach(
             target, timeout, credentials, options, variable=self.variable, default_target=self.default_target
         )
+        self._reaches = self._reach.each()
+        self._turns = Turns(len(self._reaches))
         self._begin()
 
     def _begin(self) -> None:
         """Make what calls need, without a channel."""
         raise NotImplementedError
 
-    def on(self, target: str, kind: type[Kind]) -> Kind:
+    def _heard(self, reply: Any) -> None:
+        """Take note of a reply; most clients need not."""
+
+    def on(self, target: Target, kind: type[Kind]) -> Kind:
         """A client of another kind at another target, which reaches it in the same way."""
         reach = self._reach
         return kind(target, timeout=reach.timeout, credentials=reach.credentials, options=reach.options)

@@ -121,6 +121,8 @@ class ProtocolError(PolicyError):
 _BY_CODE: dict[grpc.StatusCode, type[PolicyError]] = {
     grpc.StatusCode.INVALID_ARGUMENT: InvalidRequest,
     grpc.StatusCode.UNAVAILABLE: ServiceUnavailable,
+    # By a server that stops or has too much to do: who cancels a call of their own gets no error of ours.
+    grpc.StatusCode.CANCELLED: ServiceUnavailable,
     grpc.StatusCode.DEADLINE_EXCEEDED: DeadlineExceeded,
     grpc.StatusCode.PERMISSION_DENIED: CallerNotAllowed,
     grpc.StatusCode.UNAUTHENTICATED: CallerNotAllowed,

@@ -45,6 +45,8 @@ def _cause(details: str, reach: Reach) -> str | None:
         return "the credentials cannot be used: certificates and key must be PEM, and belong together"
     if "HTTP/2" in details or "http1" in details:
         return f"{target} answers, but not in gRPC: is it another program's port, or the one for metrics?"
+    if "backend unhealthy" in details:
+        return f"{target} says that it is not serving now: it stops, or cannot answer safely"
     if "Domain name not found" in details:
         return f"the name of {target} is not known here"
     if "Connection refused" in details or "No such file" in details:

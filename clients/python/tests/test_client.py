@@ -99,7 +99,7 @@ async def test_require_raises_when_denied_and_returns_when_allowed(script, ask):
         (grpc.StatusCode.ABORTED, ListChanged),
         (grpc.StatusCode.INTERNAL, PolicyError),
         (grpc.StatusCode.UNKNOWN, PolicyError),
-        (grpc.StatusCode.CANCELLED, PolicyError),
+        (grpc.StatusCode.CANCELLED, ServiceUnavailable),
     ],
 )
 async def test_every_error_is_typed_and_none_is_an_allow(script, ask, method, arguments, code, error):

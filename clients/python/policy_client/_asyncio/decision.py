@@ -15,14 +15,14 @@ from policy_client.answers import (
     Users,
     Via,
 )
-from policy_client.asynchronous import AsyncioClient
 from policy_client.channel import DECISION_TARGET
+from policy_client.checks_async import AsyncioChecks
 from policy_client.environment import DECISION_ADDRESS
 from policy_client.revisions import history_of
 from policy_client.wire import decision as wire
 
 
-class AsyncPolicyClient(AsyncioClient):
+class AsyncPolicyClient(AsyncioChecks):
     """Asks the decision plane. Every method raises a PolicyError if there is no answer."""
 
     default_target = DECISION_TARGET
@@ -52,9 +52,7 @@ class AsyncPolicyClient(AsyncioClient):
             resource=resource,
             correlation_id=correlation_id,
         )
-        return await self._ask(
-            wire.check_request(question), lambda reply: wire.decision_from(reply, question.min_revision), timeout
-        )
+        return await self._check(question, timeout)
 
     async def require(
         self,
