@@ -80,6 +80,7 @@ def _one(name: str, limit: float, database: Postgres, proxy: FaultyProxy, servic
         stale = asker.wait_for("UNAVAILABLE REPLICA_STALE", began)
         service.wait_until("readyz", 503)
         unready = time.monotonic()
+        told = service.says("readyz")[1]
         not_serving = {plane: _health(service, plane) for plane in ("decision", "management")}
         # A while in which nothing else is answered.
         for _ in range(50):
@@ -101,6 +102,7 @@ def _one(name: str, limit: float, database: Postgres, proxy: FaultyProxy, servic
             "wrong answers": asker.counted["wrong"],
             "seconds until UNAVAILABLE": stale.came - began,
             "seconds until NOT_SERVING": unready - began,
+            "readiness without the follower's state and age": int("follower: " not in told or "age: " not in told),
             "health that still says SERVING": sum(state == "SERVING" for state in not_serving.values()),
             "seconds until right again": back.came - mending,
             "health that says no afterwards": sum(state != "SERVING" for state in serving.values()),
@@ -110,6 +112,7 @@ def _one(name: str, limit: float, database: Postgres, proxy: FaultyProxy, servic
             "other answers before",
             "other answers after",
             "wrong answers",
+            "readiness without the follower's state and age",
             "health that still says SERVING",
             "health that says no afterwards",
         ),

@@ -12,6 +12,8 @@ import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 
+import psutil
+
 from tests.acceptance.conftest import BIN, environment
 from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
@@ -88,6 +90,26 @@ class Process:
     @property
     def said(self) -> str:
         return self.log.read_text()[-6_000:]
+
+    def has_connection_from(self, port: int) -> bool:
+        """Is this port of loopback one of its own ends?"""
+        return any(near == port for near, _ in self._connections())
+
+    def has_connection_to(self, port: int) -> bool:
+        """Has it a connection to this port of loopback?"""
+        return any(far == port for _, far in self._connections())
+
+    def _connections(self) -> list[tuple[int, int]]:
+        if not self.is_running:
+            return []
+        assert self._process is not None
+        with contextlib.suppress(psutil.Error):
+            return [
+                (one.laddr.port, one.raddr.port)
+                for one in psutil.Process(self._process.pid).net_connections("tcp")
+                if one.raddr
+            ]
+        return []
 
     def kill(self) -> None:
         """Kill -9; gone when it returns."""
