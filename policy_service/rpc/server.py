@@ -138,8 +138,8 @@ async def serving(
         yield Planes(decision_port=decision_port, management_port=management_port, say_serving=say)
     finally:
         await say(False)  # noqa: FBT003
-        # Who watches goes elsewhere now, and what comes before everybody has heard of it is answered as ever. What comes
-        # once a server of gRPC's has begun to stop is cancelled.
+        # Who watches goes elsewhere now, and what comes before everybody has heard of it is answered as ever. What
+        # comes once a server of gRPC's has begun to stop is cancelled.
         is_watched = decision_beside.health.is_watched or management_beside.health.is_watched
         await asyncio.sleep(max(settings.drain_seconds, _LEAVING_SECONDS if is_watched else 0.0))
         stopped = decision.stop(_GRACE_SECONDS)

@@ -1,7 +1,6 @@
 """Services in processes of their own, one beside the other on one database, that are killed and begun again."""
 
 import contextlib
-import os
 import shutil
 import signal
 import subprocess
@@ -14,6 +13,8 @@ from pathlib import Path
 
 import psutil
 
+from policy_service.chain import read_signer
+from policy_service.members import read_key
 from tests.acceptance.conftest import BIN, environment
 from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
@@ -93,23 +94,12 @@ class Process:
 
     def has_connection_from(self, port: int) -> bool:
         """Is this port of loopback one of its own ends?"""
-        return any(near == port for near, _ in self._connections())
-
-    def has_connection_to(self, port: int) -> bool:
-        """Has it a connection to this port of loopback?"""
-        return any(far == port for _, far in self._connections())
-
-    def _connections(self) -> list[tuple[int, int]]:
         if not self.is_running:
-            return []
+            return False
         assert self._process is not None
-        with contextlib.suppress(psutil.Error):
-            return [
-                (one.laddr.port, one.raddr.port)
-                for one in psutil.Process(self._process.pid).net_connections("tcp")
-                if one.raddr
-            ]
-        return []
+        with contextlib.suppress(psutil.NoSuchProcess):
+            return any(one.laddr.port == port for one in psutil.Process(self._process.pid).net_connections("tcp"))
+        return False
 
     def kill(self) -> None:
         """Kill -9; gone when it returns."""
@@ -142,12 +132,9 @@ class Process:
 def processes(dsn: str, count: int = 1, **settings: str) -> Iterator[list[Process]]:
     """So many services that are not begun yet; ended and their folders removed with the block."""
     folder = Path(tempfile.mkdtemp(prefix="policy-faults-"))
-    for name, content in (("token.key", os.urandom(32)),):
-        (folder / name).write_bytes(content)
-        (folder / name).chmod(0o600)
-    subprocess.run(["openssl", "genpkey", "-algorithm", "ed25519", "-out", folder / "checkpoint.key"], check=True,
-                   capture_output=True)  # fmt: skip
-    (folder / "checkpoint.key").chmod(0o600)
+    # The same for all of them.
+    read_key(folder / "token.key")
+    read_signer(folder / "checkpoint.key")
     made = [Process(folder / f"replica{number}", dsn, **settings) for number in range(count)]
     try:
         yield made
