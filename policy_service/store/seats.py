@@ -42,7 +42,7 @@ class Seat:
     async def _is_kept(self, connection: asyncpg.Connection) -> bool:
         try:
             with translated():
-                await connection.fetchval("SELECT", timeout=_STILL_SECONDS)
+                await connection.fetchval("SELECT 1", timeout=_STILL_SECONDS)
         except StoreUnavailable:
             self.leave()
             return False

@@ -15,9 +15,10 @@ from aiosmtpd.controller import Controller
 from aiosmtpd.smtp import Envelope, Session
 
 from policy_service.members import read_key
+from policy_service.pb import manage_users_pb2 as mu
 from tests.faults.figures import Figures
 from tests.faults.world import prepare
-from tests.faults.writing import judge, writing
+from tests.faults.writing import Door, judge, writing
 from tests.support.patience import PATIENCE
 from tests.support.ports import free_port
 from tests.support.postgres import postgres_servers
@@ -29,8 +30,8 @@ class CountingServer:
 
     def __init__(self) -> None:
         self.taken: Counter[str] = Counter()
-        self.holding = threading.Event()
-        """Is the next letter to be kept waiting?"""
+        self.holding = ""
+        """The address whose next letter is kept waiting."""
         self.held, self.let_go = threading.Event(), threading.Event()
         self.held_from = 0
         """The port at the other end."""
@@ -38,8 +39,8 @@ class CountingServer:
     async def handle_DATA(self, _: object, session: Session, envelope: Envelope) -> str:
         name = str(message_from_bytes(envelope.content or b"")["Message-ID"])
         self.taken[name] += 1
-        if self.holding.is_set():
-            self.holding.clear()
+        if self.holding == envelope.rcpt_tos[0]:
+            self.holding = ""
             self.held_from = session.peer[1]
             self.held.set()
             await asyncio.to_thread(self.let_go.wait, PATIENCE)
@@ -87,6 +88,13 @@ def _seat_holder(dsn: str, replicas: list[Process]) -> Process:
         time.sleep(0.05)
 
 
+def _invitation(number: int, address: str) -> mu.InviteUserRequest:
+    return mu.InviteUserRequest(
+        actor="ida", physician="dr-held", username=f"held-{number}", email=address,
+        permissions=mu.Permissions(roles=["data_entry"]),
+    )  # fmt: skip
+
+
 def run(rounds: int, count: int = 3) -> Figures:
     """Replicas write, send and sign side by side; in each round the one that signs and one that sends are killed."""
     server = CountingServer()
@@ -101,18 +109,21 @@ def run(rounds: int, count: int = 3) -> Figures:
             for replica in replicas:
                 replica.wait_until("readyz", 200)
             key = read_key(Path(replicas[0].env["POLICY_TOKEN_KEY_FILE"]))
+            door = Door([replica.management for replica in replicas])
             with writing(replicas, key, writers=3) as (writers, tally):
-                for _ in range(rounds):
+                door("RegisterPhysician", mu.RegisterPhysicianRequest(actor="ida", physician="dr-held", owner="ida"))
+                for number in range(rounds):
                     tally.wait_for(15, lambda: replicas[0].said)
                     holder = _seat_holder(database.dsn, replicas)
                     holder.kill()
                     assert _seat_holder(database.dsn, [one for one in replicas if one is not holder]) is not holder
                     takeovers += 1
                     holder.start()
-                    # A letter that its server has and nobody knows of.
+                    # A letter that its server has and nobody knows of, of an invitation that goes on standing.
                     server.held.clear()
                     server.let_go.clear()
-                    server.holding.set()
+                    server.holding = f"held-{number}@clinic.example"
+                    door("InviteUser", _invitation(number, server.holding))
                     assert server.held.wait(PATIENCE)
                     sender = next(one for one in replicas if one.has_connection_from(server.held_from))
                     sender.kill()
@@ -126,6 +137,7 @@ def run(rounds: int, count: int = 3) -> Figures:
             )
             _until_empty(database.dsn, "SELECT id, state FROM outbox WHERE state IN ('queued', 'delayed')")
             sent = asyncio.run(_rows(database.dsn, "SELECT message_id FROM outbox WHERE state = 'sent'"))
+            door.close()
             found = asyncio.run(judge(database.dsn, writers))
             signed = Counter(json.loads(line)["revision"] for line in place.read_text().splitlines())
     again = server.taken.total() - len(server.taken)
