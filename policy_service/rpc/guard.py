@@ -22,6 +22,7 @@ from google.protobuf.message import Message
 from policy_service import metrics
 from policy_service.errors import PolicyError
 from policy_service.replicate import Replica
+from policy_service.rpc import deadlines
 from policy_service.rpc.bounds import Takes
 from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimited
 from policy_service.rpc.identity import Identities
@@ -100,6 +101,7 @@ class Guard:
                     request = takes(next(messages, None))
                     place.heard()
                     self.pace(caller, request)
+                    deadlines.begin(context)
                     return answer(request, caller)
             except PolicyError as error:
                 self._slowing.hold(error, caller, context.peer(), self._room)
