@@ -141,7 +141,7 @@ async def serving(
         # Who watches goes elsewhere now, and what comes before everybody has heard of it is answered as ever. What
         # comes once a server of gRPC's has begun to stop is cancelled.
         is_watched = decision_beside.health.is_watched or management_beside.health.is_watched
-        await asyncio.sleep(max(settings.drain_seconds, _LEAVING_SECONDS if is_watched else 0.0))
+        await draining(max(settings.drain_seconds, _LEAVING_SECONDS if is_watched else 0.0))
         stopped = decision.stop(_GRACE_SECONDS)
         stopping = asyncio.create_task(management.stop(_GRACE_SECONDS))
         # Once both have begun to stop, no call is new; what says nothing or only listens does not hold the stop.
@@ -155,6 +155,11 @@ async def serving(
         ending.cancel()
         threads.shutdown(wait=False)
         decision_beside.end_threads()
+
+
+async def draining(seconds: float) -> None:
+    """Between saying that this replica stops, and stopping."""
+    await asyncio.sleep(seconds)
 
 
 def _room(settings: Settings) -> Room:

@@ -53,10 +53,12 @@ class Process:
         self.env |= settings
         self._process: subprocess.Popen[bytes] | None = None
 
-    def begin(self) -> None:
+    def begin(self, log: int | None = None) -> None:
+        """With its log in a file of its own, or where ``log`` is open."""
         with self.log.open("ab") as file:
+            to = file if log is None else log
             self._process = subprocess.Popen(
-                self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=file, stderr=file, start_new_session=True
+                self.command, env=self.env, stdin=subprocess.DEVNULL, stdout=file, stderr=to, start_new_session=True
             )
 
     def start(self) -> None:
