@@ -22,6 +22,7 @@ class FaultyProxy:
         self.delay = 0.0
         """Seconds that each part waits, either way."""
         self._refuses = False
+        self._is_frozen = False
         self._pairs: set[tuple[socket.socket, socket.socket]] = set()
         self._silent: set[tuple[socket.socket, socket.socket]] = set()
         self._lock = threading.Lock()
@@ -38,9 +39,14 @@ class FaultyProxy:
         with self._lock:
             self._silent |= self._pairs
 
+    def freeze(self) -> None:
+        """As with a machine that hangs: what there is and what is new is taken, and nothing comes through."""
+        self._is_frozen = True
+        self.go_silent()
+
     def mend(self) -> None:
         """New connections come through at once. What went silent stays so."""
-        self.delay, self._refuses = 0.0, False
+        self.delay, self._refuses, self._is_frozen = 0.0, False, False
 
     def close(self) -> None:
         self._listening.close()
@@ -72,6 +78,8 @@ class FaultyProxy:
             pair = (near, far)
             with self._lock:
                 self._pairs.add(pair)
+                if self._is_frozen:
+                    self._silent.add(pair)
             for source, sink in (pair, pair[::-1]):
                 threading.Thread(target=self._carry, args=(pair, source, sink), daemon=True).start()
 
