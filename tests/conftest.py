@@ -47,6 +47,7 @@ _LONG = {
     "test_differential.py",
     "test_documents.py",
     "test_fake.py",
+    "test_faults.py",
     "test_impact.py",
     "test_life_cycle.py",
     "test_manage_users_document.py",
