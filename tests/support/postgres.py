@@ -28,6 +28,8 @@ class Postgres:
         self.folder = folder
         self.data = folder / "data"
         self.port = free_port()
+        self._runs = False
+        self._frozen: list[int] = []
 
     @property
     def dsn(self) -> str:
@@ -47,6 +49,7 @@ class Postgres:
         """Serving when it returns. One that was killed a moment ago may still be ending; so it is tried again."""
         options = f"-h 127.0.0.1 -p {self.port} -k {self.folder} -c max_connections=200 -c shared_buffers=16MB"
         until = time.monotonic() + PATIENCE
+        self._runs = True
         while True:
             with contextlib.suppress(subprocess.CalledProcessError):
                 self._run("pg_ctl", "-w", "-t", "60", "-D", str(self.data), "-l", str(self.folder / "log"),
@@ -62,11 +65,16 @@ class Postgres:
     def kill(self) -> None:
         """Kill -9: its children end by themselves when they notice."""
         os.kill(self.pid, signal.SIGKILL)
+        # What its file says may be somebody else's number from here on.
+        self._runs = False
 
     def freeze(self) -> None:
         """SIGSTOP: it answers nothing, and nobody is told that it does not."""
-        self._frozen = [*_children(self.pid), self.pid]
-        for pid in self._frozen:
+        # It first, so that it has no more children.
+        self._frozen = [self.pid]
+        os.kill(self.pid, signal.SIGSTOP)
+        self._frozen += _children(self.pid)
+        for pid in self._frozen[1:]:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)
 
@@ -75,13 +83,13 @@ class Postgres:
         for pid in self._frozen:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGCONT)
+        self._frozen = []
 
     def stop(self) -> None:
         """At once; nothing if it does not run."""
-        with contextlib.suppress(FileNotFoundError):
-            for pid in (*_children(self.pid), self.pid):
-                with contextlib.suppress(ProcessLookupError):
-                    os.kill(pid, signal.SIGCONT)
+        if not self._runs:
+            return
+        self.thaw()
         with contextlib.suppress(subprocess.CalledProcessError):
             self._run("pg_ctl", "-w", "-m", "immediate", "-D", str(self.data), "stop")
 
@@ -122,6 +130,5 @@ def postgres_servers(count: int = 1) -> Iterator[list[Postgres]]:
         yield servers
     finally:
         for server in servers:
-            if server.data.exists():
-                server.stop()
+            server.stop()
         shutil.rmtree(folder)
