@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
 
 .DEFAULT_GOAL := help
-.PHONY: help run test fuzz bench lint format proto lock architecture clean
+.PHONY: help run test fuzz faults bench lint format proto lock architecture clean
 
 help: ## Show what can be made
 	@grep -hE '^[a-z]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z]+):[^#]*## /  make \1\t/'
@@ -36,6 +36,9 @@ fuzz: export MOTION_CHANGES ?= 1000
 fuzz: export FAKE_EXAMPLES ?= 200
 fuzz: $(STAMP) ## Compare the service with oracles and models for long (FUZZ_DECISIONS=N, MEMBERSHIP_SEQUENCES=N, …)
 	@$(BIN)/python -m pytest tests/decide/test_differential.py tests/members/test_membership_model.py tests/whole/test_life_cycle.py tests/seed/test_impact.py tests/audit/test_audit_history.py tests/replicate/test_motion.py tests/client/test_fake.py -s --timeout=0 $(ARGS)
+
+faults: $(STAMP) ## Kill, freeze, cut, fail over and upgrade for long, and count what was lost (ARGS="--rounds 100 --only kills")
+	@$(BIN)/python -m tests.faults $(ARGS)
 
 bench: $(STAMP) ## Measure, side by side in one run
 	@$(BIN)/python -m tests.benchmarks $(ARGS)

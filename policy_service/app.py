@@ -1,7 +1,7 @@
 """The composition root: opens, wires and closes everything."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -67,7 +67,7 @@ from policy_service.store import (
     probe,
     schema_is_current,
 )
-from policy_service.tasks import Supervisor
+from policy_service.tasks import Supervisor, Work, end_all
 from policy_service.tracing import tracing
 from policy_service.vocabulary import DecisionLogFull, Row
 
@@ -204,6 +204,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         async with (
             showing_metrics(settings.metrics_address, ready),
             recording(store, settings.data_dir / "decisions", settings, tasks) as decisions,
+            _kept_going(tasks) as keep,
             serving(
                 settings,
                 replica,
@@ -212,18 +213,15 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
                 clock=_now,
                 seen=seen.note,
             ) as planes,
-            asyncio.TaskGroup() as group,
         ):
-            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose, ready, store)
-            watching = [
-                group.create_task(tasks.keep(FOLLOWING, partial(follower.run, replica))),
-                group.create_task(tasks.keep(SENDING, sender.run)),
-                group.create_task(tasks.keep(_CHECKPOINTS, checkpointer.run)),
-                group.create_task(tasks.keep(_SEEN, seen.run)),
-                group.create_task(tasks.keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)),
-            ]
+            keep(FOLLOWING, partial(follower.run, replica))
+            keep(SENDING, sender.run)
+            keep(_CHECKPOINTS, checkpointer.run)
+            keep(_SEEN, seen.run)
             if planes.certificates is not None:
-                watching.append(group.create_task(tasks.keep(RELOADING, planes.certificates.watch)))
+                keep(RELOADING, planes.certificates.watch)
+            watch = partial(say_readiness, replica, decisions, planes, tasks, or_lose, ready, store)
+            watching = keep(_WATCH, watch, ends_process_after=_WATCH_FAILURES)
             log.info(
                 "serving",
                 decision_port=planes.decision_port,
@@ -235,9 +233,25 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
             try:
                 yield App(store=store, replica=replica, planes=planes, follower=follower, tasks=tasks)
             finally:
+                # From here on nobody says that this process should be used; it follows until the last call is answered.
                 ready.stop()
-                for task in watching:
-                    task.cancel()
+                await end_all([watching])
+
+
+@asynccontextmanager
+async def _kept_going(tasks: Supervisor) -> AsyncIterator[Callable[..., asyncio.Task[None]]]:
+    """Tasks that are begun in the block, and ended with it; one that may end the process ends the block."""
+    kept: list[asyncio.Task[None]] = []
+    async with asyncio.TaskGroup() as group:
+
+        def keep(task: str, work: Work, *, ends_process_after: int | None = None) -> asyncio.Task[None]:
+            kept.append(group.create_task(tasks.keep(task, work, ends_process_after=ends_process_after)))
+            return kept[-1]
+
+        try:
+            yield keep
+        finally:
+            await end_all(kept)
 
 
 @asynccontextmanager
@@ -257,8 +271,7 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
         try:
             yield _seed_service(settings, store, replica, model, asks_rights=False)
         finally:
-            following.cancel()
-            await asyncio.wait([following])
+            await end_all([following])
 
 
 def _seed_service(

@@ -61,6 +61,9 @@ decisions_refused = Counter(
 )
 decision_log_full = Gauge("policy_decision_log_full", "1: no room to record decisions.", registry=registry)
 decisions_waiting = Gauge("policy_decision_log_waiting_bytes", "Recorded, not in the database yet.", registry=registry)
+log_lines_lost = Counter(
+    "policy_log_lines_lost", "Lines of the service's own log that could not be written.", registry=registry
+)
 letters = Counter("policy_letters", "Tries to send an e-mail, by what became of it.", ["state"], registry=registry)
 letters_our_fault = Counter(
     "policy_letters_our_fault", "Tries that failed by this service or its mail server.", registry=registry

@@ -60,6 +60,9 @@ class Settings(BaseSettings):
     write_seconds: float = Field(
         5.0, ge=0.5, le=60, allow_inf_nan=False, description="Most that a write may take, its wait for others included"
     )
+    drain_seconds: float = Field(
+        1.0, ge=0, le=60, description="How long a stop goes on answering while health says NOT_SERVING"
+    )
     decision_threads: int = Field(64, ge=1, le=256, description="Most checks worked on at once; more wait")
     list_threads: int = Field(
         16, ge=1, le=256, description="Most explanations and lists in hand, half the threads at most; more are refused"

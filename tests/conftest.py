@@ -51,6 +51,7 @@ _LONG = {
     "test_differential.py",
     "test_documents.py",
     "test_fake.py",
+    "test_faults.py",
     "test_impact.py",
     "test_life_cycle.py",
     "test_manage_users_document.py",
@@ -153,6 +154,8 @@ def settings_for(dsn: str, **more: object) -> Settings:
         "log_level": "error",
         # How long a write takes on a busy machine is not what is tested.
         "write_seconds": 60,
+        # Nobody has to hear of a test's stop.
+        "drain_seconds": 0,
     }
     tls = over_tls.authority.files if over_tls.authority else {}
     return Settings(**{**fields, **tls, **more})

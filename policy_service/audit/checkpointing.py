@@ -15,10 +15,12 @@ import structlog
 
 from policy_service import metrics
 from policy_service.chain import Signer
-from policy_service.store import Store, StoreUnavailable
+from policy_service.store import CHECKPOINTS, Store, StoreUnavailable
 from policy_service.tasks import Sound
 
 STANDARD_OUTPUT = "-"
+_AGAIN_SECONDS = 30.0
+"""Until one that could not be written is tried again."""
 _TAIL_BYTES = 4_096
 """More than any line that a checkpoint takes."""
 
@@ -38,19 +40,35 @@ class Checkpointer:
         self._seconds = seconds
         self._clock = clock
         self._last = 0
+        self._seat = store.seat(CHECKPOINTS)
 
     async def run(self, sound: Sound = lambda: None) -> None:
-        """Write until cancelled, through any fault of the database or the place; ``sound`` is told of each round."""
-        while True:
-            try:
+        """Write until cancelled, through any fault of the database or the place; ``sound`` is told of each round.
+
+        Of all processes on a database one writes; if it ends, another does from its own next round on.
+        """
+        try:
+            while True:
+                pause = await self._round(sound)
+                await asyncio.sleep(pause)
+        finally:
+            self._seat.leave()
+
+    async def _round(self, sound: Sound) -> float:
+        """Seconds until the next."""
+        try:
+            if await self._seat.take():
                 await self.write()
-                metrics.checkpointed()
-                sound()
-            except StoreUnavailable as fault:
-                log.warning("no checkpoint", cause=type(fault.__cause__).__name__)
-            except OSError as fault:
-                log.warning("no checkpoint: its place cannot be written to", place=self._place, cause=fault.strerror)
-            await asyncio.sleep(self._seconds)
+        except StoreUnavailable as fault:
+            log.warning("no checkpoint", cause=type(fault.__cause__).__name__)
+        except OSError as fault:
+            log.warning("no checkpoint: its place cannot be written to", place=self._place, cause=fault.strerror)
+        else:
+            # Also where another process does it: nothing was left undone.
+            metrics.checkpointed()
+            sound()
+            return self._seconds
+        return min(self._seconds, _AGAIN_SECONDS)
 
     async def write(self) -> None:
         """Write a checkpoint if the log has grown. Raises StoreUnavailable and OSError."""
@@ -78,6 +96,8 @@ def add_line(place: str, line: str) -> None:
         fcntl.flock(file, fcntl.LOCK_EX)
         end = _end_of_whole_lines(file)
         file.truncate(end)
+        if _stands_last(file, line):
+            return
         try:
             if file.write(content) < len(content):
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
@@ -86,6 +106,14 @@ def add_line(place: str, line: str) -> None:
             # Half a line would spoil the next one, and the file for whoever verifies with it.
             file.truncate(end)
             raise
+
+
+def _stands_last(file: FileIO, line: str) -> bool:
+    """Is the last line a checkpoint of the same point? Whoever wrote it has just died, and another took its place."""
+    file.seek(max(0, file.seek(0, os.SEEK_END) - _TAIL_BYTES))
+    last = file.read().rstrip(b"\n").rpartition(b"\n")[2]
+    points = [json.loads(text) for text in (last or b"{}", line)]
+    return all(points[0].get(name) == points[1][name] for name in ("log", "revision", "hash"))
 
 
 def _end_of_whole_lines(file: FileIO) -> int:

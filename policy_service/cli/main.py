@@ -6,7 +6,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable
-from typing import Annotated, Any
+from typing import Annotated, Any, TextIO, cast
 
 import structlog
 import typer
@@ -15,6 +15,7 @@ from policy_client.environment import CALLERS_OWN, SECRET
 from policy_service import __version__
 from policy_service.cli import actions, audit, callers, certificates, contexts, questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
+from policy_service.cli.log_lines import LogLines
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
 from policy_service.cli.reaching import ContextName
 from policy_service.errors import StartError
@@ -144,6 +145,7 @@ def _run(coroutine: Any) -> Any:
 def _configure_logging(level: str) -> None:
     """JSON lines on standard error; on a terminal, readable ones. Values are quoted, so none can forge a line."""
     terminal = sys.stderr.isatty()
+    lines = cast(TextIO, LogLines(sys.stderr.fileno()))
     render: Callable[..., Any] = (
         structlog.dev.ConsoleRenderer(repr_native_str=True, exception_formatter=structlog.dev.plain_traceback)
         if terminal
@@ -157,11 +159,11 @@ def _configure_logging(level: str) -> None:
             render,
         ],
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelNamesMapping()[level.upper()]),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        logger_factory=structlog.PrintLoggerFactory(lines),
         cache_logger_on_first_use=True,
     )
     # Libraries' own log lines, in the same form.
-    handler = logging.StreamHandler(sys.stderr)
+    handler = logging.StreamHandler(lines)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
             foreign_pre_chain=[

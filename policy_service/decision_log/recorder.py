@@ -48,6 +48,8 @@ class DecisionLog:
         self._sequence = 0
         self._is_shipping = True
         self._is_full = False
+        self.left_bytes = 0
+        """Bytes that killed processes recorded and the database does not have yet, as far as they were found."""
         try:
             folder.mkdir(parents=True, exist_ok=True)
             folder.chmod(0o700)
@@ -77,14 +79,14 @@ class DecisionLog:
         return self._is_full
 
     @property
+    def waiting_bytes(self) -> int:
+        """Recorded on this machine, and not in the database yet."""
+        return sum(segment.size for segment in self.waiting()) + self.left_bytes
+
+    @property
     def is_wanted(self) -> bool:
         """Does anybody wait for room?"""
         return self._shares.is_wanted
-
-    @property
-    def waiting_bytes(self) -> int:
-        """Recorded, and not in the database yet."""
-        return sum(segment.size for segment in self.waiting())
 
     def record(
         self, caller: str, asked: Asked, channel: str, outcome: Outcome, revision: int, *, or_lose: bool = False

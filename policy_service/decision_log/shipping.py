@@ -21,7 +21,7 @@ from policy_service.decision_log.recorder import DecisionLog
 from policy_service.decision_log.spool import Segment, sorted_out
 from policy_service.settings import Settings
 from policy_service.store import ReplicaEvent, Store, StoreUnavailable
-from policy_service.tasks import Sound, Supervisor, end_if_cancelled
+from policy_service.tasks import Sound, Supervisor, end_all, end_if_cancelled
 from policy_service.vocabulary import DecisionLogMode
 
 _PAUSE: Final = 0.5
@@ -29,9 +29,11 @@ _PAUSE: Final = 0.5
 _SHORT_PAUSE: Final = 0.02
 _LONGEST_PAUSE: Final = 5.0
 _TIDY_SECONDS: Final = 3_600.0
-_AGAIN_SECONDS: Final = 30.0
-"""Until what a killed process left, and could not be brought in, is tried again."""
+_LOOK_SECONDS: Final = 30.0
+"""Between two looks at what killed processes left. One may still have been ending, with its files locked, at the last;
+another on this machine may have been killed since; and what could not be brought in is tried again."""
 _LAST_SECONDS: Final = 5.0
+_STAY: Final = "decisions stay in the spool until the next start"
 
 log = structlog.get_logger(__name__)
 
@@ -58,8 +60,7 @@ async def recording(store: Store, folder: Path, settings: Settings, tasks: Super
     try:
         yield decisions
     finally:
-        running.cancel()
-        await asyncio.wait([running])
+        await end_all([running])
         await shipper.finish()
 
 
@@ -87,17 +88,18 @@ class Shipper:
 
         What fails here each time by itself is logged each time and tried again.
         """
-        pause, tidied = _PAUSE, -_TIDY_SECONDS
+        pause, looked, tidied = _PAUSE, -_LOOK_SECONDS, -_TIDY_SECONDS
         loop = asyncio.get_running_loop()
         while True:
             shipped = await self._tried("decision log waits", self.ship)
             self._log.say_shipping(shipped)
             self._say_whether_full()
             # Each by itself: what is wrong with one keeps nobody from the others.
-            if loop.time() - tidied > _TIDY_SECONDS and await self._tried("recovery waits", self._recover):
-                await self._tried("old days of the decision log stay for another hour", self._forget_old)
-                # What a killed process left and could not be brought in does not wait for the next hour.
-                tidied = loop.time() - (_TIDY_SECONDS - _AGAIN_SECONDS if self._left else 0)
+            if loop.time() - looked > _LOOK_SECONDS and await self._tried("recovery waits", self._recover):
+                looked = loop.time()
+                if looked - tidied > _TIDY_SECONDS:
+                    tidied = looked
+                    await self._tried("old days of the decision log stay for another hour", self._forget_old)
             if shipped:
                 sound()
             if shipped and self._log.is_wanted:
@@ -129,23 +131,29 @@ class Shipper:
             await self._ship_segment(segment)
         await self._say_lost()
         self._log.look_for_room()
-        metrics.decisions_waiting.set(self._waiting())
 
     async def finish(self) -> None:
         """The last lines, when nothing is answered any more; what cannot be shipped stays for the next start."""
         whole = False
+        last = asyncio.create_task(self._tried(_STAY, self._ship_last))
         try:
-            whole = await self._tried("decisions stay in the spool until the next start", self._ship_last)
+            _, late = await asyncio.wait([last], timeout=_LAST_SECONDS)
+            if late:
+                # Not by a time limit around it: a driver that is interrupted once tells the database so, and that may
+                # be what does not answer.
+                await end_all(late)
+                log.warning(_STAY, cause="TimeoutError", bytes=self._waiting())
+            else:
+                whole = last.result()
         finally:
             self._log.close(whole=whole)
             for left in self._left:
                 left.close()
 
     async def _ship_last(self) -> None:
-        async with asyncio.timeout(_LAST_SECONDS):
-            await self.ship()
-            if self._records:
-                await self._note(ReplicaEvent.ENDED)
+        await self.ship()
+        if self._records:
+            await self._note(ReplicaEvent.ENDED)
 
     async def _forget_old(self) -> None:
         await self._store.forget_decisions((datetime.now(UTC) - self._keep).date())
@@ -153,6 +161,7 @@ class Shipper:
     async def _recover(self) -> None:
         """What killed processes left; one that cannot be brought in is no reason to leave the others."""
         self._left += await asyncio.to_thread(left_behind, self._folder)
+        self._count_left()
         for left in tuple(self._left):
             try:
                 await self._bring_in(left)
@@ -164,6 +173,7 @@ class Shipper:
                 continue
             self._left.remove(left)
             left.remove()
+            self._count_left()
             log.info("decisions of a process that was killed are recorded", replica=left.replica, last=left.sequence)
 
     async def _bring_in(self, left: Left) -> None:
@@ -212,6 +222,9 @@ class Shipper:
 
     async def _note(self, event: ReplicaEvent) -> None:
         await self._store.note_replica(self._log.replica, event, sequence=self._log.sequence, lost=self._log.lost)
+
+    def _count_left(self) -> None:
+        self._log.left_bytes = sum(segment.size for left in self._left for segment in left.segments)
 
     def _waiting(self) -> int:
         return self._log.waiting_bytes

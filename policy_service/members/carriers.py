@@ -1,6 +1,7 @@
 """Takes e-mails away: to a mail server, or into a folder. Says of each fault whether it is for good, and whose."""
 
 import asyncio
+import contextlib
 import os
 import re
 import ssl
@@ -16,6 +17,7 @@ from policy_service.members.mail_faults import Blame, Phase, blame
 from policy_service.settings import is_loopback
 
 _SMTP_SECONDS: Final = 30.0
+_LEAVE_SECONDS: Final = 2.0
 
 
 class Bounced(Exception):
@@ -99,20 +101,7 @@ class Smtp:
     async def carry(self, message: EmailMessage) -> str:
         """Send it. The server's lasting no to the recipient is Bounced, everything else Delayed, with whose fault."""
         try:
-            _, words = await aiosmtplib.send(
-                message,
-                # As written in the headers, not as somebody may read them.
-                sender=message["From"].addresses[0].addr_spec,
-                recipients=[address.addr_spec for address in message["To"].addresses],
-                hostname=self._host,
-                port=self._port,
-                use_tls=self._tls,
-                start_tls=self._start_tls,
-                tls_context=self._trust,
-                username=self._user,
-                password=self._password,
-                timeout=self._seconds,
-            )
+            return await self._hand_over(message)
         except aiosmtplib.SMTPRecipientsRefused as fault:
             refused = fault.recipients[0]
             raise _refused(Phase.RECIPIENT, refused.code, refused.message) from fault
@@ -130,7 +119,40 @@ class Smtp:
             # the server that we were told to use.
             cause = fault.__cause__ if isinstance(fault.__cause__, ssl.SSLError) else fault
             raise Delayed(f"the mail server could not be reached: {type(cause).__name__}", ours=True) from fault
-        return words
+
+    async def _hand_over(self, message: EmailMessage) -> str:
+        client = aiosmtplib.SMTP(
+            hostname=self._host,
+            port=self._port,
+            use_tls=self._tls,
+            start_tls=self._start_tls,
+            tls_context=self._trust,
+            username=self._user,
+            password=self._password,
+            timeout=self._seconds,
+        )
+        try:
+            await client.connect()
+            try:
+                _, words = await client.send_message(
+                    message,
+                    # As written in the headers, not as somebody may read them.
+                    sender=message["From"].addresses[0].addr_spec,
+                    recipients=[address.addr_spec for address in message["To"].addresses],
+                )
+            except (aiosmtplib.SMTPResponseException, aiosmtplib.SMTPRecipientsRefused):
+                await self._take_leave(client)
+                raise
+            await self._take_leave(client)
+            return words
+        finally:
+            # Whoever is interrupted says no QUIT: within a letter it would be a line of it, and no answer come.
+            client.close()
+
+    async def _take_leave(self, client: aiosmtplib.SMTP) -> None:
+        """What the server said of the letter stands, whatever it says to this."""
+        with contextlib.suppress(aiosmtplib.SMTPException):
+            await client.quit(timeout=min(self._seconds, _LEAVE_SECONDS))
 
 
 def _refused(phase: Phase, code: int, words: str) -> Bounced | Delayed:

@@ -24,7 +24,7 @@ from policy_service.members.carriers import Bounced, Carrier, Delayed, clean
 from policy_service.members.letters import Postmark, Unsendable, compose
 from policy_service.members.tokens import TokenKey
 from policy_service.store import Claimed, DeliveryState, Store, StoreUnavailable
-from policy_service.tasks import end_if_cancelled
+from policy_service.tasks import end_all, end_if_cancelled
 
 _LEASE: Final = timedelta(minutes=2)
 _FIRST_PAUSE: Final = 30.0
@@ -36,6 +36,8 @@ _REST: Final = 3
 _LONGEST_REST: Final = 2.0
 _LOOK_SECONDS: Final = 1.0
 """What is counted and tidied grows with what lies there, so not after each letter."""
+_STOP_SECONDS: Final = 3.0
+"""For how long a stop waits for letters in hand."""
 _KEEP_ANSWERS: Final = timedelta(days=7)
 
 log = structlog.get_logger(__name__)
@@ -127,7 +129,13 @@ class Sender:
         """Send what is due now; how many e-mails were taken."""
         now = self._clock()
         claimed = await self._store.claim_mail(now, now + _LEASE, _AT_ONCE)
-        await asyncio.gather(*(self._send(mail) for mail in claimed))
+        sending = [asyncio.create_task(self._send(mail)) for mail in claimed]
+        if sending:
+            try:
+                await asyncio.shield(asyncio.gather(*sending))
+            except asyncio.CancelledError:
+                await _let_end(sending)
+                raise
         return len(claimed)
 
     async def _send(self, mail: Claimed) -> None:
@@ -188,3 +196,9 @@ class Sender:
     ) -> None:
         await self._store.record_mail(mail, state, clean(words), next_try, our_fault=our_fault)
         metrics.letters.labels(state.value).inc()
+
+
+async def _let_end(sending: list[asyncio.Task[None]]) -> None:
+    """At a stop: a letter that its server is just taking is recorded as sent, so that it is not sent again."""
+    _, late = await asyncio.wait(sending, timeout=_STOP_SECONDS)
+    await end_all(late)

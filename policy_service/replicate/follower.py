@@ -126,12 +126,13 @@ class Follower:
     async def _catch_up(self, listener: Listener, replica: Replica) -> None:
         asked = replica.now()
         before = replica.snapshot
-        moved = await listener.since(before.held)
-        metrics.behind.set(max(0, moved.held.revision - before.revision))
-        if moved.held == before.held:
+        held = await listener.held()
+        metrics.behind.set(max(0, held.revision - before.revision))
+        if held == before.held:
             replica.confirm(asked)
             return
         metrics.follower_is("catching_up")
+        moved = await listener.since(before.held)
         if not moved.goes_on and before.revision:
             # Not a change but another history: the database was restored from a backup.
             log.warning(

@@ -59,10 +59,10 @@ class Replica:
         """May answers still be given?"""
         return self.age <= self._max_age
 
-    def at(self, min_revision: int = 0, name: int | None = None) -> Snapshot:
+    def at(self, min_revision: int = 0, name: int | None = None, within: float | None = None) -> Snapshot:
         """The snapshot to answer from, at ``min_revision`` or later, in whose history that has this ``name``.
 
-        Waits a little for a revision that is on its way. Raises
+        Waits a little for a revision that is on its way, and only ``within`` the seconds that its caller waits. Raises
         RevisionNotReached if it does not come, ReplicaStale when the store has
         been silent for longer than the age set, and ForeignHistory where the
         revision is another's, or the store says that it has none such.
@@ -72,12 +72,14 @@ class Replica:
             raise ReplicaStale
         snapshot = self._snapshot
         if snapshot.revision < min_revision:
-            snapshot = self._waited_for(min_revision, asked, name)
+            snapshot = self._waited_for(min_revision, asked, name, within)
         if name is not None:
             snapshot.history.refuse_foreign(min_revision, name)
         return snapshot
 
-    def _waited_for(self, revision: int, asked: float, name: int | None) -> Snapshot:
+    def _waited_for(self, revision: int, asked: float, name: int | None, within: float | None) -> Snapshot:
+        longest = self._longest_wait if within is None else min(self._longest_wait, within)
+
         def is_known() -> bool:
             # What was acknowledged before it was asked for is in the store by then, if it is in its history at all.
             return self._snapshot.revision >= revision or (name is not None and self._confirmed > asked)
@@ -87,7 +89,7 @@ class Replica:
                 if name is not None:
                     self.look()
                 with self._moved:
-                    self._moved.wait_for(is_known, self._longest_wait)
+                    self._moved.wait_for(is_known, longest)
                     snapshot, is_confirmed = self._snapshot, self._confirmed > asked
             finally:
                 self._waiters.release()

@@ -13,6 +13,7 @@ from policy_service.replicate import Replica
 from policy_service.rpc.bounds import ITEMS
 from policy_service.rpc.catalogue import encode_catalogue
 from policy_service.rpc.cursors import Cursors
+from policy_service.rpc.deadlines import seconds_left
 from policy_service.rpc.errors import CallerNotAllowed
 from policy_service.rpc.explanations import sentence
 from policy_service.rpc.fields import Fields, invalid
@@ -239,8 +240,8 @@ class DecisionService:
     def _at(self, asked: Any) -> Snapshot:
         """The snapshot that a request may be answered from."""
         if name := asked.history:
-            return self._replica.at(asked.min_revision, parse_history(name, asked.min_revision))
-        return self._replica.at(asked.min_revision)
+            return self._replica.at(asked.min_revision, parse_history(name, asked.min_revision), seconds_left())
+        return self._replica.at(asked.min_revision, None, seconds_left())
 
     def _at_all(self, checks: list[pb.CheckRequest]) -> Snapshot:
         """One for many: at the largest revision, in a history to which all of theirs lead."""
@@ -253,7 +254,7 @@ class DecisionService:
             if name
         }
         latest = max(asked)
-        snapshot = self._replica.at(latest[0], names.get(latest))
+        snapshot = self._replica.at(latest[0], names.get(latest), seconds_left())
         for (revision, _), wanted in names.items():
             snapshot.history.refuse_foreign(revision, wanted)
         return snapshot

@@ -21,6 +21,7 @@ from policy_service import tracing
 from policy_service.decide import Reach
 from policy_service.errors import PolicyError
 from policy_service.replicate import Replica
+from policy_service.rpc import deadlines
 from policy_service.rpc.bounds import Takes
 from policy_service.rpc.errors import AnswerNotTaken, CallerNotAllowed, RateLimited
 from policy_service.rpc.identity import Identities
@@ -116,6 +117,7 @@ class Guard:
                     self.pace(caller, request)
                     if reach.is_limited:
                         refuse_beyond(self._limits, caller, method, request, reach)
+                    deadlines.begin(context)
                     return call.answered(answer(request, caller))
             except PolicyError as error:
                 self._slowing.hold(error, caller, context.peer(), self._room)

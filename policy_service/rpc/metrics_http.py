@@ -1,7 +1,7 @@
 """The address that Prometheus and orchestrators read: GET and HEAD of few paths, and nothing else.
 
 ``/metrics``; ``/livez``: the process goes round; ``/readyz``: checks may be sent here,
-and ``/readyz/management``: changes too.
+and ``/readyz/management``: changes too, with how the replica follows the database in a second line.
 
 Whoever opens connections and says nothing, or says it slowly, holds nothing
 for long: a request's head must come within seconds, and when there are too
@@ -44,8 +44,8 @@ async def showing_metrics(address: str, ready: Readiness) -> AsyncIterator[int]:
     paths: list[tuple[str, type[RequestHandler], dict[str, Any]]] = [
         ("/metrics", _Metrics, {}),
         ("/livez", _Probe, {"why_not": lambda: None}),
-        ("/readyz", _Probe, {"why_not": ready.why_no_checks}),
-        ("/readyz/management", _Probe, {"why_not": ready.why_no_changes}),
+        ("/readyz", _Probe, {"why_not": ready.why_no_checks, "standing": lambda: ready.standing()}),
+        ("/readyz/management", _Probe, {"why_not": ready.why_no_changes, "standing": lambda: ready.standing()}),
     ]
     application = Application(list(paths), default_handler_class=_Absent, log_function=_log_nothing)
     server = _Server(
@@ -120,14 +120,14 @@ class _Metrics(_Plain):
 class _Probe(_Plain):
     SUPPORTED_METHODS = ("GET", "HEAD")
 
-    def initialize(self, why_not: Callable[[], str | None]) -> None:
-        self._why_not = why_not
+    def initialize(self, why_not: Callable[[], str | None], standing: Callable[[], str] = lambda: "") -> None:
+        self._why_not, self._standing = why_not, standing
 
     def get(self) -> None:
         why_not = self._why_not()
         if why_not is not None:
             self.set_status(503)
-        self.finish(f"{why_not or 'ok'}\n")
+        self.finish("".join(f"{line}\n" for line in (why_not or "ok", self._standing()) if line))
 
     head = get
 

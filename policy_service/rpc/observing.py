@@ -10,7 +10,7 @@ import re
 import secrets
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, Final, Literal, TypeVar
 
@@ -237,6 +237,6 @@ def incident(method: str, fault: Exception) -> Refusal:
     return internal(number)
 
 
-def callers_named(rows: tuple[Row, ...]) -> frozenset[str]:
+def callers_named(rows: Iterable[Row]) -> frozenset[str]:
     """Who may call, by the policy's own rows."""
     return frozenset(name_in(row.values[0]) for row in rows if row.values[0].startswith("service:"))

@@ -2,6 +2,8 @@
 
 import asyncio
 import contextlib
+from collections.abc import Callable
+from functools import partial
 from typing import Final
 
 import structlog
@@ -21,6 +23,8 @@ SENDING: Final = "sender"
 _NEEDS: Final = {SENDING: (MANAGE_USERS.full_name,)}
 """Services that a task's failure takes out of use; the follower's takes all."""
 _SECONDS: Final = 0.5
+_SILENT_SECONDS: Final = 5.0
+"""A follower looks every second."""
 
 
 class Readiness:
@@ -30,6 +34,8 @@ class Readiness:
         """Nothing is served before it was said."""
         self._why_not: str | None = "starting"
         self._unused: tuple[str, ...] = ()
+        self.standing: Callable[[], str] = lambda: ""
+        """How the replica follows the database, in a line for people."""
 
     def say(self, serving: bool, unused: tuple[str, ...]) -> None:  # noqa: FBT001 - as it is said by gRPC.
         """Both planes, but for some services."""
@@ -50,6 +56,13 @@ class Readiness:
         return self._why_not
 
 
+def standing(replica: Replica, tasks: Supervisor) -> str:
+    """How a replica follows the database just now, and since when it has not heard of it."""
+    age = replica.age
+    follower = "down" if FOLLOWING in tasks.down else "following" if age < _SILENT_SECONDS else "database is silent"
+    return f"follower: {follower}; age: {age:.1f} s; revision: {replica.snapshot.revision}"
+
+
 async def say_readiness(
     replica: Replica,
     decisions: DecisionLog,
@@ -62,6 +75,7 @@ async def say_readiness(
 ) -> None:
     """Tell load balancers and metrics how the replica, its record and its tasks stand."""
     fresh, said = True, None
+    ready.standing = partial(standing, replica, tasks)
     while True:
         _measure(replica, decisions, store)
         if replica.is_fresh() != fresh:
@@ -86,9 +100,9 @@ def _measure(replica: Replica, decisions: DecisionLog, store: Store) -> None:
     metrics.revision.set(snapshot.revision)
     metrics.age.set(replica.age)
     metrics.fresh.set(replica.is_fresh())
-    metrics.know_callers(callers_named(snapshot.basis.rows))
+    metrics.know_callers(callers_named(snapshot.callers.rows))
     for state, count in store.pool_states.items():
         metrics.pool.labels(state).set(count)
-    # Here too, as shipping, which tells it after each round, may wait for the database.
+    # By whoever does not wait for the database: it grows while that is away.
     metrics.decisions_waiting.set(decisions.waiting_bytes)
     metrics.calls.settle()

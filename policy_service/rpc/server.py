@@ -107,7 +107,7 @@ async def serving(
     clock: Callable[[], datetime],
     seen: Callable[[str, datetime], None],
 ) -> AsyncIterator[Planes]:
-    """Listen on both planes until the block ends, then let the calls in hand finish.
+    """Listen on both planes until the block ends; then say so, go on for a while, and let the calls in hand finish.
 
     ``managing`` are the services of the management plane; ``seen`` is told of each token that identified a caller.
 
@@ -185,9 +185,10 @@ async def serving(
         )
     finally:
         await say(False)  # noqa: FBT003
-        if decision_beside.health.is_watched or management_beside.health.is_watched:
-            # Who watches goes elsewhere now. A call that comes once a server of gRPC's has begun to stop is cancelled.
-            await asyncio.sleep(_LEAVING_SECONDS)
+        # Who watches goes elsewhere now, and what comes before everybody has heard of it is answered as ever. What
+        # comes once a server of gRPC's has begun to stop is cancelled.
+        is_watched = decision_beside.health.is_watched or management_beside.health.is_watched
+        await draining(max(settings.drain_seconds, _LEAVING_SECONDS if is_watched else 0.0))
         stopped = decision.stop(_GRACE_SECONDS)
         stopping = asyncio.create_task(management.stop(_GRACE_SECONDS))
         # Once both have begun to stop, no call is new; what says nothing or only listens does not hold the stop.
@@ -201,6 +202,11 @@ async def serving(
         ending.cancel()
         threads.shutdown(wait=False)
         decision_beside.end_threads()
+
+
+async def draining(seconds: float) -> None:
+    """Between saying that this replica stops, and stopping."""
+    await asyncio.sleep(seconds)
 
 
 def _room(settings: Settings) -> Room:

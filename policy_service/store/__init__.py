@@ -37,6 +37,7 @@ from policy_service.store.outbox import Claimed, Letter, oldest_of_last
 from policy_service.store.periods import Ranged
 from policy_service.store.pooler import probe
 from policy_service.store.reading import Reading
+from policy_service.store.seats import CHECKPOINTS, Seat
 from policy_service.store.spans import Span
 from policy_service.store.strays import digested
 from policy_service.store.transaction import Transaction, Written
@@ -45,6 +46,7 @@ from policy_service.store.watched import Spent, counting
 __all__ = [
     "BEGINNING",
     "CAPS",
+    "CHECKPOINTS",
     "SERVICE_ROLE",
     "Caps",
     "ChangeFilter",
@@ -69,6 +71,7 @@ __all__ = [
     "Reading",
     "Recorded",
     "ReplicaEvent",
+    "Seat",
     "Since",
     "Span",
     "Spent",

@@ -17,6 +17,7 @@ from policy_service.store.known import KnownRows
 from policy_service.store.listening import Listener, listening
 from policy_service.store.log import Head, LogLook
 from policy_service.store.reading import Reading, reading
+from policy_service.store.seats import Seat
 from policy_service.store.transaction import Transaction
 from policy_service.store.watched import pool_states
 from policy_service.store.writing import Writer
@@ -198,6 +199,10 @@ class Store:
         """Every row that held at a revision, or those of one domain. Raises StoreUnavailable."""
         with translated():
             return await rules.at(self._pool, revision, domain)
+
+    def seat(self, number: int) -> Seat:
+        """A seat that one process on this database has at a time."""
+        return Seat(self._dsn, number)
 
     def listening(self, wake: Callable[[], None]) -> AbstractAsyncContextManager[Listener]:
         """A connection of its own that calls ``wake`` after each commit by anyone. Raises StoreUnavailable."""

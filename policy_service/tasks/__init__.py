@@ -3,11 +3,13 @@
 Read ``supervising`` first.
 """
 
-from policy_service.tasks.endings import end_if_cancelled
-from policy_service.tasks.supervising import Sound, Supervisor
+from policy_service.tasks.endings import end_all, end_if_cancelled
+from policy_service.tasks.supervising import Sound, Supervisor, Work
 
 __all__ = [
     "Sound",
     "Supervisor",
+    "Work",
+    "end_all",
     "end_if_cancelled",
 ]

@@ -54,6 +54,7 @@ class Service:
         self.env = environment(
             POLICY_DATA_DIR=str(self.data_dir),
             PYTHONFAULTHANDLER="1",
+            POLICY_DRAIN_SECONDS="0",
             **{f"POLICY_{name}_ADDRESS": f"127.0.0.1:{port}" for name, port in self.ports.items()},
             **self.settings,
         )

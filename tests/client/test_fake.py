@@ -99,7 +99,7 @@ def _port(target: str) -> int:
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     """The service's own time, too."""
     clock = Clock()
-    monkeypatch.setattr("policy_service.app._now", clock)
+    monkeypatch.setattr("policy_service.app.running._now", clock)
     return clock
 
 

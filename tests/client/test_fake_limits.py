@@ -20,7 +20,7 @@ LIMITS = {"roles_per_account": 2, "rules_per_account": 5, "members_per_account":
 async def service(store, database, seed, tmp_path, monkeypatch):
     """The service with these limits."""
     clock = Clock()
-    monkeypatch.setattr("policy_service.app._now", clock)
+    monkeypatch.setattr("policy_service.app.running._now", clock)
     await install.install_first(store, seed, SHIPPED_MODEL)
     settings = settings_for(database, data_dir=tmp_path, **{f"max_{name}": most for name, most in LIMITS.items()})
     async with (

@@ -1,4 +1,4 @@
-"""Which tests keep out which kind of attack or fault: ATTACKS 31 to 48. Tests of 1 to 30 are named by number."""
+"""Which tests keep out which kind of attack or fault: ATTACKS 27 to 48. Tests of 1 to 26 are named by number."""
 
 import ast
 from pathlib import Path
@@ -10,6 +10,52 @@ ACCEPTANCE, CLIENT = "tests/acceptance", "clients/python/tests"
 
 # Number: what succeeded once, and the tests of its kind.
 MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
+    27: (
+        "kill -9 at any moment",
+        {
+            "tests/faults/test_faults.py": (
+                "test_27_kills_lose_no_acknowledged_write_and_leave_none_half_done",
+                "test_27_what_has_to_be_done_once_is_done_once_among_replicas_that_are_killed",
+            ),
+            f"{ACCEPTANCE}/test_decision_log.py": ("test_across_kills_of_the_service_and_of_the_database",),
+            f"{ACCEPTANCE}/test_service.py": ("test_after_kill_minus_nine_it_takes_its_database_over",),
+            "tests/decision_log/test_leftovers.py": ("test_what_was_still_locked_is_looked_for_again",),
+        },
+    ),
+    28: (
+        "a database that is gone, slow, read-only or half there",
+        {
+            "tests/faults/test_faults.py": (
+                "test_28_a_promoted_standby_has_every_acknowledged_write_and_is_found",
+                "test_28_without_its_database_a_replica_is_right_until_its_limit_and_says_nothing_after",
+            ),
+            "tests/store/test_half_open.py": ("test_a_replica_follows_again_after_its_connection_went_silent",),
+            "tests/store/test_seats.py": ("test_one_has_it_and_the_next_takes_it_when_its_connection_ends",),
+        },
+    ),
+    29: (
+        "a full disk, an empty pool, a deadline past, a clock moved back",
+        {
+            "tests/faults/test_full_disk.py": ("test_29_a_service_whose_log_cannot_be_written_answers_all_the_same",),
+            f"{ACCEPTANCE}/test_decision_log_full.py": (
+                "test_with_its_disk_full_a_service_answers_nothing_that_it_cannot_record",
+            ),
+            "tests/audit/test_log.py": ("test_a_checkpoint_that_the_disk_has_no_room_for_leaves_nothing",),
+            "tests/members/test_letters.py": ("test_a_full_disk_delays_and_leaves_no_half_letter",),
+            "tests/rpc/test_deadlines.py": ("test_a_revision_that_does_not_come_is_told_before_the_deadline",),
+        },
+    ),
+    30: (
+        "restart and shutdown under load",
+        {
+            f"{ACCEPTANCE}/test_rolling_restart.py": ("test_no_check_fails_while_three_replicas_are_restarted",),
+            "tests/members/test_stop_while_sending.py": (
+                "test_a_letter_that_is_interrupted_anywhere_ends_at_once",
+                "test_a_stop_waits_a_moment_for_a_letter_that_is_being_taken",
+            ),
+            "tests/whole/test_stop.py": ("test_30_health_is_first_and_what_comes_until_it_is_heard_is_answered",),
+        },
+    ),
     31: (
         "writers side by side",
         {
@@ -247,7 +293,7 @@ MAP: dict[int, tuple[str, dict[str, tuple[str, ...]]]] = {
 
 
 def test_every_kind_has_its_tests():
-    assert sorted(MAP) == list(range(31, 49))
+    assert sorted(MAP) == list(range(27, 49))
     assert all(tests for _, tests in MAP.values())
 
 

@@ -128,7 +128,9 @@ async def away(postgres: str, database: str):
     connection = await asyncpg.connect(postgres)
     await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     end = "SELECT count(pg_terminate_backend(pid, 5000)) FROM pg_stat_activity WHERE datname = $1"
-    await connection.fetchval(end, name)
+    # Whoever was just coming in is told too.
+    while await connection.fetchval(end, name):
+        pass
     yield
     await connection.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
     await connection.close()

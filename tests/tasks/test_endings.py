@@ -1,12 +1,14 @@
 """A task that was told to end ends, whatever the driver says instead."""
 
 import asyncio
+import contextlib
 
 import asyncpg
 import pytest
 
 from policy_service.store import StoreUnavailable
 from policy_service.store.border import translated
+from policy_service.tasks import end_all
 from tests.support.patience import patiently
 
 
@@ -50,3 +52,17 @@ async def test_a_time_limit_around_it_is_still_a_time_limit():
 async def test_without_a_cancellation_it_is_the_database():
     with pytest.raises(StoreUnavailable), translated():
         raise asyncpg.InterfaceError("connection is closed")
+
+
+async def test_a_task_that_lost_a_cancellation_is_told_again():
+    async def deaf() -> None:
+        # As asyncio.wait_for did before Python 3.12, where what it waits for was done in that moment.
+        with contextlib.suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(deaf())
+    await asyncio.sleep(0)
+    async with patiently():
+        await end_all([task])
+    assert task.cancelled()
