@@ -4,9 +4,9 @@ import asyncio
 
 import pytest
 from grpc_health.v1 import health_pb2, health_pb2_grpc
-from policy_service.app.running import _WATCH_FAILURES
 
 from policy_service.app import open_app
+from policy_service.app.running import _WATCH_FAILURES
 from policy_service.members import Sender
 from policy_service.replicate import Follower
 from policy_service.rpc import Planes

@@ -1,19 +1,19 @@
-"""The composition root: opens, wires and closes everything."""
+"""The service: its parts wired together, its background tasks, its end."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Any
 
 import structlog
 
 from policy_service import demo
-from policy_service.audit import Checkpointer, own_signer, sign_statement
+from policy_service.app.database import open_store, read_policy, unreachable
+from policy_service.audit import Checkpointer, own_signer
 from policy_service.callers import Seen
-from policy_service.decide import Model, read_model
+from policy_service.decide import Model
 from policy_service.decision_log import recording
 from policy_service.errors import PolicyError, StartError
 from policy_service.members import (
@@ -26,7 +26,7 @@ from policy_service.members import (
     carrier_for,
     read_key,
 )
-from policy_service.policy_text import read_file, read_seed
+from policy_service.policy_text import read_file
 from policy_service.replicate import Follower, Replica
 from policy_service.rpc import (
     AUDIT,
@@ -54,22 +54,11 @@ from policy_service.rpc import (
 from policy_service.seed import SeedPlans, install
 from policy_service.settings import Settings, policies_dir
 from policy_service.store import (
-    SERVICE_ROLE,
-    Caps,
     Store,
-    StoreUnavailable,
-    allow_service,
-    as_role,
-    connect_store,
-    embedded_postgres,
-    has_embedded,
-    migrate,
-    probe,
-    schema_is_current,
 )
 from policy_service.tasks import Supervisor, Work, end_all
 from policy_service.tracing import tracing
-from policy_service.vocabulary import DecisionLogFull, Row
+from policy_service.vocabulary import DecisionLogFull
 
 log = structlog.get_logger(__name__)
 
@@ -92,52 +81,6 @@ class App:
 
 
 @asynccontextmanager
-async def open_store(
-    settings: Settings, *, migrating: bool = False, service_role: str = "", existing: bool = False
-) -> AsyncIterator[Store]:
-    """The database, migrated and seeded if it is our own or ``migrating`` says so; an ``existing`` one as it is.
-
-    A migration gives ``service_role`` what the service needs. In the embedded
-    server the service uses a role of its own, which cannot rewrite a log.
-
-    Raises StartError when it cannot be used as it is.
-    """
-    model, seed = read_policy(settings)
-    async with AsyncExitStack() as stack:
-        embedded = settings.database_url is None
-        if embedded and service_role:
-            raise StartError("--service-role is for a database of POLICY_DATABASE_URL; the embedded one has its own.")
-        if embedded and existing and not has_embedded(settings.data_dir):
-            raise StartError(f"There is no database in POLICY_DATA_DIR {settings.data_dir}; none was made.")
-        own = embedded and not existing
-        if settings.database_url is None:
-            dsn = await stack.enter_async_context(embedded_postgres(settings.data_dir))
-        else:
-            dsn = settings.database_url.get_secret_value()
-        try:
-            await _probe(dsn)
-            if migrating or own:
-                before, after = await migrate(dsn, partial(sign_statement, settings))
-                if before != after:
-                    log.info("schema migrated", before=before, after=after)
-                if role := SERVICE_ROLE if embedded else service_role:
-                    await allow_service(dsn, role, make=embedded)
-            elif not await schema_is_current(dsn):
-                raise StartError("The database's schema is not this release's: run 'policy-service migrate'.")
-            if embedded:
-                dsn = as_role(dsn, SERVICE_ROLE)
-            store = await stack.enter_async_context(
-                connect_store(dsn, caps=_caps(settings), write_seconds=settings.write_seconds)
-            )
-            if migrating or own:
-                await install.install_first(store, seed, model)
-                await install.install_actions(store, seed)
-        except PolicyError as fault:
-            raise StartError(_unreachable(settings, fault)) from fault
-        yield store
-
-
-@asynccontextmanager
 async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncIterator[App]:
     """A service that answers on both planes until the block ends. Raises StartError."""
     model, seed = read_policy(settings)
@@ -151,7 +94,7 @@ async def open_app(settings: Settings, *, with_demo: bool = False) -> AsyncItera
         try:
             replica = await follower.start(max_age=settings.max_staleness_seconds)
         except PolicyError as fault:
-            raise StartError(_unreachable(settings, fault)) from fault
+            raise StartError(unreachable(settings, fault)) from fault
         if set(replica.snapshot.basis.rows) != set(seed):
             log.warning("seed file differs from the policy in force", file=str(settings.seed_file))
         key = read_key(settings.token_key_file or settings.data_dir / "token.key")
@@ -266,7 +209,7 @@ async def open_seeds(settings: Settings) -> AsyncIterator[SeedService]:
         try:
             replica = await follower.start(max_age=settings.max_staleness_seconds)
         except PolicyError as fault:
-            raise StartError(_unreachable(settings, fault)) from fault
+            raise StartError(unreachable(settings, fault)) from fault
         following = asyncio.create_task(Supervisor().keep(FOLLOWING, partial(follower.run, replica)))
         try:
             yield _seed_service(settings, store, replica, model, asks_rights=False)
@@ -284,34 +227,5 @@ def _seed_service(
     return SeedService(store, model, plans, methods=methods)
 
 
-def read_policy(settings: Settings) -> tuple[Model, tuple[Row, ...]]:
-    """The model and the seed; raises BrokenPolicy, naming file, line and fault."""
-    return read_model(settings.model_file), read_seed(settings.seed_file, methods=contract_methods())
-
-
-def _caps(settings: Settings) -> Caps:
-    return Caps(
-        roles=settings.max_roles_per_account,
-        rules=settings.max_rules_per_account,
-        members=settings.max_members_per_account,
-    )
-
-
 def _now() -> datetime:
     return datetime.now(UTC)
-
-
-async def _probe(dsn: str) -> None:
-    try:
-        await probe(dsn)
-    except (ValueError, StoreUnavailable) as fault:
-        if isinstance(fault, StoreUnavailable) and not isinstance(fault.__cause__, ValueError):
-            raise
-        # Not even as the cause: the driver's words repeat the address, and with it the password.
-        raise StartError("POLICY_DATABASE_URL is not an address of the form postgresql://…") from None
-
-
-def _unreachable(settings: Settings, fault: PolicyError) -> str:
-    place = "the embedded database" if settings.database_url is None else "the database of POLICY_DATABASE_URL"
-    cause: Any = fault.__cause__
-    return f"{place} cannot be used: {type(cause).__name__ if cause else fault}"
