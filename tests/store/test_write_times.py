@@ -95,10 +95,11 @@ async def test_who_waits_for_the_lock_until_the_time_is_up_is_told_and_does_noth
 async def test_a_commit_under_way_when_the_time_is_up_is_unknown_and_may_have_happened(account, database):
     """The word to commit is passed on, the answer is not; and nobody else can be asked, as all is frozen by then."""
     real = Path(database.split("host=")[1]) / ".s.PGSQL.5432"
-    frozen, tasks = asyncio.Event(), []
+    frozen, tasks, opened = asyncio.Event(), [], []
 
     async def pass_on(reader, writer) -> None:
         if frozen.is_set():
+            opened.append(writer)
             return
         there, back = await asyncio.open_unix_connection(real)
 
@@ -108,12 +109,14 @@ async def test_a_commit_under_way_when_the_time_is_up_is_unknown_and_may_have_ha
                     writer.write(data)
 
         tasks.append(asyncio.ensure_future(answers()))
-        while data := await reader.read(65536):
-            if data.endswith(b"COMMIT\0"):
-                frozen.set()
-            back.write(data)
-        back.close()
-        writer.close()
+        try:
+            while data := await reader.read(65536):
+                if data.endswith(b"COMMIT\0"):
+                    frozen.set()
+                back.write(data)
+        finally:
+            back.close()
+            writer.close()
 
     with tempfile.TemporaryDirectory(prefix="pg-") as folder:
         server = await asyncio.start_unix_server(
@@ -129,6 +132,8 @@ async def test_a_commit_under_way_when_the_time_is_up_is_unknown_and_may_have_ha
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        for writer in opened:
+            writer.close()
 
     async def committed() -> bool:
         return await account.revision() == 3
