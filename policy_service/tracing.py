@@ -176,7 +176,7 @@ def statement(text: str, seconds: float, fault: BaseException | None) -> None:
     end = time.time_ns()
     words = " ".join(text[:_MOST_STATEMENT].split())
     span = spans.tracer.start_span(
-        words.partition(" ")[0].rstrip(";").upper(),
+        words.partition(" ")[0].partition(";")[0].upper(),
         kind=spans.client,
         start_time=end - int(seconds * 1e9),
         attributes={"db.system.name": "postgresql", "db.query.text": words},

@@ -8,6 +8,9 @@ from typing import Final
 
 from policy_service import metrics
 
+STANDARD_ERROR: Final = 2
+"""Its number, which stays what it is: a number that was another file's may be a connection's by now."""
+
 _END: Final = b"\n"
 
 

@@ -15,7 +15,7 @@ from policy_client.environment import CALLERS_OWN, SECRET
 from policy_service import __version__
 from policy_service.cli import actions, audit, callers, certificates, contexts, questions, roles, seeds, users
 from policy_service.cli.calling import AsJson
-from policy_service.cli.log_lines import LogLines
+from policy_service.cli.log_lines import STANDARD_ERROR, LogLines
 from policy_service.cli.output import Exit, err, out, print_error, print_json, print_table
 from policy_service.cli.reaching import ContextName
 from policy_service.errors import StartError
@@ -145,7 +145,7 @@ def _run(coroutine: Any) -> Any:
 def _configure_logging(level: str) -> None:
     """JSON lines on standard error; on a terminal, readable ones. Values are quoted, so none can forge a line."""
     terminal = sys.stderr.isatty()
-    lines = cast(TextIO, LogLines(sys.stderr.fileno()))
+    lines = cast(TextIO, LogLines(STANDARD_ERROR))
     render: Callable[..., Any] = (
         structlog.dev.ConsoleRenderer(repr_native_str=True, exception_formatter=structlog.dev.plain_traceback)
         if terminal

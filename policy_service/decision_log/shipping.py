@@ -33,7 +33,6 @@ _LOOK_SECONDS: Final = 30.0
 """Between two looks at what killed processes left. One may still have been ending, with its files locked, at the last;
 another on this machine may have been killed since; and what could not be brought in is tried again."""
 _LAST_SECONDS: Final = 5.0
-_STAY: Final = "decisions stay in the spool until the next start"
 
 log = structlog.get_logger(__name__)
 
@@ -135,14 +134,16 @@ class Shipper:
     async def finish(self) -> None:
         """The last lines, when nothing is answered any more; what cannot be shipped stays for the next start."""
         whole = False
-        last = asyncio.create_task(self._tried(_STAY, self._ship_last))
+        last = asyncio.create_task(self._tried("decisions stay in the spool until the next start", self._ship_last))
         try:
             _, late = await asyncio.wait([last], timeout=_LAST_SECONDS)
             if late:
                 # Not by a time limit around it: a driver that is interrupted once tells the database so, and that may
                 # be what does not answer.
                 await end_all(late)
-                log.warning(_STAY, cause="TimeoutError", bytes=self._waiting())
+                log.warning(
+                    "decisions stay in the spool until the next start", cause="TimeoutError", bytes=self._waiting()
+                )
             else:
                 whole = last.result()
         finally:

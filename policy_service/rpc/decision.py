@@ -19,14 +19,7 @@ from policy_service.rpc.explanations import sentence
 from policy_service.rpc.fields import Fields, invalid
 from policy_service.rpc.listing import page
 from policy_service.rpc.questions import CHANNELS, is_log_text, parse_channel, parse_check, parse_history
-from policy_service.vocabulary import (
-    Outcome,
-    Reason,
-    User,
-    parse_action,
-    parse_physician,
-    parse_user,
-)
+from policy_service.vocabulary import Outcome, Reason, User, parse_action, parse_physician, parse_user
 
 MOST_QUESTIONS: Final = ITEMS["BatchCheckRequest.checks"]
 # Plain strings: they go into every line of the log.

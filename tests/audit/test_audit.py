@@ -133,7 +133,7 @@ async def test_entries_added_between_pages_shift_nothing(app, management, story)
 
 
 async def test_a_page_of_large_entries_is_cut_before_it_is_too_large_to_send(app, management, page, monkeypatch):
-    monkeypatch.setattr(app.store, "_caps", Caps(members=100_000))
+    monkeypatch.setattr(app.store._writer, "_caps", Caps(members=100_000))
     for turn in range(4):
         async with app.store.transaction(caller="test", actor="test") as transaction:
             rows = {
@@ -713,11 +713,11 @@ def lenient(model: Model) -> Model:
         (log_pages._DECISIONS, (*(None,) * 7, "r7", 7, *(None,) * 4, 100), ["_pkey"]),
         (log_pages._DECISIONS, (*(None,) * 9, "request-7", *(None,) * 3, 100), ["_correlation_id_idx"]),
         (statements._POINT_AT, (NOON,), ["changes_at"]),
-        (statements._ROWS_SINCE, (["physician:dr-7"], 15_000, None), ["rules_current", "rules_ended"]),
+        (statements._ROWS_SINCE, (["physician:dr-7"], 15_000, None), ["rules_current|rules_begun", "rules_ended"]),
         (statements._DOMAINS_OF_SUBJECT, ("user:u7", 15_000, "physician:", 9), ["rules_of_subject"]),
-        (spans._ROWS, (15_000, 16_000, ["physician:dr-7"]), ["rules_current", "rules_ended"]),
+        (spans._ROWS, (15_000, 16_000, ["physician:dr-7"]), ["rules_current|rules_begun", "rules_ended"]),
         (spans._CHANGED, (19_990, 19_995, "physician:", 9), ["rules_from"]),
-        (spans._EVERY, ("physician:dr-7", 9), ["rules_current", "rules_ended"]),
+        (spans._EVERY, ("physician:dr-7", 9), ["rules_current|rules_begun", "rules_ended"]),
     ],
 )  # fmt: skip
 async def test_every_question_uses_an_index(app, database, statement, arguments, indexes):
@@ -732,7 +732,7 @@ async def test_every_question_uses_an_index(app, database, statement, arguments,
     await connection.execute("SET plan_cache_mode = force_custom_plan")
     plan = "\n".join(row[0] for row in await connection.fetch(f"EXPLAIN {statement}", *arguments))
     await connection.close()
-    assert all(index in plan for index in indexes), plan
+    assert all(any(one in plan for one in index.split("|")) for index in indexes), plan
     assert "Seq Scan on rules" not in plan
     assert "Seq Scan on changes" not in plan
     assert "Seq Scan on decisions" not in plan

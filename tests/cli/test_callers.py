@@ -10,10 +10,16 @@ from policy_service.cli.main import app as command
 from policy_service.policy_text import read_seed
 from policy_service.seed import install
 from policy_service.settings import policies_dir
-from policy_service.store import connect_store
-from tests.conftest import SHIPPED_MODEL
+from policy_service.store import SERVICE_ROLE, as_role, connect_store
+from tests.conftest import SHIPPED_MODEL, settings_for
 
 WHY = ["--as", "olga", "--reason", "a test"]
+
+
+@pytest.fixture
+def settings(database):
+    """What the service logs would stand among what the command says, as both are of one process here."""
+    return settings_for(as_role(database, SERVICE_ROLE), log_calls="none")
 
 
 @pytest.fixture

@@ -22,9 +22,10 @@ from policy_service.errors import PolicyError
 from policy_service.members import AddressChanges, Invitations, Prompts
 from policy_service.members.tokens import TokenKey
 from policy_service.pb import manage_users_pb2 as service_mu
-from policy_service.rpc import ManageUsersService
+from policy_service.rpc import ManageUsersService, Reaches
 from policy_service.seed import install
 from policy_service.store import Store
+from policy_service.vocabulary import Physician
 from tests.conftest import SHIPPED_MODEL
 from tests.support import second_verifier
 from tests.support.membership import Membership
@@ -67,6 +68,16 @@ def calls(chance: random.Random, model: Membership) -> tuple:
         ),
         weights=(9, 8, 6, 2, 3, 1, 1, 2, 1, 1, 4, 4, 2),
     )[0]
+
+
+class Anywhere(Reaches):
+    """The page calls for every account."""
+
+    def __init__(self) -> None:
+        """There is no replica."""
+
+    def refuse_beyond(self, caller: str, method: str, physician: Physician, field: str) -> None:
+        """Nothing is."""
 
 
 class Told:
@@ -291,7 +302,9 @@ async def test_31_36_the_service_does_what_the_model_says(store, database, seed,
     key, clock, week = TokenKey(b"k" * 32), Clock(), timedelta(days=7)
     invitations = Invitations(SHIPPED_MODEL, key, Prompts(10**9), valid_for=week)
     addresses = AddressChanges(key, invitations, valid_for=week)
-    service = ManageUsersService(store, SHIPPED_MODEL, invitations, addresses, clock=clock, written=lambda: None)
+    service = ManageUsersService(
+        store, SHIPPED_MODEL, invitations, addresses, clock=clock, written=lambda: None, reaches=Anywhere()
+    )
     seen: dict[str, int] = {}
 
     async def answer(request: Any) -> Any:
@@ -324,7 +337,9 @@ async def test_an_expired_invitation_that_follows_its_user_is_vouched_for(store,
     key, clock, week = TokenKey(b"k" * 32), Clock(), timedelta(days=7)
     invitations = Invitations(SHIPPED_MODEL, key, Prompts(10**9), valid_for=week)
     addresses = AddressChanges(key, invitations, valid_for=week)
-    service = ManageUsersService(store, SHIPPED_MODEL, invitations, addresses, clock=clock, written=lambda: None)
+    service = ManageUsersService(
+        store, SHIPPED_MODEL, invitations, addresses, clock=clock, written=lambda: None, reaches=Anywhere()
+    )
 
     async def answer(request: Any) -> Any:
         return await getattr(service, name_of(request))(request, "page")

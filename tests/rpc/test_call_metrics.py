@@ -19,6 +19,7 @@ from policy_service.decision_log.recorder import DecisionLog
 from policy_service.members.carriers import Folder
 from policy_service.pb import decision_pb2 as pb
 from policy_service.pb import manage_users_pb2 as mu
+from policy_service.replicate import follower
 from policy_service.rpc import Readiness, showing_metrics
 from policy_service.rpc.turned_away import Threads
 from policy_service.seed import install
@@ -201,13 +202,13 @@ async def test_the_follower_its_age_and_the_bytes_that_wait_are_told_while_the_d
 
 
 async def test_a_replica_tells_how_far_it_is_behind(app, monkeypatch):
-    seen, real = [], type(app.follower)._next
+    seen, real = [], follower._next
 
-    async def slowly(follower, look, before):
+    def noticed(*moved):
         seen.append((told("policy_replica_behind"), told("policy_follower_state", state="catching_up")))
-        return await real(follower, look, before)
+        return real(*moved)
 
-    monkeypatch.setattr(type(app.follower), "_next", slowly)
+    monkeypatch.setattr(follower, "_next", noticed)
     await reached(app, await register(app, "dr-a", "olive"))
     assert seen
     assert all(behind >= 1 and catching == 1 for behind, catching in seen)

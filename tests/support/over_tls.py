@@ -18,6 +18,7 @@ _CALLERS: Final = {
     "policy.v1.ManageUsersService": "manage-users-page",
     "policy.v1.SeedService": "ops",
     "policy.v1.AuditService": "auditor",
+    "policy.v1.CallersService": "callers-admin",
 }
 _LEAST: Final = "billing"
 """Who asks what needs no right."""

@@ -36,7 +36,8 @@ class Refused(Exception):
     reason: str
     fields: dict[str, str]
     facts: dict[str, str] = field(default_factory=dict)
-    request_id: str = ""
+    # Each refusal has one of its own.
+    request_id: str = field(default="", compare=False)
 
     def __str__(self) -> str:
         return f"{self.code.name} {self.reason}: {self.details}"

@@ -42,7 +42,7 @@ def refuse_other_kind(policy: Any, guarded: Any, *, awaits: bool) -> None:
 def read_question(action: object, channel: Via) -> None:
     """What is wrong with a guard shows when it is made. Raises TypeError and ValueError."""
     if not isinstance(action, str):
-        raise TypeError(f"action is {type(action).__name__}, not a string as claim:submit")
+        raise TypeError(f"action is {type(action).__name__}, not a string as THING:VERB")
     if not action:
-        raise ValueError("action is empty: write one as claim:submit")
+        raise ValueError("action is empty: write one as THING:VERB")
     channel_of(channel)
