@@ -82,7 +82,7 @@ async def test_across_kills_of_the_service_and_of_the_database(short_folder: Pat
     command = (str(BIN / "policy-service"), "serve", "--demo")
     owner = Service(short_folder / "data", settings={"POLICY_DATABASE_URL": dsn})
     assert (await asyncio.to_thread(owner.cli, "migrate")).returncode == 0
-    settings = {"POLICY_DATABASE_URL": as_role(dsn, SERVICE_ROLE), "POLICY_LOG_LEVEL": "warning"}
+    settings = {"POLICY_DATABASE_URL": as_role(dsn, SERVICE_ROLE), "POLICY_LOG_LEVEL": "info"}
     service = Service(short_folder / "data", command=command, settings=settings)
     running = await asyncio.to_thread(started, service)
     stack.callback(lambda: running.end())
@@ -107,7 +107,10 @@ async def test_across_kills_of_the_service_and_of_the_database(short_folder: Pat
     asker.stopped.set()
     await asyncio.to_thread(asker.join)
     connection = await asyncpg.connect(dsn)
-    await until(lambda: connection.fetch("SELECT FROM decision_replicas WHERE event = 'recovered' OFFSET 2"))
+    try:
+        await until(lambda: connection.fetch("SELECT FROM decision_replicas WHERE event = 'recovered' OFFSET 2"))
+    except TimeoutError:
+        pytest.fail("what was left behind is not recorded:\n" + running.log.read_text()[-20_000:])
     running.process.send_signal(signal.SIGINT)
     await asyncio.to_thread(running.process.wait, PATIENCE)
     found = await connection.fetch("SELECT replica, sequence FROM decisions ORDER BY replica, sequence")
