@@ -62,7 +62,9 @@ class Supervisor:
             try:
                 await work(sound)
                 raise RuntimeError(f"{task} ended, and was to go on")
-            except Exception as fault:
+            except (Exception, asyncio.CancelledError) as fault:
+                # A cancellation that nobody asked for is a fault too: what was waited for was cancelled, as by a driver
+                # whose connection died. Taken for an order it would end the task without a word.
                 end_if_cancelled(fault)
                 failures += 1
                 metrics.task_failures.labels(task).inc()

@@ -89,3 +89,24 @@ async def test_told_to_end_it_ends_though_its_last_breath_is_an_error():
     running = asyncio.create_task(tasks.keep("unit", work))
     await begun.wait()
     await ended(running)
+
+
+async def test_a_cancellation_that_nobody_asked_for_is_a_fault_and_not_an_end():
+    """As when what a driver waits for is cancelled with its connection."""
+    tasks, starts, again = Supervisor(first_pause=0.0001), 0, asyncio.Event()
+
+    async def work(sound):
+        nonlocal starts
+        starts += 1
+        if starts == 1:
+            waited_for = asyncio.get_running_loop().create_future()
+            waited_for.cancel()
+            await waited_for
+        again.set()
+        await asyncio.Event().wait()
+
+    running = asyncio.create_task(tasks.keep("interrupted", work))
+    async with asyncio.timeout(20):
+        await again.wait()
+    assert failures("interrupted") == 1
+    await ended(running)
